@@ -1,0 +1,93 @@
+# Every target sets up what it needs: two environments by uv, out of PyPI. Nothing is installed by hand.
+#   make demo     the main job, on this machine, without Docker or a cluster
+#   make test     all tests
+#   make lint     format, lint, types, architecture, generated files
+#   make bench    figures beside their rivals, into build/bench.json
+#   make crds     writes crds/crewdeployments.yaml anew
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-integration test-apiserver test-e2e lint format types bench crds clean
+
+PYTHON ?= python3
+BUILD := build
+UV := $(BUILD)/uv/bin/uv
+TOOLS := .venv/bin
+CREW := .venv-crew/bin
+LOCKED := uv.lock pyproject.toml operator/pyproject.toml runtime/worker/pyproject.toml runtime/server/pyproject.toml cli/pyproject.toml
+PYTEST_ARGS ?=
+
+export PYTHONDONTWRITEBYTECODE =
+export CREWAI_DISABLE_TELEMETRY = true
+export OTEL_SDK_DISABLED = true
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(UV):
+	@echo "setting up uv in $(BUILD)/uv"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get install -y -q python3-venv || { apt-get update -q && apt-get install -y -q python3-venv; }; }
+	@$(PYTHON) -m venv $(BUILD)/uv
+	@$(BUILD)/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+# Bytecode is compiled once here: a replica that has to compile CrewAI first starts three times slower.
+.venv/.ready: $(LOCKED) | $(UV)
+	@echo "setting up .venv: operator, server half, crewctl, checkers"
+	@UV_PYTHON=$$($(PYTHON) -c 'import sys; print(sys.executable)') $(UV) sync --quiet --frozen --compile-bytecode
+	@touch $@
+
+.venv-crew/.ready: $(LOCKED) | $(UV)
+	@echo "setting up .venv-crew: CrewAI and the worker half (about 800 MB)"
+	@UV_PYTHON=$$($(PYTHON) -c 'import sys; print(sys.executable)') UV_PROJECT_ENVIRONMENT=.venv-crew $(UV) sync --quiet --frozen --no-default-groups --group crew --compile-bytecode
+	@touch $@
+
+ready: .venv/.ready .venv-crew/.ready
+.PHONY: ready
+
+demo: ready
+	@$(TOOLS)/crewctl demo $(if $(KEEP),--keep)
+
+test: test-unit test-integration test-e2e
+	@echo "all tests passed"
+
+# Two interpreters, hence two runs: the crew's side and ours.
+test-unit: ready
+	$(TOOLS)/python -m pytest tests/unit --ignore tests/unit/runtime $(PYTEST_ARGS)
+	$(CREW)/python -m pytest tests/unit/runtime $(PYTEST_ARGS)
+
+test-integration: ready
+	$(CREW)/python -m pytest tests/integration/memory tests/integration/worker tests/integration/concierge $(PYTEST_ARGS)
+	$(TOOLS)/python -m pytest tests/integration --ignore tests/integration/memory --ignore tests/integration/worker --ignore tests/integration/concierge $(PYTEST_ARGS)
+
+# The embedded API server's own suite; with KUBECONFIG it asks that API server instead.
+test-apiserver: ready
+	$(TOOLS)/python -m pytest tests/integration/apiserver $(PYTEST_ARGS)
+
+test-e2e: ready
+	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
+
+lint: ready types
+	$(TOOLS)/ruff check .
+	$(TOOLS)/ruff format --check .
+	$(TOOLS)/lint-imports
+	@$(TOOLS)/python -m crew_operator.api.crd | diff -u crds/crewdeployments.yaml - || { echo "crds/crewdeployments.yaml is stale: run 'make crds'"; exit 1; }
+
+types: ready
+	$(TOOLS)/mypy operator/src runtime/server/src cli/src
+	$(CREW)/mypy runtime/worker/src examples/concierge
+
+format: ready
+	$(TOOLS)/ruff check --fix .
+	$(TOOLS)/ruff format .
+
+bench: ready
+	@mkdir -p $(BUILD)
+	$(CREW)/python tests/bench/run.py --output $(BUILD)/bench.json $(BENCH_ARGS)
+
+crds: .venv/.ready
+	$(TOOLS)/python -m crew_operator.api.crd > crds/crewdeployments.yaml
+
+clean:
+	rm -rf .venv .venv-crew $(BUILD)

@@ -1,0 +1,124 @@
+"""What a replica says of itself: the worker's part travels in a `phase` frame, the server adds its own and serves both
+as JSON on `GET :HEALTH_PORT/report`; the operator reads it.
+
+Plain dicts by `asdict`, so that a reader of another version ignores what it does not know: read with `from_dict`.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StateKind:
+    """Where one kind of CrewAI's state really lies, as found after the user's code was imported."""
+
+    kind: str
+    """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`."""
+    backend: str
+    """`redis`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`), or `unused`."""
+    local: bool
+    """True: lies in this process or on this disk, other replicas do not see it."""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """The worker half's part."""
+
+    runtime_version: str = ""
+    crewai_version: str = ""
+    python_version: str = ""
+    entrypoint: str = ""
+    kind: str = ""
+    """`crew` or `flow`."""
+    crew_inputs: tuple[str, ...] = ()
+    """Names of the inputs that the crew's texts ask for."""
+    fork_mode: str = ""
+    """`A`: the zygote holds the user's module; `B`: each slot loads it; `C`: slots are spawned."""
+    fork_reason: str = ""
+    state: tuple[StateKind, ...] = ()
+    embedder: str = ""
+    """`provider/model` as the crew was built with, or ``."""
+    dimension: int | None = None
+    """Of the vectors in the store; None while it holds none."""
+    search_mode: str = ""
+    """`index` (FT.*) or `plain`."""
+    uses_memory: bool = False
+
+
+@dataclass(frozen=True)
+class BackendHealth:
+    """What the server half last saw of Redis: PING and a write under a deadline."""
+
+    ready: bool = False
+    reason: str = "NotChecked"
+    """CamelCase: `Ok`, `NotChecked`, `Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Error`."""
+    message: str = ""
+    checked_at: float = 0.0
+    """Unix time."""
+    latency: float = 0.0
+    """Seconds."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure that a kickoff, a proof or a health check met."""
+
+    time: float
+    """Unix time."""
+    kind: str
+    message: str
+    kickoff_id: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report of a replica."""
+
+    replica: str
+    phase: str = "waiting"
+    """`waiting` (no worker yet), `importing`, `loading`, `ready`, `failed`."""
+    reason: str = ""
+    message: str = ""
+    server_version: str = ""
+    ready: bool = False
+    """What /readyz says."""
+    draining: bool = False
+    concurrency: int = 0
+    running: int = 0
+    slots: int = 0
+    worker: WorkerReport = field(default_factory=WorkerReport)
+    backend: BackendHealth = field(default_factory=BackendHealth)
+    failures: tuple[Failure, ...] = ()
+    """The last 20."""
+
+
+def to_dict(report: Report | WorkerReport) -> dict[str, Any]:
+    """Plain JSON types, snake_case keys."""
+    return dataclasses.asdict(report)
+
+
+def worker_from_dict(data: Mapping[str, Any]) -> WorkerReport:
+    """The reverse of `to_dict`; unknown keys are ignored, missing ones take the default."""
+    state = tuple(StateKind(**_known(StateKind, kind)) for kind in data.get("state", ()))
+    inputs = tuple(str(name) for name in data.get("crew_inputs", ()))
+    return WorkerReport(**{**_known(WorkerReport, data), "state": state, "crew_inputs": inputs})
+
+
+def from_dict(data: Mapping[str, Any]) -> Report:
+    """The reverse of `to_dict`; unknown keys are ignored, missing ones take the default."""
+    return Report(
+        **{
+            **_known(Report, data),
+            "worker": worker_from_dict(data.get("worker", {})),
+            "backend": BackendHealth(**_known(BackendHealth, data.get("backend", {}))),
+            "failures": tuple(Failure(**_known(Failure, one)) for one in data.get("failures", ())),
+        }
+    )
+
+
+def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {one.name for one in dataclasses.fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
