@@ -14,7 +14,7 @@ REPLICA = "CREWOPS_REPLICA"
 """Name of this pod."""
 
 ENTRYPOINT = "CREWOPS_ENTRYPOINT"
-"""`module:attr` of a Crew, a @CrewBase class, a Flow or a function returning one; exactly one of this and DEFINITION."""
+"""`module:attr` of a Crew, a @CrewBase class, a Flow or a function returning one. Excludes DEFINITION."""
 DEFINITION = "CREWOPS_DEFINITION"
 """Path of a crew.jsonc."""
 

@@ -3,8 +3,8 @@
 The object's `t` is its type, one of the constants below; a receiver ignores types that it does not know. JSON and never
 pickle: a slot runs the user's code and is not trusted.
 
-The server listens on the Unix socket. The zygote connects and says `hello`; each child that it forks connects on its own
-and says `hello` with the one-time token out of the `fork` that asked for it. When the zygote's connection ends, its
+The server listens on the Unix socket. The zygote connects and says `hello`; each child that it forks connects on its
+own and says `hello` with the one-time token out of the `fork` that asked for it. When the zygote's connection ends, its
 children are killed; when a slot's ends without a `result` or `error`, the kickoff is lost.
 """
 
@@ -21,11 +21,11 @@ HELLO: Final = "hello"
 
 # zygote -> server
 PHASE: Final = "phase"
-"""phase `importing` | `loading` | `ready` | `failed`; report (the worker's part, see `report`); failed: reason, message."""
+"""phase `importing` | `loading` | `ready` | `failed`; report (the worker's part); failed: reason, message."""
 FORKED: Final = "forked"
 """token, pid."""
 EXITED: Final = "exited"
-"""pid, token, code (int or null), signal (name or null), maxrss (bytes), reason (`oom` when the watchdog killed it, else null)."""
+"""pid, token, code (int or null), signal (name or null), maxrss (bytes), reason (`oom`: the watchdog's; or null)."""
 PONG: Final = "pong"
 """n, of the ping."""
 DRAINING: Final = "draining"
@@ -57,9 +57,10 @@ EVENT: Final = "event"
 GUARD: Final = "guard"
 """op, kind, error: a call of the memory backend that failed, in this kickoff or (prober) in a proof."""
 RESULT: Final = "result"
-"""id, output (str), json (object or null), tasks ([{task_id, name, output, agent, execution_time}]), usage (object or null), memory `ok` | `degraded`."""
+"""id, output (str), json (object or null), tasks ([{task_id, name, output, agent, execution_time}]), usage (object or
+null), memory `ok` | `degraded`."""
 ERROR: Final = "error"
-"""id, kind (`exception` | `exit` | `memory` | `inputs`), message, traceback (str or null); result, when the crew had one."""
+"""id, kind (`exception` | `exit` | `memory` | `inputs`), message, traceback (str or null); result, if there was one."""
 IDLE: Final = "idle"
 """After RESULT or ERROR. reusable (bool), reason (why not). A slot that is not reusable exits by itself."""
 
@@ -80,7 +81,8 @@ class FrameError(ValueError):
 
 def encode(type_: str, /, **fields: Any) -> bytes:
     """One frame as bytes. Raises FrameError when it is longer than MAX_FRAME, TypeError when a field is not JSON."""
-    body = json.dumps({"t": type_, **fields}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    text = json.dumps({"t": type_, **fields}, separators=(",", ":"), ensure_ascii=False)
+    body = text.encode("utf-8", "surrogatepass")
     if len(body) > MAX_FRAME:
         raise FrameError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
     return _LENGTH.pack(len(body)) + body

@@ -1,4 +1,4 @@
-"""Where things lie in Redis. Every key of a crew begins with `cs:{<prefix>}:`, braces included: one cluster slot a crew."""
+"""Where things lie in Redis. Every key of a crew begins with `cs:{<prefix>}:`; the braces keep them in one slot."""
 
 
 def root(prefix: str) -> str:

@@ -54,7 +54,7 @@ class BackendHealth:
 
     ready: bool = False
     reason: str = "NotChecked"
-    """CamelCase: `Ok`, `NotChecked`, `Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Error`."""
+    """`Ok`, `NotChecked`, `Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Error`."""
     message: str = ""
     checked_at: float = 0.0
     """Unix time."""
