@@ -42,6 +42,8 @@ EMBEDDER_DIMENSION = "CREWOPS_EMBEDDER_DIMENSION"
 
 CONCURRENCY = "CREWOPS_CONCURRENCY"
 """Kickoffs at once in one replica; default 4."""
+QUEUE_LIMIT = "CREWOPS_QUEUE_LIMIT"
+"""Kickoffs that may wait in one replica for a free slot; default 100."""
 KICKOFF_TIMEOUT = "CREWOPS_KICKOFF_TIMEOUT"
 """Default 1800."""
 SLOT_MEMORY = "CREWOPS_SLOT_MEMORY"

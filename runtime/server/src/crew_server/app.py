@@ -1,0 +1,161 @@
+"""Wires the parts of a server, runs them, and takes them down in order.
+
+Start: sockets first, so that probes answer at once. Stop: see `drain`.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from crew_server import redis_client
+from crew_server.backend import Backend
+from crew_server.errors import SettingsError
+from crew_server.http import api, probes
+from crew_server.logs import Log
+from crew_server.metrics import Metrics
+from crew_server.prober import Prober
+from crew_server.runs import drain
+from crew_server.runs.dispatch import Dispatcher
+from crew_server.runs.kickoff import Kickoff
+from crew_server.runs.store import RunStore
+from crew_server.service import Parts, Service
+from crew_server.settings import Settings
+from crew_server.worker.link import Events, WorkerLink
+from crew_server.worker.slots import Slots
+
+log = Log(__name__)
+
+LAG_EVERY = 0.5
+
+
+class App:
+    """One server process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        metrics = Metrics()
+        self._client = redis_client.connect(settings)
+        slots = Slots(settings.concurrency, self._on_idle, lambda why: metrics.lost_slots.labels(why).inc())
+        store = RunStore(self._client, settings)
+        self._parts = Parts(
+            settings=settings,
+            metrics=metrics,
+            slots=slots,
+            link=WorkerLink(settings.socket, slots, Events(self._on_worker_draining, self._on_worker_connected)),
+            store=store,
+            dispatcher=Dispatcher(settings, slots, store, metrics, self._on_ended),
+            backend=Backend(settings, metrics),
+            prober=Prober(slots, metrics),
+        )
+        self.service = Service(self._parts)
+        self._stopping = asyncio.Event()
+        self._worker_drain: asyncio.Task[None] | None = None
+        metrics.watch("crewops_kickoffs_running", lambda: self._parts.dispatcher.running)
+        metrics.watch("crewops_kickoffs_waiting", lambda: self._parts.dispatcher.waiting)
+        metrics.watch("crewops_slots", lambda: slots.alive)
+        metrics.watch("crewops_ready", lambda: float(self.service.readiness().ready))
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain."""
+        loop = asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, self._stopping.set)
+        settings, parts = self._settings, self._parts
+        front = _listen(settings.bind_address, settings.http_port)
+        back = _listen(settings.bind_address, settings.health_port)
+        await parts.link.listen()
+        servers = [
+            _Server(api.create(self.service, settings.api_token)),
+            _Server(probes.create(self.service)),
+        ]
+        serving = [
+            loop.create_task(server.serve(sockets=[one])) for server, one in zip(servers, (front, back), strict=True)
+        ]
+        loops = [loop.create_task(one) for one in (parts.backend.run(), parts.dispatcher.watch(), self._measure_lag())]
+        log.info("listening", http=front.getsockname()[1], health=back.getsockname()[1], replica=settings.replica)
+        await self._serve_until_stopped(loops + serving)
+        await self._drain()
+        # The API first: its last answers may be the ends of the drained kickoffs.
+        for server, task in zip(servers, serving, strict=True):
+            server.should_exit = True
+            await asyncio.wait([task], timeout=2)
+        for task in loops:
+            task.cancel()
+        await parts.dispatcher.close()
+        await parts.slots.close()
+        await parts.link.close()
+        await parts.backend.close()
+        await self._client.aclose()
+        log.info("ended")
+
+    async def _serve_until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for the signal; a loop that ends before it is a bug that must not stay silent."""
+        stopped = asyncio.get_running_loop().create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if task is not stopped:
+                stopped.cancel()
+                await task
+                raise RuntimeError("a part of the server ended")
+
+    async def _drain(self) -> None:
+        self.service.draining = True
+        if self._worker_drain is not None:
+            # The worker's container was stopped first, as that of a native sidecar is: the drain is under way.
+            await self._worker_drain
+        else:
+            await drain.drain(self._parts.dispatcher, self._parts.link, self._settings.drain_budget)
+
+    def _on_worker_draining(self) -> None:
+        if self._worker_drain is None and not self._stopping.is_set():
+            self.service.draining = True
+            self._worker_drain = asyncio.get_running_loop().create_task(
+                drain.drain(self._parts.dispatcher, self._parts.link, self._settings.drain_budget)
+            )
+
+    def _on_worker_connected(self) -> None:
+        """A new worker after a drain that only its container had: the pod stays, and so do we."""
+        if self._worker_drain is not None and self._worker_drain.done() and not self._stopping.is_set():
+            self._worker_drain = None
+            self.service.draining = False
+
+    def _on_idle(self) -> None:
+        self._parts.dispatcher.pump()
+
+    def _on_ended(self, kickoff: Kickoff) -> None:
+        outcome = kickoff.outcome
+        if outcome is not None and outcome.status in ("error", "timeout"):
+            self.service.failed(outcome.reason, outcome.error, kickoff.id)
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self._parts.metrics.loop_lag.set(max(0.0, loop.time() - due))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, without its signal handlers: there are two of them, and the process drains first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.create_server((address, port), family=family, backlog=1024)
+    except OSError as error:
+        raise SettingsError([f"cannot listen on {address}:{port}: {error.strerror or error}"]) from error

@@ -1,0 +1,70 @@
+"""Asks Redis every 2 s whether it answers and takes a write; the answer is a `BackendHealth`, for ever fresh.
+
+An open port proves nothing: a stopped Redis still accepts connections, a full one still answers PING.
+"""
+
+import asyncio
+import json
+import time
+
+from crew_runtime.contract import keys
+from crew_runtime.contract.report import BackendHealth
+from crew_server import redis_client
+from crew_server.errors import BackendError
+from crew_server.logs import Log
+from crew_server.metrics import Metrics
+from crew_server.settings import Settings
+
+log = Log(__name__)
+
+EVERY = 2.0
+DEADLINE = 1.5
+"""With EVERY: a failure is seen at the latest 3.5 s after it happened."""
+assert DEADLINE < EVERY  # noqa: S101 - else one slow check would delay the next
+
+
+class Backend:
+    """The loop, and what it saw last."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._client = redis_client.connect(settings, deadline=DEADLINE, connections=1)
+        self._key = keys.health(settings.key_prefix, f"server:{settings.replica}")
+        self._metrics = metrics
+        self.health = BackendHealth()
+
+    async def run(self) -> None:
+        """Check for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            await self.check()
+            await asyncio.sleep(max(0.0, EVERY - (loop.time() - begun)))
+
+    async def check(self) -> None:
+        """One PING and one write."""
+        loop = asyncio.get_running_loop()
+        begun, before = loop.time(), self.health.reason
+        try:
+            async with redis_client.deadline(DEADLINE):
+                await self._client.ping()
+                await self._client.set(self._key, json.dumps({"at": _unix()}), ex=60)
+        except BackendError as error:
+            self._metrics.backend_failures.labels(error.reason).inc()
+            self.health = BackendHealth(False, error.reason, error.message, _unix(), round(loop.time() - begun, 6))
+            # A connection that timed out may hold the late answer: never ask on it again.
+            await self._client.connection_pool.disconnect(inuse_connections=True)
+        else:
+            latency = loop.time() - begun
+            self._metrics.backend_latency.observe(latency)
+            self.health = BackendHealth(True, "Ok", "", _unix(), round(latency, 6))
+        if self.health.reason != before:
+            told = log.info if self.health.ready else log.error
+            told("backend changed", reason=self.health.reason, detail=self.health.message, before=before)
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        await self._client.aclose()
+
+
+def _unix() -> float:
+    return time.time()

@@ -1,0 +1,79 @@
+"""What can go wrong in the server half.
+
+CrewServerError
+├── SettingsError         the environment is wrong; every problem at once
+├── BackendError          Redis did not do what it was asked; `reason` is one of `contract.report.BackendHealth`'s
+├── NotReadyError         no kickoff can be taken now; try again after `retry_after`
+│   └── QueueFullError    all slots are busy and so is the queue
+├── RequestError          the request is wrong and says where
+│   └── MissingInputsError
+├── UnknownKickoffError   no such kickoff, or its state has expired
+└── WorkerProtocolError   the peer on the worker's socket does not speak our frames
+"""
+
+from collections.abc import Sequence
+
+
+class CrewServerError(Exception):
+    """The base of all of them."""
+
+
+class SettingsError(CrewServerError):
+    """The environment does not make a server; `problems` says all that has to change."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("cannot start: " + "; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class BackendError(CrewServerError):
+    """Redis failed a call."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class NotReadyError(CrewServerError):
+    """This replica takes no kickoff now."""
+
+    def __init__(self, reason: str, message: str, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class QueueFullError(NotReadyError):
+    """Every slot is busy and as many kickoffs wait as may wait."""
+
+
+class RequestError(CrewServerError):
+    """The request cannot be taken as it is; `field` names the place."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+class MissingInputsError(RequestError):
+    """The crew's texts ask for inputs that the request does not carry."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        names = ", ".join(missing)
+        super().__init__("inputs", f"the crew needs inputs that are not there: {names}; add them to 'inputs'")
+        self.missing = tuple(missing)
+
+
+class UnknownKickoffError(CrewServerError):
+    """Nothing is known of this kickoff."""
+
+    def __init__(self, kickoff_id: str) -> None:
+        super().__init__(f"there is no kickoff '{kickoff_id}'; its state is kept for 7 days after its end")
+        self.kickoff_id = kickoff_id
+
+
+class WorkerProtocolError(CrewServerError):
+    """The peer sent what no worker of ours sends; its connection is closed."""

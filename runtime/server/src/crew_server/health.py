@@ -1,0 +1,74 @@
+"""What the probes say: pure, from facts to a verdict with its reason."""
+
+from dataclasses import dataclass
+
+from crew_runtime.contract.report import BackendHealth
+
+PING_DEADLINE = 2.0
+NO_SLOTS_FOR = 5.0
+"""A replica whose slots all died at once has the next ones within a second; only then is it not ready."""
+CRASHES = 5
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of this replica now. Durations are seconds."""
+
+    phase: str
+    worker_reason: str
+    worker_message: str
+    ping_age: float
+    crashes: int
+    no_slot_for: float
+    backend: BackendHealth
+    fail_closed: bool
+    draining: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Ready, or why not."""
+
+    ready: bool
+    reason: str = "Ready"
+    message: str = ""
+
+
+def readiness(facts: Facts) -> Verdict:
+    """Whether this replica should be given kickoffs. All slots busy is ready: they wait, or get a 503 that says so."""
+    if facts.draining:
+        return Verdict(False, "Draining", "the replica is being shut down")
+    return _worker(facts) or _backend(facts) or Verdict(True)
+
+
+def startup(facts: Facts) -> Verdict:
+    """Whether the worker has come up."""
+    return _phase(facts) or Verdict(True)
+
+
+def _phase(facts: Facts) -> Verdict | None:
+    if facts.phase == "ready":
+        return None
+    if facts.crashes >= CRASHES and facts.worker_reason in ("WorkerLost", "WorkerStarting", "WorkerNotConnected"):
+        return Verdict(
+            False, "WorkerCrashLoop", f"the worker died {facts.crashes} times in 10 minutes; see its container's log"
+        )
+    again = f" (it ended {facts.crashes} times in 10 minutes)" if facts.crashes else ""
+    return Verdict(False, facts.worker_reason or "WorkerStarting", facts.worker_message + again)
+
+
+def _worker(facts: Facts) -> Verdict | None:
+    if verdict := _phase(facts):
+        return verdict
+    if facts.ping_age > PING_DEADLINE:
+        text = f"the worker has not answered for {facts.ping_age:.1f} s; it is stopped or starved of CPU"
+        return Verdict(False, "WorkerUnresponsive", text)
+    if facts.no_slot_for > NO_SLOTS_FOR:
+        return Verdict(False, "NoSlots", "the worker has no warm slot; its children end before they are ready")
+    return None
+
+
+def _backend(facts: Facts) -> Verdict | None:
+    if facts.backend.ready or not facts.fail_closed:
+        return None
+    return Verdict(False, f"Memory{facts.backend.reason}", facts.backend.message or "Redis has not been asked yet")

@@ -1,0 +1,1 @@
+"""The two ports: the crew's API (`api`, `kickoffs`), and probes, metrics, report and proof (`probes`)."""

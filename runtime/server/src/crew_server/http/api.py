@@ -1,0 +1,68 @@
+"""The crew's API on port 8000, in the shape of CrewAI's platform. In: HTTP. Out: calls to `service.Service`."""
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Header, Path, Query, Response
+from starlette.requests import Request
+
+import crew_server
+from crew_server.http import problems, requests
+from crew_server.http.middleware import BearerToken, BodyLimit
+from crew_server.service import Service
+
+MAX_WAIT = 600.0
+"""Seconds that ?wait may hold a connection; proxies close it earlier."""
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The token is missing or wrong."},
+    503: {"description": "The replica takes no kickoffs now; `reason` says why, Retry-After when to try again."},
+}
+KickoffId = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9-]+$")]
+
+
+def create(service: Service, token: str | None) -> FastAPI:
+    """The application."""
+    app = FastAPI(
+        title="Crew",
+        version=crew_server.__version__,
+        summary="Kick off a crew and read how it went",
+        redoc_url=None,
+        default_response_class=problems.Json,
+        responses=_PROBLEMS,
+    )
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    if token:
+        app.add_middleware(BearerToken, token=token)
+
+    @app.get("/inputs", summary="The inputs that the crew's texts ask for")
+    async def inputs() -> requests.InputNames:
+        return requests.InputNames(inputs=list(service.input_names()))
+
+    @app.post("/kickoff", summary="Start the crew", response_model=requests.KickoffAccepted | dict[str, Any])
+    async def kickoff(
+        request: Request,
+        body: requests.KickoffRequest,
+        response: Response,
+        x_session_id: Annotated[str | None, Header()] = None,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the end.")] = 0.0,
+    ) -> Response:
+        header = request.headers.get("x-session-id")
+        accepted = await service.kickoff(body, x_session_id if header else None)
+        headers = {"X-Session-Id": _ascii(accepted.session_id), "Location": f"/status/{accepted.kickoff_id}"}
+        seen = await service.wait(accepted.kickoff_id, wait) if wait else None
+        return problems.Json(accepted.model_dump() if seen is None else seen, headers=headers)
+
+    @app.get("/status/{kickoff_id}", summary="How a kickoff goes or went; any replica answers")
+    async def status(kickoff_id: KickoffId) -> Response:
+        return problems.Json(await service.status(kickoff_id))
+
+    @app.delete("/kickoff/{kickoff_id}", summary="Stop a kickoff, for real; any replica does it")
+    async def cancel(kickoff_id: KickoffId) -> Response:
+        return problems.Json(await service.cancel(kickoff_id))
+
+    return app
+
+
+def _ascii(text: str) -> str:
+    """A header's value; a session id may be any text, a header not."""
+    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,84 @@
+"""What every request to the crew's API passes: the bearer token, and the limit of its size. Plain ASGI."""
+
+import hmac
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from crew_server.http import problems
+
+MAX_BODY = 1024 * 1024
+"""Bytes. A kickoff's inputs lie in Redis and go to a slot in one frame; what is larger belongs into a store."""
+OPEN_PATHS = frozenset({"/openapi.json", "/docs"})
+"""They tell nothing of the crew, and a browser cannot send a token."""
+
+
+class BearerToken:
+    """Answers 401 unless the request carries the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["path"] in OPEN_PATHS or self._allowed(scope):
+            await self._app(scope, receive, send)
+            return
+        response = problems.problem(
+            401,
+            "Unauthorized",
+            "send the crew's token in the header 'Authorization: Bearer <token>'",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+        await response(scope, receive, send)
+
+    def _allowed(self, scope: Scope) -> bool:
+        given = Headers(scope=scope).get("authorization", "")
+        scheme, _, token = given.partition(" ")
+        shown = f"{scheme.capitalize()} {token.strip()}".encode("utf-8", "replace")
+        return hmac.compare_digest(shown, self._expected)
+
+
+class BodyLimit:
+    """Reads the body before the application does, and answers 413 when it is too long, announced or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "DELETE"):
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        body = None if announced.isdigit() and int(announced) > MAX_BODY else await _read(receive)
+        if body is None:
+            text = f"the body is over the limit of {MAX_BODY} bytes; put large data into a store and pass a reference"
+            response = problems.problem(413, "TooLarge", text, headers={"Connection": "close"})
+            await response(scope, receive, send)
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    parts, length, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        parts.append(message.get("body", b""))
+        length += len(parts[-1])
+        if length > MAX_BODY:
+            return None
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay

@@ -1,0 +1,119 @@
+"""The one table from what went wrong to what a client sees.
+
+Every problem has the same body: `error` (title), `reason` (CamelCase, to program against), `message` (what to change),
+`details`.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from crew_server.errors import (
+    BackendError,
+    MissingInputsError,
+    NotReadyError,
+    RequestError,
+    UnknownKickoffError,
+)
+from crew_server.logs import Log
+
+log = Log(__name__)
+
+_TITLES = {
+    400: "Invalid Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Too Large",
+    422: "Validation Error",
+    500: "Internal Error",
+    503: "Not Ready",
+    504: "Timeout",
+}
+RETRY_AFTER = 5
+"""Seconds; a Redis that was killed is back in 1 to 5 s."""
+
+
+class Json(JSONResponse):
+    """JSON that any client can read: ASCII, so that a lone surrogate in a crew's text does no harm."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def problem(
+    code: int,
+    reason: str,
+    message: str,
+    *,
+    details: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Json:
+    """A problem as a response."""
+    body = {"error": _TITLES.get(code, "Error"), "reason": reason, "message": message, "details": dict(details or {})}
+    return Json(body, status_code=code, headers=dict(headers or {}))
+
+
+def of(error: Exception) -> Json:
+    """The table."""
+    match error:
+        case MissingInputsError():
+            details = {"missing_inputs": list(error.missing)}
+            return problem(422, "MissingInputs", error.message, details=details)
+        case RequestError():
+            return problem(422, "InvalidField", error.message, details={"field": error.field})
+        case UnknownKickoffError():
+            return problem(404, "UnknownKickoff", str(error))
+        case NotReadyError():
+            return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
+        case BackendError():
+            headers = {"Retry-After": str(RETRY_AFTER)}
+            return problem(503, f"Memory{error.reason}", error.message, headers=headers)
+        case RequestValidationError():
+            return _validation(error)
+        case HTTPException():
+            reason = _TITLES.get(error.status_code, "Error").replace(" ", "")
+            return problem(error.status_code, reason, str(error.detail), headers=error.headers)
+    log.error("request failed by a fault of the server", exc_info=error)
+    return problem(500, "InternalError", "the server failed on this request; its log says why")
+
+
+def install(app: FastAPI) -> None:
+    """Have `app` answer every error by the table."""
+
+    async def answer(_: Request, error: Exception) -> Json:
+        return of(error)
+
+    for kind in (RequestError, UnknownKickoffError, NotReadyError, BackendError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(Exception, answer)
+
+
+def _validation(error: RequestValidationError) -> Json:
+    faults = error.errors()
+    broken = next((one for one in faults if one["type"] == "json_invalid"), None)
+    if broken is not None:
+        why = broken.get("ctx", {}).get("error", "")
+        return problem(400, "InvalidJson", f"the body is not JSON: {why}".rstrip(": "))
+    fields = [{"field": _place(one["loc"]), "message": _what(one)} for one in faults]
+    message = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
+    return problem(422, "InvalidField", message, details={"fields": fields})
+
+
+def _place(loc: tuple[Any, ...]) -> str:
+    inside = [str(one) for one in loc[1:]] if loc and loc[0] in ("body", "query", "header", "path") else list(loc)
+    return ".".join(str(one) for one in inside) or "body"
+
+
+def _what(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "there is no such field in this version"
+    if fault["type"] == "missing" and len(fault["loc"]) == 1:
+        return "a JSON object with 'inputs' has to be sent, as application/json"
+    return str(fault["msg"])

@@ -1,0 +1,66 @@
+"""What a client sends, as types, and the checks that need more than types. Pure."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crew_server.errors import MissingInputsError, RequestError
+
+MAX_SESSION_ID = 256
+"""Characters. It becomes part of keys and scopes, and is logged with every kickoff."""
+
+
+class KickoffRequest(BaseModel):
+    """The body of POST /kickoff."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    inputs: dict[str, Any] | None = Field(
+        default=None, description="Values for the placeholders in the crew's texts; GET /inputs names them."
+    )
+    session_id: str | None = Field(
+        default=None,
+        description="Whose memory the kickoff sees. Also taken from X-Session-Id; made up and returned when absent.",
+    )
+    meta: dict[str, Any] | None = Field(default=None, description="Kept with the kickoff; the crew does not see it.")
+
+
+class KickoffAccepted(BaseModel):
+    """The answer to POST /kickoff."""
+
+    kickoff_id: str = Field(description="For GET /status/{kickoff_id}.")
+    session_id: str = Field(description="Send it with the next kickoff to have the same memory.")
+
+
+class InputNames(BaseModel):
+    """The answer to GET /inputs."""
+
+    inputs: list[str] = Field(description="Names that POST /kickoff needs in 'inputs'.")
+
+
+def session_id(body: str | None, header: str | None) -> str | None:
+    """The session that the request names, or None. Raises RequestError when it cannot be one."""
+    if body is not None and header is not None and body != header:
+        raise RequestError("session_id", "session_id and the header X-Session-Id differ; send one of them")
+    chosen = body if body is not None else header
+    if chosen is None:
+        return None
+    if not chosen.strip():
+        raise RequestError("session_id", "session_id is empty; leave it out to have one made up")
+    if len(chosen) > MAX_SESSION_ID:
+        text = f"session_id has {len(chosen)} characters; at most {MAX_SESSION_ID} are allowed"
+        raise RequestError("session_id", text)
+    # Cc: control characters. Cs: lone surrogates, which no key and no log line can hold.
+    if any(unicodedata.category(one) in ("Cc", "Cs") for one in chosen):
+        raise RequestError("session_id", "session_id holds control characters or broken Unicode; use printable text")
+    return chosen
+
+
+def checked_inputs(inputs: Mapping[str, Any] | None, wanted: Iterable[str]) -> Mapping[str, Any]:
+    """The inputs. Raises MissingInputsError when the crew's texts ask for more."""
+    given = inputs or {}
+    if missing := sorted(set(wanted) - set(given)):
+        raise MissingInputsError(missing)
+    return given

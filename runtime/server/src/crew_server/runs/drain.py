@@ -1,0 +1,33 @@
+"""The steps of a shutdown: running kickoffs finish while the time lasts, the rest ends as `ReplicaDrained`, then the
+worker is dismissed. Readiness is off and no kickoff is taken before this begins.
+"""
+
+import asyncio
+
+from crew_server.logs import Log
+from crew_server.runs import state
+from crew_server.runs.dispatch import Dispatcher
+from crew_server.worker.link import WorkerLink
+
+log = Log(__name__)
+
+KILL_TIME = 3.0
+"""From the last word to the kickoffs' ends in Redis: a kill takes under a second, and Redis may be slow."""
+EXIT_TIME = 2.0
+"""For the worker to kill its children and end."""
+
+
+async def drain(dispatcher: Dispatcher, link: WorkerLink, seconds: float) -> None:
+    """Drain within `seconds`, and KILL_TIME + EXIT_TIME beyond for what has to be stopped."""
+    begun = asyncio.get_running_loop().time()
+    log.info("draining", kickoffs=len(list(dispatcher.unfinished())), seconds=seconds)
+    if not await dispatcher.wait_idle(seconds):
+        for kickoff in dispatcher.unfinished():
+            log.warning("kickoff stopped by the drain", kickoff_id=kickoff.id, session_id=kickoff.request.session_id)
+            dispatcher.cancel(kickoff, state.DRAINED)
+        if not await dispatcher.wait_idle(KILL_TIME):
+            log.error("ends of kickoffs could not be written", kickoffs=dispatcher.pending())
+    link.dismiss()
+    if not await link.wait_gone(EXIT_TIME):
+        log.warning("the worker did not end when asked to")
+    log.info("drained", took=round(asyncio.get_running_loop().time() - begun, 3))

@@ -1,0 +1,229 @@
+"""What a kickoff is and how it may end. Pure: frames and exits to outcomes, stored fields to what a client sees.
+
+    running (waits for a slot, then has one) -> completed | error | timeout | cancelled
+
+An end is final: whoever writes it first wins, and `store` holds that line in Redis.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from crew_runtime.contract import frames
+
+RUNNING: Final = "running"
+COMPLETED: Final = "completed"
+ERROR: Final = "error"
+TIMEOUT: Final = "timeout"
+CANCELLED: Final = "cancelled"
+ENDS: Final = (COMPLETED, ERROR, TIMEOUT, CANCELLED)
+
+MAX_GUARD_FAILURES = 20
+"""Failures of the memory backend that are kept with a kickoff; the rest is only counted."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An accepted kickoff."""
+
+    kickoff_id: str
+    session_id: str
+    inputs: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    timeout: float
+    """Seconds from its start in a slot."""
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a kickoff is, out of the events of its slot."""
+
+    seq: int = 0
+    current_task: str | None = None
+    completed_tasks: int = 0
+    total_tasks: int | None = None
+
+    def after(self, event: frames.Frame) -> "Progress":
+        """The progress after one `event` frame. Frames come out of order and some are dropped: `seq` decides."""
+        seq, kind, task = event.get("seq"), event.get("type"), event.get("task")
+        seq = seq if isinstance(seq, int) else self.seq
+        total = event.get("total")
+        known = replace(self, total_tasks=total) if isinstance(total, int) else self
+        if kind == "task_completed":
+            known = replace(known, completed_tasks=known.completed_tasks + 1)
+        if seq >= self.seq and kind == "task_started":
+            known = replace(known, current_task=str(task) if task else None)
+        return replace(known, seq=max(seq, self.seq))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is stored."""
+        return {"task": self.current_task, "completed": self.completed_tasks, "total": self.total_tasks}
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a slot's process ended, as the zygote that reaped it says."""
+
+    code: int | None = None
+    signal: str | None = None
+    reason: str | None = None
+    """`oom` when the zygote's watchdog killed it."""
+    maxrss: int | None = None
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a kickoff ended."""
+
+    status: str
+    reason: str = ""
+    """CamelCase; empty for `completed`."""
+    error: str = ""
+    result: Mapping[str, Any] | None = None
+    memory: str = "unknown"
+    """`ok`, `degraded`, or `unknown`: what the crew saved may or may not be there."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """`kind` and `traceback` of an error."""
+
+
+def completed(frame: frames.Frame) -> Outcome:
+    """The outcome that a `result` frame says."""
+    memory = "degraded" if frame.get("memory") == "degraded" else "ok"
+    return Outcome(COMPLETED, result=_result(frame), memory=memory)
+
+
+_ERROR_REASONS = {
+    "exception": "CrewFailed",
+    "exit": "CrewExited",
+    "memory": "MemoryFailed",
+    "inputs": "InvalidInputs",
+}
+
+
+def failed(frame: frames.Frame) -> Outcome:
+    """The outcome that an `error` frame says; it may carry the crew's result, when only its memory failed."""
+    kind = str(frame.get("kind") or "exception")
+    result = frame.get("result")
+    traceback = frame.get("traceback")
+    return Outcome(
+        ERROR,
+        reason=_ERROR_REASONS.get(kind, "CrewFailed"),
+        error=str(frame.get("message") or "the crew failed and said nothing"),
+        result=_result(result) if isinstance(result, Mapping) else None,
+        memory="degraded" if kind == "memory" else "unknown",
+        extra={"kind": kind} | ({"traceback": traceback} if isinstance(traceback, str) else {}),
+    )
+
+
+_SIGNALS = {
+    "SIGSEGV": "crashed with a segmentation fault (SIGSEGV), in C code of a library that the crew uses",
+    "SIGBUS": "crashed with a bus error (SIGBUS), in C code of a library that the crew uses or on a full disk",
+    "SIGABRT": "aborted (SIGABRT), in C code of a library that the crew uses",
+    "SIGFPE": "crashed with an arithmetic error (SIGFPE), in C code of a library that the crew uses",
+    "SIGILL": "crashed with an illegal instruction (SIGILL): a library of the crew is built for another processor",
+    "SIGKILL": "was killed (SIGKILL) from outside; often the node or the container ran out of memory",
+}
+
+
+def lost(how: Exit | None, slot_memory: int) -> Outcome:
+    """The outcome of a kickoff whose process ended without a result. `slot_memory` in MiB."""
+    if how is None:
+        return Outcome(ERROR, "SlotLost", "the kickoff's process is gone, and the worker did not say why")
+    if how.reason == "oom":
+        text = (
+            f"the kickoff took more than {slot_memory} MiB of memory and was stopped; "
+            "give each kickoff more memory, or have the crew work on less at once"
+        )
+        return Outcome(ERROR, "OutOfMemory", text)
+    if how.signal:
+        what = _SIGNALS.get(how.signal, f"was ended by the signal {how.signal}")
+        return Outcome(ERROR, "Crashed", f"the kickoff's process {what}")
+    text = f"the kickoff's process ended with exit code {how.code} before the crew returned; the crew must not end it"
+    return Outcome(ERROR, "Exited", text)
+
+
+WORKER_LOST = Outcome(ERROR, "WorkerLost", "the worker of the replica that ran the kickoff ended; start it again")
+REPLICA_LOST = Outcome(ERROR, "ReplicaLost", "the replica that ran it died; start it again")
+BABBLED = Outcome(ERROR, "SlotLost", "the kickoff's process sent what is no message of a worker, and was killed")
+DRAINED = Outcome(ERROR, "ReplicaDrained", "the replica was shut down before the kickoff ended; start it again")
+BY_CLIENT = Outcome(CANCELLED, "Cancelled", "the kickoff was cancelled by a client")
+
+
+def wedged(seconds: float) -> Outcome:
+    """The outcome of a kickoff whose interpreter did not run for `seconds`."""
+    text = f"the kickoff's interpreter gave no sign of life for {seconds:g} s and was killed: C code held it, or a stop"
+    return Outcome(ERROR, "Wedged", text)
+
+
+def timed_out(seconds: float) -> Outcome:
+    """The outcome of a kickoff that took longer than it may."""
+    return Outcome(
+        TIMEOUT, "KickoffTimeout", f"the kickoff took longer than its timeout of {seconds:g} s and was stopped"
+    )
+
+
+def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
+    """What a client sees of the stored `fields`, in the shape of CrewAI's platform, with our own beside it."""
+    status = fields["status"]
+    ours = {
+        "kickoff_id": fields["kickoff_id"],
+        "session_id": fields["session_id"],
+        "replica": fields.get("replica", ""),
+        "attempt": int(fields.get("attempt", "1")),
+    }
+    if status == RUNNING:
+        return {"status": status, **_running(fields, now_ms), **ours}
+    seen: dict[str, Any] = {"status": status}
+    if result := fields.get("result"):
+        seen["result"] = json.loads(result)
+    if status != COMPLETED:
+        seen["error"] = fields.get("error", "")
+        seen["reason"] = fields.get("reason", "")
+        seen |= json.loads(fields.get("extra", "{}"))
+    seen["execution_time"] = _duration(fields, int(fields.get("ended_at", now_ms)))
+    seen["memory"] = fields.get("memory", "unknown")
+    if failures := fields.get("memory_failures"):
+        seen["memory_failures"] = json.loads(failures)
+    return seen | ours
+
+
+def _running(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
+    progress = json.loads(fields.get("progress", "{}"))
+    return {
+        "queued": "started_at" not in fields,
+        "current_task": progress.get("task"),
+        "progress": {"completed_tasks": progress.get("completed", 0), "total_tasks": progress.get("total")},
+        "execution_time": _duration(fields, now_ms),
+    }
+
+
+def _duration(fields: Mapping[str, str], until_ms: int) -> float:
+    """Seconds in a slot: as its owner measured them, or up to `until_ms` while no owner did."""
+    if measured := fields.get("execution_ms"):
+        return int(measured) / 1000
+    started = fields.get("started_at")
+    return round(max(0, until_ms - int(started)) / 1000, 3) if started else 0.0
+
+
+def _result(frame: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "output": frame.get("output"),
+        "json": strict(frame.get("json")),
+        "tasks": strict(frame.get("tasks") or []),
+        "usage": strict(frame.get("usage")),
+    }
+
+
+def strict(value: Any) -> Any:
+    """`value` as JSON allows it: Python's decoder takes NaN and Infinity, other languages' clients do not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: strict(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [strict(one) for one in value]
+    return value

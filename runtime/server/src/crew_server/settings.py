@@ -1,0 +1,145 @@
+"""The environment in, frozen settings out; or one error that names every problem."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env
+from crew_server.errors import SettingsError
+
+FAIL_CLOSED = "FailClosed"
+DEGRADE = "Degrade"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a server is told from outside. Durations are seconds."""
+
+    namespace: str
+    name: str
+    replica: str
+    redis_url: str
+    key_prefix: str
+    redis_password: str | None = None
+    redis_ca_file: str | None = None
+    backend_deadline: float = 2.0
+    """Of one call; long enough for a slow disk under Redis, short enough to be noticed before a probe is."""
+    fail_closed: bool = True
+    concurrency: int = 4
+    kickoff_timeout: float = 1800.0
+    slot_memory: int = 1024
+    """MiB; only named in messages here, the worker half enforces it."""
+    queue_limit: int = 100
+    """Kickoffs that may wait for a slot in this replica; beyond it a client gets 503 and can ask another replica."""
+    grace_period: float = 30.0
+    socket: str = env.DEFAULT_SOCKET
+    bind_address: str = "0.0.0.0"  # noqa: S104 - a pod's only address is not known before it starts
+    http_port: int = HTTP_PORT
+    health_port: int = HEALTH_PORT
+    api_token: str | None = None
+    log_json: bool = True
+
+    @property
+    def drain_budget(self) -> float:
+        """How long running kickoffs may go on after SIGTERM: all but 10 s, and half of a grace period under 20 s."""
+        return max(self.grace_period - 10.0, self.grace_period / 2)
+
+
+def from_environ(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`. Raises SettingsError with every problem in it."""
+    reader = _Reader(environ)
+    namespace, name = reader.text(env.NAMESPACE, "default"), reader.text(env.NAME, required=True)
+    settings = Settings(
+        namespace=namespace,
+        name=name,
+        replica=reader.text(env.REPLICA, required=True),
+        redis_url=reader.redis_url(),
+        key_prefix=reader.text(env.KEY_PREFIX, f"{namespace}/{name}"),
+        redis_password=reader.optional(env.REDIS_PASSWORD),
+        redis_ca_file=reader.file(env.REDIS_CA_FILE),
+        backend_deadline=reader.seconds(env.BACKEND_DEADLINE, 2.0, least=0.05),
+        fail_closed=reader.choice(env.MEMORY_ON_FAILURE, FAIL_CLOSED, (FAIL_CLOSED, DEGRADE)) == FAIL_CLOSED,
+        concurrency=reader.whole(env.CONCURRENCY, 4, least=1, most=1000),
+        kickoff_timeout=reader.seconds(env.KICKOFF_TIMEOUT, 1800.0, least=0.1),
+        slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),
+        queue_limit=reader.whole(env.QUEUE_LIMIT, 100, least=0, most=100_000),
+        grace_period=reader.seconds(env.GRACE_PERIOD, 30.0, least=0.0),
+        socket=reader.text(env.SOCKET, env.DEFAULT_SOCKET),
+        bind_address=reader.text(env.BIND_ADDRESS, "0.0.0.0"),  # noqa: S104 - as above
+        http_port=reader.whole(env.HTTP_PORT, HTTP_PORT, least=0, most=65535),
+        health_port=reader.whole(env.HEALTH_PORT, HEALTH_PORT, least=0, most=65535),
+        api_token=reader.optional(env.API_TOKEN),
+        log_json=reader.choice(env.LOG_FORMAT, "json", ("json", "text")) == "json",
+    )
+    if reader.problems:
+        raise SettingsError(reader.problems)
+    return settings
+
+
+class _Reader:
+    """Reads variables one by one and keeps what is wrong with them; a wrong one yields its default."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def optional(self, name: str) -> str | None:
+        return self._environ.get(name) or None
+
+    def text(self, name: str, default: str = "", *, required: bool = False) -> str:
+        value = self._environ.get(name, "").strip()
+        if not value and required:
+            self.problems.append(f"{name} is not set")
+        return value or default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            self.problems.append(f"{name} is '{value}'; set it to one of {', '.join(choices)}")
+            return default
+        return value
+
+    def seconds(self, name: str, default: float, *, least: float) -> float:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= least):
+            self.problems.append(f"{name} is '{text}'; set it to a number of seconds, at least {least:g}")
+            return default
+        return value
+
+    def whole(self, name: str, default: int, *, least: int, most: int) -> int:
+        text = self.text(name)
+        if not text:
+            return default
+        value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
+        if not least <= value <= most:
+            self.problems.append(f"{name} is '{text}'; set it to a whole number from {least} to {most}")
+            return default
+        return value
+
+    def file(self, name: str) -> str | None:
+        path = self.optional(name)
+        if path and not Path(path).is_file():
+            self.problems.append(f"{name} is '{path}', and there is no such file")
+        return path
+
+    def redis_url(self) -> str:
+        """The URL; its password is never repeated in a problem."""
+        url = self.text(env.REDIS_URL)
+        form = f"{env.REDIS_URL} has to be redis[s]://[user[:password]@]host:port[/db]"
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in {"redis", "rediss"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            self.problems.append(form)
+        return url
