@@ -1,0 +1,32 @@
+"""Every CrewDeployment that the examples show can work."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crew_operator.api import names, parse
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def crew_deployments():
+    for path in sorted(EXAMPLES.glob("*/crewdeployment.yaml")):
+        for manifest in yaml.safe_load_all(path.read_text()):
+            if manifest["kind"] == names.KIND:
+                yield pytest.param(manifest, id=path.parent.name)
+
+
+@pytest.mark.parametrize("manifest", crew_deployments())
+def test_an_example_parses_without_a_problem(manifest):
+    manifest["metadata"]["namespace"] = "default"
+    crew = parse.crew_deployment(manifest)
+    assert manifest["apiVersion"] == names.API_VERSION
+    assert crew.spec.replicas == 2
+
+
+def test_the_definition_holds_a_file_for_each_agent_that_the_crew_names():
+    documents = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
+    files = next(one["data"] for one in documents if one["kind"] == "ConfigMap")
+    crew = yaml.safe_load(files[names.DEFINITION_FILE])  # JSON is YAML
+    assert {f"{agent}.jsonc" for agent in crew["agents"]} == set(files) - {names.DEFINITION_FILE}
