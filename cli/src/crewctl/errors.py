@@ -1,0 +1,27 @@
+"""What the command can fail with.
+
+CrewctlError            shown as its message, exit code 1
++-- UsageError          the command line cannot work as it is, exit code 2
++-- ClusterError        the local cluster did not come up, or is not there
++-- ToolError           a program that the cluster needs cannot be had
+"""
+
+
+class CrewctlError(Exception):
+    """Something the user can act on; the message says what to change."""
+
+    exit_code = 1
+
+
+class UsageError(CrewctlError):
+    """The command line cannot work as it is."""
+
+    exit_code = 2
+
+
+class ClusterError(CrewctlError):
+    """The local cluster did not come up, or is not there."""
+
+
+class ToolError(CrewctlError):
+    """A program that the local cluster needs cannot be had."""
