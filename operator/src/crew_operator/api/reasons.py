@@ -1,0 +1,190 @@
+"""Every reason that a condition can give, with its cause and its remedy: `docs/conditions.md` is made from here."""
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """A condition's reason: `value` is (word in the status, cause, remedy)."""
+
+    # The spec
+    SPEC_INVALID = (
+        "SpecInvalid",
+        "The spec cannot work as written; what runs was left as it was.",
+        "Change the fields that the message names.",
+    )
+    CHANGE_REFUSED = (
+        "ChangeRefused",
+        "The change would lose or hide memories: a smaller volume, another key prefix, another kind of Redis.",
+        "Put the old value back, or make a new CrewDeployment and move the data.",
+    )
+    CHILD_REJECTED = (
+        "ChildRejected",
+        "The API server refused an object made from this spec.",
+        "Correct the field that the API server's message names, or the operator's permissions.",
+    )
+    REFERENCE_NOT_FOUND = (
+        "ReferenceNotFound",
+        "A Secret or ConfigMap that the spec names, or its key, does not exist.",
+        "Create it in the CrewDeployment's namespace, or correct the reference. It is looked for every few seconds.",
+    )
+    STORAGE_NOT_RESIZED = (
+        "StorageNotResized",
+        "The claim of Redis could not be grown to spec.redis.managed.storage.size.",
+        "Use a storage class with allowVolumeExpansion, or put the old size back. Redis keeps running on the old size.",
+    )
+    ENV_IGNORED = (
+        "EnvIgnored",
+        "spec.crew.env names variables that begin with CREWOPS_. The operator sets those; yours were not applied.",
+        "Remove them; use the fields of spec.crew, spec.memory and spec.redis.",
+    )
+    NOT_OBSERVED = (
+        "NotObserved",
+        "The operator could not look, so it claims nothing.",
+        "If it stays, read the operator's log: the API server or the network between operator and pods is the cause.",
+    )
+
+    # Replicas
+    AVAILABLE = ("Available", "All wanted replicas are ready.", "Nothing to do.")
+    SCALED_TO_ZERO = ("ScaledToZero", "spec.replicas is 0.", "kubectl scale crew NAME --replicas=N.")
+    REPLICAS_NOT_READY = (
+        "ReplicasNotReady",
+        "Fewer replicas than wanted are ready; they start, or wait for Redis or for room on the nodes.",
+        "If it stays, kubectl describe the pods that the message names.",
+    )
+    ENTRYPOINT_BROKEN = (
+        "EntrypointBroken",
+        "The crew's code could not be imported or did not give a crew.",
+        "Correct spec.crew.entrypoint or the code; the message is the replica's own.",
+    )
+    DEFINITION_BROKEN = (
+        "DefinitionBroken",
+        "The crew's definition could not be read.",
+        "Correct the ConfigMap of spec.crew.definition; the message is the replica's own.",
+    )
+    REPLICA_FAILED = (
+        "ReplicaFailed",
+        "A replica's worker gave up before it could serve.",
+        "The message is the replica's own; kubectl logs POD -c crew has the rest.",
+    )
+    IMAGE_NOT_PULLED = (
+        "ImageNotPulled",
+        "An image could not be fetched.",
+        "Correct the image's name or tag, or add spec.template.imagePullSecrets.",
+    )
+    CONTAINER_CRASHES = (
+        "ContainerCrashes",
+        "A container ends again and again.",
+        "kubectl logs POD -c CONTAINER --previous tells why.",
+    )
+    POD_NOT_STARTED = (
+        "PodNotStarted",
+        "A pod could not be scheduled or its containers not be created.",
+        "The message says what is missing; kubectl describe pod has the rest.",
+    )
+
+    # Rollout
+    ROLLING_OUT = ("RollingOut", "Replicas of the newest spec are on their way.", "Wait.")
+    ROLLOUT_COMPLETE = ("RolloutComplete", "Every replica runs the newest spec.", "Nothing to do.")
+    ROLLOUT_STUCK = (
+        "RolloutStuck",
+        "The rollout made no progress for ten minutes; the replicas of the old spec keep serving.",
+        "kubectl describe the newest pods, or put the old spec back.",
+    )
+
+    # Redis
+    ANSWERS = (
+        "Answers",
+        "PING and a write answered, from the operator and from every ready replica.",
+        "Nothing to do.",
+    )
+    REDIS_POD_MISSING = (
+        "RedisPodMissing",
+        "The pod of Redis does not exist or has no address yet.",
+        "If it stays, kubectl describe the StatefulSet and its claim: storage is the usual cause.",
+    )
+    REDIS_UNREACHABLE = (
+        "RedisUnreachable",
+        "No connection to Redis: refused, no route, or its name does not resolve.",
+        "Managed: its pod restarts by itself. External: check the URL and the network policy.",
+    )
+    REDIS_WEDGED = (
+        "RedisWedged",
+        "Redis accepts connections but answers no PING within the deadline: stalled, stopped, or starved of CPU.",
+        "Managed: its pod is replaced after 20 s. External: ask who runs it.",
+    )
+    REDIS_LOADING = ("RedisLoading", "Redis reads its data back into memory.", "Wait; about 2 s for 100,000 records.")
+    REDIS_AUTH_FAILED = (
+        "RedisAuthFailed",
+        "Redis refused the password.",
+        "Managed: put the password in its Secret back, or delete Redis' pod. External: correct the URL in the Secret.",
+    )
+    REDIS_READ_ONLY = (
+        "RedisReadOnly",
+        "The server is a replica, or has too few good replicas to take writes.",
+        "Point the URL at the primary.",
+    )
+    REDIS_OUT_OF_MEMORY = (
+        "RedisOutOfMemory",
+        "Redis is at maxmemory and evicts nothing: no memory is lost in silence. A restart would free nothing.",
+        "Raise spec.redis.managed.resources.limits.memory, or forget records.",
+    )
+    REDIS_DISK_FULL = (
+        "RedisDiskFull",
+        "Redis cannot write its append-only file. A restart would free nothing.",
+        "Grow spec.redis.managed.storage.size.",
+    )
+    REDIS_ERROR = ("RedisError", "Redis answered with an error.", "The message is Redis' own.")
+    REPLICA_LOST_REDIS = (
+        "ReplicaLostRedis",
+        "Redis answers the operator, but not a replica.",
+        "Check NetworkPolicies and DNS between the replica's node and Redis; the message is the replica's own.",
+    )
+    REPLICA_SILENT = (
+        "ReplicaSilent",
+        "A ready replica did not give its report.",
+        "Check that the operator may reach port 8081 of the crew's pods.",
+    )
+
+    # Shared memory
+    PROVEN = ("Proven", "What one replica wrote, every other one read.", "Nothing to do.")
+    PROOF_PENDING = (
+        "ProofPending",
+        "The ready replicas or Redis changed since the last proof; the next one runs within seconds.",
+        "Wait.",
+    )
+    PROOF_FAILED = (
+        "ProofFailed",
+        "A nonce written through one replica could not be read through another, or the write failed.",
+        "The message names the replicas; compare their reports on port 8081, /report.",
+    )
+    LOCAL_FALLBACK = (
+        "LocalFallback",
+        "A replica keeps memory on its own disk, where no other sees it.",
+        "The message names the kind of state; do not set a storage in the crew's own Memory.",
+    )
+    NO_REPLICAS = ("NoReplicas", "No replica is ready, so nothing could be written through one.", "See CrewAvailable.")
+    MEMORY_NOT_READY = ("MemoryNotReady", "Nothing can be proven while memory is not ready.", "See MemoryReady.")
+
+    ALL_GOOD = (
+        "AllGood",
+        "The newest spec runs, serves, and shares its memory.",
+        "Nothing to do.",
+    )
+
+    @property
+    def word(self) -> str:
+        """As it stands in the status."""
+        return self.value[0]
+
+    @property
+    def cause(self) -> str:
+        """What has happened, in a sentence."""
+        return self.value[1]
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in a sentence."""
+        return self.value[2]
+
+
+BY_WORD = {reason.word: reason for reason in Reason}

@@ -1,0 +1,349 @@
+"""The spec of a CrewDeployment as frozen models. Field docstrings become the CRD's descriptions, defaults its defaults.
+
+A field is here when it works, not before. Durations and quantities stay as written; `quantities` reads them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from crew_operator.api import quantities
+from crew_operator.api.fields import Limits, Named, Rule
+
+Object = Mapping[str, Any]
+"""A piece of Kubernetes' own API that is handed on as it is; the API server judges it where it is used."""
+
+_OPEN = {"x-kubernetes-preserve-unknown-fields": True}
+Duration = Annotated[str, Limits("a duration such as 90s, 30m or 720h", pattern=quantities.DURATION_PATTERN)]
+Quantity = Annotated[str, Limits("a quantity such as 512Mi or 5Gi", pattern=quantities.QUANTITY_PATTERN)]
+Name = Annotated[str, Limits("a Kubernetes name", pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Key = Annotated[str, Limits("a key of a Secret or ConfigMap", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
+Text = Annotated[str, Limits("a text that is not empty", pattern=r"^\S(.*\S)?$", max_length=1024)]
+Port = Annotated[int, Limits("a port", minimum=1, maximum=65535)]
+NamedObject = Annotated[
+    Object,
+    Limits("an object with a name", schema={"required": ["name"], "properties": {"name": {"type": "string"}}, **_OPEN}),
+]
+BY_NAME = Limits(schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]})
+ATOMIC = Limits(schema={"x-kubernetes-list-type": "atomic"})
+
+
+class Isolation(StrEnum):
+    """Whose memories a kickoff sees."""
+
+    SESSION = "Session"
+    CREW = "Crew"
+
+
+class OnFailure(StrEnum):
+    """What a kickoff gets when its memory cannot be read or written."""
+
+    FAIL_CLOSED = "FailClosed"
+    DEGRADE = "Degrade"
+
+
+class AppendFsync(StrEnum):
+    """When Redis forces its log to the disk."""
+
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
+class WhenDeleted(StrEnum):
+    """What becomes of the volume."""
+
+    RETAIN = "Retain"
+    DELETE = "Delete"
+
+
+class MemoryBackend(StrEnum):
+    """Where memories lie."""
+
+    REDIS = "Redis"
+
+
+@dataclass(frozen=True)
+class KeyRef:
+    """A key of a Secret or ConfigMap in the CrewDeployment's namespace."""
+
+    name: Name
+    """Name of the object."""
+    key: Key
+    """Key in its data."""
+
+
+@dataclass(frozen=True)
+class NameRef:
+    """An object in the CrewDeployment's namespace."""
+
+    name: Name
+    """Name of the object."""
+
+
+@dataclass(frozen=True)
+class SecretSource:
+    """A value that is read from a Secret."""
+
+    secret_key_ref: KeyRef
+    """The Secret and its key."""
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A file's content, out of a Secret or a ConfigMap."""
+
+    RULES: ClassVar = (
+        Rule(
+            "has(self.secretKeyRef) != has(self.configMapKeyRef)",
+            "set one of secretKeyRef and configMapKeyRef",
+            lambda source: (source.secret_key_ref is None) != (source.config_map_key_ref is None),
+        ),
+    )
+
+    secret_key_ref: KeyRef | None = None
+    """A Secret and its key."""
+    config_map_key_ref: KeyRef | None = None
+    """A ConfigMap and its key."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A crew declared in files instead of an image."""
+
+    config_map_ref: NameRef
+    """The ConfigMap that holds `crew.jsonc`."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The crew: its code or its definition, and how it runs."""
+
+    RULES: ClassVar = (
+        Rule(
+            "has(self.definition) != (has(self.image) || has(self.entrypoint))",
+            "set either image and entrypoint, or definition",
+            lambda crew: (crew.definition is None) != (crew.image is None and crew.entrypoint is None),
+        ),
+        Rule(
+            "has(self.image) == has(self.entrypoint)",
+            "image and entrypoint go together: the image holds the code, the entrypoint names the crew in it",
+            lambda crew: (crew.image is None) == (crew.entrypoint is None),
+        ),
+    )
+
+    image: Text | None = None
+    """Image with the crew's code, its Python and the CrewOps runtime."""
+    entrypoint: (
+        Annotated[
+            str,
+            Limits(
+                "module:attr, such as concierge.crew:Concierge",
+                pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+                max_length=253,
+            ),
+        ]
+        | None
+    ) = None
+    """`module:attr` of a Crew, a @CrewBase class, a Flow, or a function that returns one."""
+    definition: Definition | None = None
+    """A crew.jsonc in a ConfigMap; runs in the operator's runtime image."""
+    env: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    """Variables of the crew's container, as in a Pod. Names that begin with CREWOPS_ are the operator's and ignored."""
+    env_from: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    """Secrets and ConfigMaps whose keys become variables of the crew's container, as in a Pod."""
+    concurrency: Annotated[int, Limits("a number from 1 to 256", minimum=1, maximum=256)] = 4
+    """Kickoffs that run at once in one replica, each in a process of its own."""
+    kickoff_timeout: Duration = "30m"
+    """After this a kickoff is stopped, whatever it does."""
+    api_token_from: SecretSource | None = None
+    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The volume of the managed Redis."""
+
+    RULES: ClassVar = (
+        Rule(
+            "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+            "a volume can grow but not shrink: put the old size back or a larger one",
+            at="size",
+        ),
+        Rule(
+            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+            "storageClassName cannot change: a claim keeps its class",
+            at="storageClassName",
+        ),
+    )
+
+    size: Quantity = "1Gi"
+    """Of the claim. Can grow, when the storage class allows expansion; cannot shrink."""
+    storage_class_name: Name | None = None
+    """Storage class of the claim; the cluster's default when unset. Immutable."""
+    when_deleted: WhenDeleted = WhenDeleted.RETAIN
+    """What becomes of the claim, and of the memories in it, when the CrewDeployment is deleted."""
+
+
+@dataclass(frozen=True)
+class ManagedRedis:
+    """A Redis that the operator runs for this crew alone."""
+
+    image: Text | None = None
+    """Redis 8 or newer, with its search module; the operator's default when unset. Its entrypoint is kept."""
+    storage: Storage = field(default_factory=Storage)
+    """Its volume."""
+    append_fsync: AppendFsync = AppendFsync.EVERYSEC
+    """`always` loses nothing on power loss, but a write takes 4 times as long; `everysec` may lose the last second."""
+    max_memory: Annotated[str, Limits("a percentage such as 75%", pattern=quantities.PERCENT_PATTERN)] = "75%"
+    """Of the container's memory limit: above it Redis refuses writes (it never evicts), the rest is for its buffers."""
+    resources: Annotated[Object, Limits(schema=_OPEN)] = field(
+        default_factory=lambda: {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
+    )
+    """Requests and limits of its container. Without limits.memory Redis has no maxmemory."""
+
+
+@dataclass(frozen=True)
+class ExternalRedis:
+    """A Redis that somebody else runs."""
+
+    url_from: SecretSource
+    """`redis[s]://[user[:password]@]host:port[/db]`, out of a Secret."""
+    ca_from: FileSource | None = None
+    """PEM certificate to verify a `rediss://` server with; the system's when unset."""
+
+
+@dataclass(frozen=True)
+class Redis:
+    """Where the crew's memory lives: one of managed and external."""
+
+    RULES: ClassVar = (
+        Rule(
+            "has(self.managed) != has(self.external)",
+            "set one of managed and external",
+            lambda redis: (redis.managed is None) != (redis.external is None),
+        ),
+        Rule(
+            "has(self.managed) == has(oldSelf.managed)",
+            "managed and external cannot be exchanged: the memories would stay behind; make a new CrewDeployment",
+        ),
+    )
+
+    managed: ManagedRedis | None = None
+    """A Redis that the operator runs for this crew alone."""
+    external: ExternalRedis | None = None
+    """A Redis that somebody else runs."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """What the crew is declared to embed with; a store that holds other vectors is refused."""
+
+    provider: Text
+    """As in CrewAI's embedder configuration: openai, ollama, ..."""
+    model: Text | None = None
+    """The model's name at its provider."""
+    dimension: Annotated[int, Limits("a number from 1 to 65536", minimum=1, maximum=65536)] | None = None
+    """Length of its vectors."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How the crew remembers."""
+
+    RULES: ClassVar = (
+        Rule(
+            "has(self.keyPrefix) == has(oldSelf.keyPrefix) && "
+            "(!has(self.keyPrefix) || self.keyPrefix == oldSelf.keyPrefix)",
+            "keyPrefix cannot change: the memories under the old one would be lost from sight",
+            at="keyPrefix",
+        ),
+    )
+
+    backend: MemoryBackend = MemoryBackend.REDIS
+    """Where memories lie."""
+    key_prefix: (
+        Annotated[
+            str,
+            Limits(
+                "letters, digits and . _ / - only",
+                pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$",
+                max_length=200,
+            ),
+        ]
+        | None
+    ) = None
+    """Prefix of the crew's keys in Redis; `namespace/name` when unset. Crews with the same one on the same Redis share
+    their memories. Immutable."""
+    isolation: Isolation = Isolation.SESSION
+    """Session: a kickoff sees its session's memories and the crew's common ones. Crew: sessions share everything."""
+    session_ttl: Annotated[Duration, Named("sessionTTL")] | None = None
+    """A session that idle for so long is forgotten; never when unset."""
+    on_failure: OnFailure = OnFailure.FAIL_CLOSED
+    """What a kickoff gets when its memory cannot be read or written. FailClosed: it ends as an error. Degrade: it ends
+    and says that its memory was degraded."""
+    embedder: Embedder | None = None
+    """What the crew is declared to embed with, checked against what the store holds."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """How the crew's pods look, beyond what the operator needs of them; as in a Pod where not said otherwise."""
+
+    labels: Annotated[Mapping[str, str], Limits()] = field(default_factory=dict)
+    """More labels of the pods; the operator's own win."""
+    annotations: Annotated[Mapping[str, str], Limits()] = field(default_factory=dict)
+    """More annotations of the pods."""
+    resources: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
+    """Requests and limits of the crew's container."""
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the nodes to run on."""
+    tolerations: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    """Taints to tolerate."""
+    affinity: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
+    """Affinity and anti-affinity."""
+    topology_spread_constraints: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    """Spread over zones and nodes; a constraint without labelSelector gets the crew's pods."""
+    service_account_name: Name | None = None
+    """Service account of the pods; no token is mounted unless it is set."""
+    security_context: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
+    """Pod security context, laid over the restricted default."""
+    image_pull_secrets: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    """Secrets to pull images with."""
+    volumes: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    """More volumes of the pods."""
+    volume_mounts: Annotated[tuple[NamedObject, ...], ATOMIC] = ()
+    """More mounts of the crew's container."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A crew that runs as replicas which share one memory."""
+
+    crew: Crew
+    """The crew: its code or its definition, and how it runs."""
+    replicas: Annotated[int, Limits("a number from 0 to 1000", minimum=0, maximum=1000)] = 1
+    """Replicas wanted; also by kubectl scale and a HorizontalPodAutoscaler."""
+    redis: Redis = field(default_factory=lambda: Redis(managed=ManagedRedis()))
+    """Where the crew's memory lives; a managed Redis of 1Gi when unset."""
+    memory: Memory = field(default_factory=Memory)
+    """How the crew remembers."""
+    template: Template = field(default_factory=Template)
+    """How the crew's pods look."""
+
+
+@dataclass(frozen=True)
+class CrewDeployment:
+    """A CrewDeployment: who it is and what it asks for."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: Spec
+
+    @property
+    def key_prefix(self) -> str:
+        """Of its keys in Redis."""
+        return self.spec.memory.key_prefix or f"{self.namespace}/{self.name}"

@@ -1,0 +1,26 @@
+"""What should exist for a CrewDeployment: its spec -> plain manifests. Pure: nothing is asked, nothing is changed.
+
+`children` is the only offer; the order of its result is the order of applying, so that nothing refers to what is not
+there yet. A manifest names only the fields that we care about: server-side apply leaves the rest to others.
+"""
+
+from crew_operator.api.spec import CrewDeployment
+from crew_operator.desired import crew_objects, redis_config, redis_objects, secret
+from crew_operator.desired.metadata import Inputs, Manifest
+
+__all__ = ["Inputs", "Manifest", "children"]
+
+
+def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
+    """All objects of a CrewDeployment, in apply order."""
+    managed = crew.spec.redis.managed
+    redis: tuple[Manifest, ...] = ()
+    if managed is not None:
+        redis = (
+            secret.auth(crew, inputs.redis_password),
+            redis_config.config_map(crew, managed),
+            redis_objects.headless_service(crew),
+            redis_objects.service(crew),
+            redis_objects.stateful_set(crew, managed, inputs),
+        )
+    return (*redis, crew_objects.service(crew), crew_objects.deployment(crew, inputs))

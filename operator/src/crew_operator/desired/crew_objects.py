@@ -1,0 +1,35 @@
+"""The crew: its Deployment and the Service in front of it."""
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment
+from crew_operator.desired import metadata, pod_template
+from crew_operator.desired.metadata import Inputs, Manifest
+from crew_runtime import contract
+
+
+def service(crew: CrewDeployment) -> Manifest:
+    """The crew's HTTP API; the health port is for the kubelet and the operator only."""
+    port = {"name": "http", "port": contract.HTTP_PORT, "targetPort": contract.HTTP_PORT, "protocol": "TCP"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata.of(crew, crew.name, names.CREW),
+        "spec": {"selector": names.selector(crew.name, names.CREW), "ports": [port]},
+    }
+
+
+def deployment(crew: CrewDeployment, inputs: Inputs) -> Manifest:
+    """The replicas. A rollout takes none away before a new one is ready, whatever their number."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata.of(crew, crew.name, names.CREW),
+        "spec": {
+            "replicas": crew.spec.replicas,
+            "revisionHistoryLimit": 3,
+            "progressDeadlineSeconds": 600,
+            "selector": {"matchLabels": names.selector(crew.name, names.CREW)},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+            "template": pod_template.of(crew, inputs),
+        },
+    }

@@ -1,0 +1,62 @@
+"""Is a live object what we want it to be? Decided without a request, so that a pass with nothing to do makes none."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+from crew_operator.api import names, quantities
+from crew_operator.desired import metadata
+from crew_operator.desired.metadata import Manifest
+
+
+def stamped(manifest: Manifest) -> Manifest:
+    """The manifest with the hash of itself: by it a field that we dropped since is noticed."""
+    stamp = metadata.checksum(_without_values(manifest))
+    made = deepcopy(manifest)
+    made["metadata"].setdefault("annotations", {})[names.APPLIED_ANNOTATION] = stamp
+    return made
+
+
+def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
+    """True when `live` is missing, or lacks or contradicts a field of `wanted` (which is stamped).
+
+    Fields that others added are theirs, as they are to server-side apply.
+    """
+    return live is None or not _holds(wanted, live)
+
+
+def _without_values(manifest: Manifest) -> Manifest:
+    """A Secret's hash is made of its keys alone: an annotation is no place for anything derived from a password."""
+    if manifest["kind"] != "Secret":
+        return manifest
+    return {**manifest, "data": sorted(manifest["data"])}
+
+
+def _holds(wanted: Any, live: Any) -> bool:
+    if isinstance(wanted, Mapping):
+        if live is None:
+            live = {}  # the API server drops empty objects
+        return isinstance(live, Mapping) and all(_holds(value, live.get(name)) for name, value in wanted.items())
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return isinstance(live or [], Sequence) and _list_holds(wanted, live or [])
+    return _same(wanted, live)
+
+
+def _list_holds(wanted: Sequence[Any], live: Sequence[Any]) -> bool:
+    """By name where every item has one, since others may add theirs; else item by item."""
+    if wanted and all(isinstance(one, Mapping) and "name" in one and "mountPath" not in one for one in wanted):
+        by_name = {one.get("name"): one for one in live if isinstance(one, Mapping)}
+        return all(_holds(one, by_name.get(one["name"])) for one in wanted)
+    return len(wanted) == len(live) and all(_holds(one, other) for one, other in zip(wanted, live, strict=True))
+
+
+def _same(wanted: Any, live: Any) -> bool:
+    """The API server drops empty texts and false, and rewrites quantities: 1024Mi comes back as 1Gi."""
+    if wanted == live or (live is None and wanted in ("", False)):
+        return True
+    if isinstance(wanted, bool) or isinstance(live, bool):
+        return False
+    try:
+        return quantities.quantity(wanted) == quantities.quantity(live)
+    except ValueError:
+        return False

@@ -1,0 +1,96 @@
+"""The variables of a replica's two containers, out of the spec and in the contract's words."""
+
+from typing import Any
+
+from crew_operator.api import names, quantities
+from crew_operator.api.spec import CrewDeployment, KeyRef
+from crew_runtime import contract
+from crew_runtime.contract import env
+
+GRACE_PERIOD = 60
+"""Seconds that a replica has to finish its kickoffs when it is told to stop."""
+
+EnvVar = dict[str, Any]
+
+
+def shared(crew: CrewDeployment) -> list[EnvVar]:
+    """For both halves: who they are, where the memory is, how it behaves."""
+    memory = crew.spec.memory
+    values: dict[str, str | None] = {
+        env.NAMESPACE: crew.namespace,
+        env.NAME: crew.name,
+        env.KEY_PREFIX: crew.key_prefix,
+        env.MEMORY_ISOLATION: memory.isolation.value,
+        env.SESSION_TTL: _seconds(memory.session_ttl) if memory.session_ttl else None,
+        env.MEMORY_ON_FAILURE: memory.on_failure.value,
+        env.CONCURRENCY: str(crew.spec.crew.concurrency),
+        env.KICKOFF_TIMEOUT: _seconds(crew.spec.crew.kickoff_timeout),
+        env.GRACE_PERIOD: str(GRACE_PERIOD),
+        env.SOCKET: env.DEFAULT_SOCKET,
+        **_embedder(crew),
+    }
+    return [
+        *({"name": name, "value": value} for name, value in values.items() if value is not None),
+        {"name": env.REPLICA, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
+        *_redis(crew),
+    ]
+
+
+def server(crew: CrewDeployment) -> list[EnvVar]:
+    """For the half that never runs the user's code."""
+    token = crew.spec.crew.api_token_from
+    return [*shared(crew), *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else [])]
+
+
+def worker(crew: CrewDeployment) -> list[EnvVar]:
+    """For the user's interpreter: ours and what to run, then the user's own."""
+    spec = crew.spec.crew
+    what: EnvVar
+    if spec.definition is not None:
+        what = {"name": env.DEFINITION, "value": f"{names.DEFINITION_PATH}/{names.DEFINITION_FILE}"}
+    else:
+        what = {"name": env.ENTRYPOINT, "value": spec.entrypoint}
+    variables = [*shared(crew), what, {"name": "HOME", "value": names.STATE_PATH}, *_own(crew)]
+    return list({one["name"]: one for one in variables}.values())  # a name may stand there once
+
+
+def ignored(crew: CrewDeployment) -> tuple[str, ...]:
+    """Names in the user's env that are the operator's to set, and are therefore not applied."""
+    return tuple(one["name"] for one in crew.spec.crew.env if one["name"].startswith(names.RESERVED_ENV_PREFIX))
+
+
+def _own(crew: CrewDeployment) -> list[EnvVar]:
+    return [dict(one) for one in crew.spec.crew.env if not one["name"].startswith(names.RESERVED_ENV_PREFIX)]
+
+
+def _redis(crew: CrewDeployment) -> list[EnvVar]:
+    external = crew.spec.redis.external
+    if external is None:
+        url = f"redis://{names.redis(crew.name)}.{crew.namespace}.svc:{contract.REDIS_PORT}/0"
+        return [
+            {"name": env.REDIS_URL, "value": url},
+            _secret(env.REDIS_PASSWORD, KeyRef(names.redis_auth(crew.name), names.PASSWORD_KEY)),
+        ]
+    found = [_secret(env.REDIS_URL, external.url_from.secret_key_ref)]
+    if external.ca_from is not None:
+        found.append({"name": env.REDIS_CA_FILE, "value": f"{names.CA_PATH}/{names.CA_FILE}"})
+    return found
+
+
+def _embedder(crew: CrewDeployment) -> dict[str, str | None]:
+    embedder = crew.spec.memory.embedder
+    if embedder is None:
+        return {}
+    return {
+        env.EMBEDDER_PROVIDER: embedder.provider,
+        env.EMBEDDER_MODEL: embedder.model,
+        env.EMBEDDER_DIMENSION: str(embedder.dimension) if embedder.dimension else None,
+    }
+
+
+def _secret(name: str, ref: KeyRef) -> EnvVar:
+    return {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
+
+
+def _seconds(duration: str) -> str:
+    return f"{quantities.seconds(duration):g}"

@@ -1,0 +1,67 @@
+"""What all children share: their metadata, and the facts from outside the spec that go into them."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the spec does not say: the operator's settings, and what was read from the cluster."""
+
+    runtime_image: str
+    """Image of the sidecar, and of crews without an image of their own."""
+    redis_image: str
+    """Of a managed Redis whose spec names none."""
+    redis_password: str = ""
+    """Of the managed Redis; generated once, then read back from its Secret."""
+    claim_templates: Sequence[Mapping[str, Any]] | None = None
+    """volumeClaimTemplates of the live StatefulSet: they are immutable, a claim is grown on the claim itself."""
+    files_checksum: str = ""
+    """Of the definition and the certificate that the crew mounts: a change rolls the crew."""
+
+
+def of(crew: CrewDeployment, name: str, component: str) -> Manifest:
+    """metadata of a child: labels by which it is found, and its owner, by which it is collected."""
+    return {
+        "name": name,
+        "namespace": crew.namespace,
+        "labels": labels(crew, component),
+        "ownerReferences": [owner(crew)],
+    }
+
+
+def labels(crew: CrewDeployment, component: str) -> dict[str, str]:
+    """Of every child and its pods."""
+    return {
+        names.NAME_LABEL: component,
+        names.INSTANCE_LABEL: crew.name,
+        names.PART_OF_LABEL: names.CATEGORY,
+        names.MANAGED_BY_LABEL: names.FIELD_MANAGER,
+        **names.selector(crew.name, component),
+    }
+
+
+def owner(crew: CrewDeployment) -> dict[str, Any]:
+    """The owner reference: the garbage collector does the cleaning, no finalizer is needed."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": crew.name,
+        "uid": crew.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def checksum(data: Any) -> str:
+    """Short and stable, of anything that is JSON."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,157 @@
+"""A replica's pod: the server half as a native sidecar, the user's container beside it.
+
+The sidecar starts first and must say that it lives before the crew's container is started; it becomes ready only when
+the worker in that container is. Hence its startup probe asks /livez, its readiness probe /readyz.
+"""
+
+from copy import deepcopy
+from typing import Any
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment, FileSource
+from crew_operator.desired import environment, metadata
+from crew_operator.desired.metadata import Inputs, Manifest
+from crew_runtime import contract
+
+_GROUP = 65532
+"""Owns the shared volumes, so that sidecar and crew may run as different users."""
+
+_RUN_MOUNT = {"name": "run", "mountPath": names.RUN_PATH}
+_TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a volume of its own
+_DEFINITION_MOUNT = {"name": "definition", "mountPath": names.DEFINITION_PATH, "readOnly": True}
+_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
+    """The pod template of the crew's Deployment."""
+    template = crew.spec.template
+    annotations = dict(template.annotations)
+    if inputs.files_checksum:
+        annotations[names.CONFIG_ANNOTATION] = inputs.files_checksum
+    return {
+        "metadata": {
+            "labels": {**template.labels, **metadata.labels(crew, names.CREW)},
+            **({"annotations": annotations} if annotations else {}),
+        },
+        "spec": {
+            "initContainers": [_server(crew, inputs)],
+            "containers": [_crew(crew, inputs)],
+            "volumes": [*_volumes(crew), *deepcopy([dict(one) for one in template.volumes])],
+            "terminationGracePeriodSeconds": environment.GRACE_PERIOD,
+            "enableServiceLinks": False,
+            "automountServiceAccountToken": template.service_account_name is not None,
+            "securityContext": _pod_security(crew),
+            **_placement(crew),
+        },
+    }
+
+
+def _server(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "name": names.SERVER_CONTAINER,
+        "image": inputs.runtime_image,
+        "command": ["crew-server"],
+        "restartPolicy": "Always",
+        "ports": [
+            {"name": "http", "containerPort": contract.HTTP_PORT},
+            {"name": "health", "containerPort": contract.HEALTH_PORT},
+        ],
+        "env": environment.server(crew),
+        "startupProbe": _probe("/livez", period=1, failures=60),
+        "readinessProbe": _probe("/readyz", period=2, failures=2),
+        "livenessProbe": _probe("/livez", period=10, failures=6),
+        "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
+        "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": True},
+        "volumeMounts": [_RUN_MOUNT, _TMP_MOUNT, *_ca_mounts(crew)],
+    }
+
+
+def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
+    spec, template = crew.spec.crew, crew.spec.template
+    return {
+        "name": names.CREW_CONTAINER,
+        "image": spec.image or inputs.runtime_image,
+        "command": ["python", "-m", "crew_runtime.worker"],
+        "env": environment.worker(crew),
+        **({"envFrom": deepcopy([dict(one) for one in spec.env_from])} if spec.env_from else {}),
+        **({"resources": deepcopy(dict(template.resources))} if template.resources else {}),
+        # of the sidecar, which sees a dead worker; generous, because a restart costs every running kickoff
+        "livenessProbe": _probe("/livez", period=10, failures=12),
+        "securityContext": dict(_RESTRICTED),
+        "volumeMounts": [
+            _RUN_MOUNT,
+            _TMP_MOUNT,
+            {"name": "state", "mountPath": names.STATE_PATH},
+            *(
+                [{"name": "definition", "mountPath": names.DEFINITION_PATH, "readOnly": True}]
+                if spec.definition
+                else []
+            ),
+            *_ca_mounts(crew),
+            *deepcopy([dict(one) for one in template.volume_mounts]),
+        ],
+    }
+
+
+def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": path, "port": contract.HEALTH_PORT},
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 3,
+    }
+
+
+def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("run", "state", "tmp")]
+    if crew.spec.crew.definition is not None:
+        volumes.append({"name": "definition", "configMap": {"name": crew.spec.crew.definition.config_map_ref.name}})
+    if (source := _ca(crew)) is not None:
+        volumes.append(_ca_volume(source))
+    return volumes
+
+
+def _ca(crew: CrewDeployment) -> FileSource | None:
+    external = crew.spec.redis.external
+    return external.ca_from if external is not None else None
+
+
+def _ca_volume(source: FileSource) -> dict[str, Any]:
+    if (secret := source.secret_key_ref) is not None:
+        items = [{"key": secret.key, "path": names.CA_FILE}]
+        return {"name": "redis-ca", "secret": {"secretName": secret.name, "items": items}}
+    if (config := source.config_map_key_ref) is not None:
+        items = [{"key": config.key, "path": names.CA_FILE}]
+        return {"name": "redis-ca", "configMap": {"name": config.name, "items": items}}
+    raise ValueError("a file's source without a reference: the parser lets none pass")
+
+
+def _ca_mounts(crew: CrewDeployment) -> list[dict[str, Any]]:
+    return [{"name": "redis-ca", "mountPath": names.CA_PATH, "readOnly": True}] if _ca(crew) is not None else []
+
+
+def _pod_security(crew: CrewDeployment) -> dict[str, Any]:
+    return {
+        "runAsNonRoot": True,
+        "fsGroup": _GROUP,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        **deepcopy(dict(crew.spec.template.security_context)),
+    }
+
+
+def _placement(crew: CrewDeployment) -> dict[str, Any]:
+    template = crew.spec.template
+    found = {
+        "nodeSelector": dict(template.node_selector),
+        "tolerations": deepcopy([dict(one) for one in template.tolerations]),
+        "affinity": deepcopy(dict(template.affinity)),
+        "topologySpreadConstraints": [_spread(crew, one) for one in template.topology_spread_constraints],
+        "serviceAccountName": template.service_account_name,
+        "imagePullSecrets": [dict(one) for one in template.image_pull_secrets],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _spread(crew: CrewDeployment, constraint: Any) -> dict[str, Any]:
+    own = {"labelSelector": {"matchLabels": names.selector(crew.name, names.CREW)}}
+    return {**own, **deepcopy(dict(constraint))}

@@ -1,0 +1,130 @@
+"""The managed Redis: a StatefulSet of one with its claim, a headless Service for its name and a Service for clients."""
+
+from copy import deepcopy
+from typing import Any
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment, ManagedRedis, Storage
+from crew_operator.desired import metadata, redis_config
+from crew_operator.desired.metadata import Inputs, Manifest
+from crew_runtime import contract
+
+_USER = 999
+"""Of the redis image; its group has the same number."""
+
+
+def headless_service(crew: CrewDeployment) -> Manifest:
+    """Gives the pod its DNS name, also while it is not ready."""
+    return _service(crew, names.redis_headless(crew.name), {"clusterIP": "None", "publishNotReadyAddresses": True})
+
+
+def service(crew: CrewDeployment) -> Manifest:
+    """What the replicas connect to."""
+    return _service(crew, names.redis(crew.name), {})
+
+
+def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> Manifest:
+    """Redis itself.
+
+    Probes ask for an open port only: a server that is loading or stalled is judged by the operator, which knows the
+    difference, and must not be restarted by the kubelet at the same time.
+    """
+    claims = deepcopy(list(inputs.claim_templates)) if inputs.claim_templates else [_claim(redis.storage)]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": metadata.of(crew, names.redis(crew.name), names.REDIS),
+        "spec": {
+            "replicas": 1,
+            "serviceName": names.redis_headless(crew.name),
+            "selector": {"matchLabels": names.selector(crew.name, names.REDIS)},
+            "persistentVolumeClaimRetentionPolicy": {
+                "whenDeleted": redis.storage.when_deleted.value,
+                "whenScaled": "Retain",
+            },
+            "template": {
+                "metadata": {
+                    "labels": metadata.labels(crew, names.REDIS),
+                    "annotations": {names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(redis))},
+                },
+                "spec": _pod(crew, redis, inputs),
+            },
+            "volumeClaimTemplates": claims,
+        },
+    }
+
+
+def _pod(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(redis, inputs)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": names.redis_config(crew.name)}},
+            {
+                "name": "auth",
+                "secret": {
+                    "secretName": names.redis_auth(crew.name),
+                    "items": [{"key": names.AUTH_FILE, "path": names.AUTH_FILE}],
+                },
+            },
+        ],
+    }
+
+
+def _container(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
+    probe = {"tcpSocket": {"port": contract.REDIS_PORT}, "timeoutSeconds": 5}
+    return {
+        "name": names.REDIS_CONTAINER,
+        "image": redis.image or inputs.redis_image,
+        # args and no command: the image's entrypoint loads the search module
+        "args": [
+            f"{names.CONFIG_PATH}/{names.CONFIG_FILE}",
+            "--include",
+            f"{names.AUTH_PATH}/{names.AUTH_FILE}",
+            "--dir",
+            names.DATA_PATH,
+        ],
+        "ports": [{"name": "redis", "containerPort": contract.REDIS_PORT}],
+        "resources": deepcopy(dict(redis.resources)),
+        "readinessProbe": {**probe, "periodSeconds": 2, "failureThreshold": 2},
+        "livenessProbe": {**probe, "periodSeconds": 15, "failureThreshold": 6, "initialDelaySeconds": 30},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": names.DATA_VOLUME, "mountPath": names.DATA_PATH},
+            {"name": "config", "mountPath": names.CONFIG_PATH, "readOnly": True},
+            {"name": "auth", "mountPath": names.AUTH_PATH, "readOnly": True},
+        ],
+    }
+
+
+def _claim(storage: Storage) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": storage.size}},
+    }
+    if storage.storage_class_name is not None:
+        spec["storageClassName"] = storage.storage_class_name
+    return {"metadata": {"name": names.DATA_VOLUME}, "spec": spec}
+
+
+def _service(crew: CrewDeployment, name: str, extra: dict[str, Any]) -> Manifest:
+    port = {"name": "redis", "port": contract.REDIS_PORT, "targetPort": "redis", "protocol": "TCP"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata.of(crew, name, names.REDIS),
+        "spec": {"selector": names.selector(crew.name, names.REDIS), "ports": [port], **extra},
+    }

@@ -1,0 +1,121 @@
+"""Condition -> the checks that decide it, in order; the first that has something to say decides.
+
+The order runs from cause to consequence. A chain in which no check speaks ends in its True.
+"""
+
+from collections.abc import Callable
+
+from crew_operator.api.names import ConditionType
+from crew_operator.api.reasons import Reason
+from crew_operator.status import checks
+from crew_operator.status.checks import Check, Verdict
+from crew_operator.status.observed import Observed, RedisLook
+
+Chain = tuple[Check, ...]
+
+CREW_AVAILABLE: Chain = (
+    checks.workload_was_seen,
+    checks.replicas_are_wanted,
+    checks.wanted_are_ready,
+)
+
+MEMORY_READY: Chain = (
+    checks.redis_has_a_pod,
+    checks.redis_was_asked,
+    checks.redis_takes_writes,
+    checks.every_replica_writes,  # names those that could not
+    checks.every_replica_reports,  # a replica that is silent may be cut off
+)
+
+MEMORY_SHARED: Chain = (
+    checks.a_replica_is_ready,
+    checks.nothing_is_local,  # before the proof: on one node a local store may pass it
+    checks.proof_is_current,
+    checks.proof_succeeded,
+)
+
+PROGRESSING: Chain = (
+    checks.spec_is_valid,
+    checks.change_is_allowed,
+    checks.references_exist,
+    checks.children_are_accepted,
+    checks.workload_was_seen,
+    checks.rollout_was_accepted,
+    checks.storage_is_resized,
+    checks.rollout_is_complete,
+)
+
+
+def verdicts(seen: Observed) -> dict[ConditionType, Verdict]:
+    """All conditions of the operator, in the order in which they are shown."""
+    memory_ready = _decide(seen, MEMORY_READY, _answers)
+    found = {
+        ConditionType.CREW_AVAILABLE: _decide(seen, CREW_AVAILABLE, _available),
+        ConditionType.MEMORY_READY: memory_ready,
+        ConditionType.MEMORY_SHARED: _shared(seen, memory_ready),
+        ConditionType.PROGRESSING: _decide(seen, PROGRESSING, _complete),
+    }
+    return {ConditionType.READY: _ready(seen, found), **found}
+
+
+def _decide(seen: Observed, chain: Chain, otherwise: Callable[[Observed], Verdict]) -> Verdict:
+    for check in chain:
+        verdict = check(seen)
+        if verdict is not None:
+            return verdict
+    return otherwise(seen)
+
+
+def _shared(seen: Observed, memory_ready: Verdict) -> Verdict:
+    if memory_ready.status != "True":
+        why = f"memory is not ready ({memory_ready.reason.word}), so nothing can be proven"
+        return Verdict("Unknown", Reason.MEMORY_NOT_READY, why)
+    return _decide(seen, MEMORY_SHARED, _proven)
+
+
+def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
+    """The first condition that does not hold, a cause before its consequences."""
+    order = (
+        ConditionType.PROGRESSING,
+        ConditionType.MEMORY_READY,
+        ConditionType.CREW_AVAILABLE,
+        ConditionType.MEMORY_SHARED,
+    )
+    for type_ in order:
+        verdict = found[type_]
+        if verdict.status != "True":
+            return Verdict(verdict.status, verdict.reason, f"{type_.value}: {verdict.message}")
+    if seen.ignored_env:
+        what = ", ".join(seen.ignored_env)
+        message = f"serves, but {what} in spec.crew.env was not applied: the operator sets CREWOPS_*; remove it"
+        return Verdict("True", Reason.ENV_IGNORED, message)
+    return Verdict("True", Reason.ALL_GOOD, f"{_replicas(len(seen.ready_replicas))} with one memory")
+
+
+def _available(seen: Observed) -> Verdict:
+    count = len(seen.ready_replicas)
+    return Verdict("True", Reason.AVAILABLE, f"{_replicas(count)} ready")
+
+
+def _answers(seen: Observed) -> Verdict:
+    engine = "Redis" if isinstance(seen.redis, RedisLook) else "the store"
+    count = len(seen.ready_replicas)
+    others = f"and {_replicas(count)}" if count else "(no replica is ready to ask it too)"
+    return Verdict("True", Reason.ANSWERS, f"{engine} answers PING and takes writes, for the operator {others}")
+
+
+def _proven(seen: Observed) -> Verdict:
+    count = seen.proof.replicas if seen.proof is not None else 0
+    if count == 1:
+        message = "what the one replica wrote was read back from the store"
+    else:
+        message = f"what one replica wrote, the {count - 1} other{'s' if count > 2 else ''} read"
+    return Verdict("True", Reason.PROVEN, message)
+
+
+def _complete(seen: Observed) -> Verdict:
+    return Verdict("True", Reason.ROLLOUT_COMPLETE, f"{_replicas(len(seen.ready_replicas))} of the newest spec")
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica{'' if count == 1 else 's'}"

@@ -1,0 +1,269 @@
+"""One function a fact: what it says about a condition, or None when it has nothing to say. Put in order by `chains`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from crew_operator.api.reasons import Reason
+from crew_operator.errors import Problem
+from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
+
+Status = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a condition is to say."""
+
+    status: Status
+    reason: Reason
+    message: str
+
+
+Check = Callable[[Observed], Verdict | None]
+
+_REDIS_REASONS = {
+    RedisState.UNREACHABLE: Reason.REDIS_UNREACHABLE,
+    RedisState.WEDGED: Reason.REDIS_WEDGED,
+    RedisState.LOADING: Reason.REDIS_LOADING,
+    RedisState.AUTH_FAILED: Reason.REDIS_AUTH_FAILED,
+    RedisState.READ_ONLY: Reason.REDIS_READ_ONLY,
+    RedisState.OUT_OF_MEMORY: Reason.REDIS_OUT_OF_MEMORY,
+    RedisState.DISK_FULL: Reason.REDIS_DISK_FULL,
+    RedisState.ERROR: Reason.REDIS_ERROR,
+}
+
+_FAILED_REASONS = {"EntrypointBroken": Reason.ENTRYPOINT_BROKEN, "DefinitionBroken": Reason.DEFINITION_BROKEN}
+"""What a worker that gave up calls it -> our reason."""
+
+
+# The spec ------------------------------------------------------------------------------------------------------------
+
+
+def spec_is_valid(seen: Observed) -> Verdict | None:
+    """The parser found nothing."""
+    return _problems(Reason.SPEC_INVALID, seen.problems)
+
+
+def change_is_allowed(seen: Observed) -> Verdict | None:
+    """The change loses no memories."""
+    return _problems(Reason.CHANGE_REFUSED, seen.refused)
+
+
+def references_exist(seen: Observed) -> Verdict | None:
+    """Every Secret and ConfigMap that the spec names is there."""
+    return _problems(Reason.REFERENCE_NOT_FOUND, seen.missing)
+
+
+def children_are_accepted(seen: Observed) -> Verdict | None:
+    """The API server took all children."""
+    if not seen.rejected:
+        return None
+    return _bad(Reason.CHILD_REJECTED, f"{seen.rejected}. {Reason.CHILD_REJECTED.remedy}")
+
+
+def storage_is_resized(seen: Observed) -> Verdict | None:
+    """The claim has the size that the spec asks for."""
+    if not seen.not_resized:
+        return None
+    return _bad(Reason.STORAGE_NOT_RESIZED, f"{seen.not_resized}. {Reason.STORAGE_NOT_RESIZED.remedy}")
+
+
+# The replicas --------------------------------------------------------------------------------------------------------
+
+
+def workload_was_seen(seen: Observed) -> Verdict | None:
+    """The Deployment could be looked at."""
+    if isinstance(seen.workload, Failure):
+        return _unknown(Reason.NOT_OBSERVED, f"the Deployment could not be read: {seen.workload.message}")
+    if isinstance(seen.replicas, Failure):
+        return _unknown(Reason.NOT_OBSERVED, f"the pods could not be listed: {seen.replicas.message}")
+    if seen.workload is None:
+        return _bad(Reason.REPLICAS_NOT_READY, "the Deployment does not exist yet")
+    return None
+
+
+def replicas_are_wanted(seen: Observed) -> Verdict | None:
+    """There should be any."""
+    if _wanted(seen) > 0:
+        return None
+    return _bad(Reason.SCALED_TO_ZERO, f"spec.replicas is 0, nothing serves. {Reason.SCALED_TO_ZERO.remedy}")
+
+
+def wanted_are_ready(seen: Observed) -> Verdict | None:
+    """As many as wanted serve; otherwise the first of the causes that the pods show."""
+    wanted, ready = _wanted(seen), len(seen.ready_replicas)
+    if ready >= wanted:
+        return None
+    count = f"{ready} of {wanted} replicas are ready"
+    if (cause := _cause(seen.live_replicas)) is not None:
+        return _bad(cause.reason, f"{count}; {cause.message}")
+    starting = "; ".join(_progress(one) for one in seen.live_replicas if not one.ready)
+    return _bad(Reason.REPLICAS_NOT_READY, f"{count}; {starting or 'the others have no pod yet'}")
+
+
+def rollout_was_accepted(seen: Observed) -> Verdict | None:
+    """The Deployment's controller works on the newest spec without getting stuck."""
+    if isinstance(seen.workload, Failure) or seen.workload is None:
+        return None
+    newest = tuple(one for one in seen.live_replicas if one.newest and not one.ready)
+    if (cause := _cause(newest)) is not None:
+        return _bad(cause.reason, f"the newest replicas do not start; {cause.message}")
+    if seen.workload.deadline_exceeded:
+        starting = "; ".join(_progress(one) for one in newest)
+        return _bad(Reason.ROLLOUT_STUCK, f"no progress for ten minutes; {starting or 'see the newest pods'}")
+    return None
+
+
+def rollout_is_complete(seen: Observed) -> Verdict | None:
+    """No replica of an older spec is left, none of the newest is missing."""
+    workload = seen.workload
+    if isinstance(workload, Failure) or workload is None:
+        return Verdict("True", Reason.ROLLING_OUT, "the Deployment is being made")
+    if workload.up_to_date and workload.updated == workload.wanted == workload.replicas == len(seen.ready_replicas):
+        return None
+    return Verdict(
+        "True",
+        Reason.ROLLING_OUT,
+        f"{workload.updated} of {workload.wanted} replicas are of the newest spec, {len(seen.ready_replicas)} ready",
+    )
+
+
+# Redis ---------------------------------------------------------------------------------------------------------------
+
+
+def redis_has_a_pod(seen: Observed) -> Verdict | None:
+    """A managed Redis has a pod with an address."""
+    if not seen.managed or isinstance(seen.replicas, Failure) or (seen.redis_pod is not None and seen.redis_pod.ip):
+        return None
+    pod = seen.redis_pod
+    what = "the pod of Redis does not exist" if pod is None else "the pod of Redis has no address"
+    detail = f": {pod.trouble}" if pod is not None and pod.trouble else ""
+    return _bad(Reason.REDIS_POD_MISSING, f"{what}{detail}. {Reason.REDIS_POD_MISSING.remedy}")
+
+
+def redis_was_asked(seen: Observed) -> Verdict | None:
+    """Else Unknown: silence proves nothing."""
+    if seen.redis is None:
+        return _unknown(Reason.NOT_OBSERVED, "Redis was not asked yet")
+    if isinstance(seen.redis, Failure):
+        return _unknown(Reason.NOT_OBSERVED, f"Redis could not be asked: {seen.redis.message}")
+    return None
+
+
+def redis_takes_writes(seen: Observed) -> Verdict | None:
+    """An open port is not an answer, and a full server still answers PING."""
+    look = seen.redis
+    if not isinstance(look, RedisLook) or look.state is RedisState.OK:
+        return None
+    reason = _REDIS_REASONS[look.state]
+    trouble = seen.redis_pod.trouble if seen.redis_pod is not None else ""
+    message = f"{look.message}; {trouble}" if trouble else look.message
+    return _bad(reason, f"{message}. {reason.remedy}")
+
+
+def every_replica_reports(seen: Observed) -> Verdict | None:
+    """A ready replica that does not answer the operator may be cut off from Redis as well."""
+    silent = [one for one in seen.ready_replicas if isinstance(one.report, Failure)]
+    if not silent:
+        return None
+    told = _list(f"{one.name}: {one.report.message}" for one in silent if isinstance(one.report, Failure))
+    return _unknown(Reason.REPLICA_SILENT, f"no report from {told}. {Reason.REPLICA_SILENT.remedy}")
+
+
+def every_replica_writes(seen: Observed) -> Verdict | None:
+    """What Redis is to the operator it is to the replicas; names those to which it is not.
+
+    Replicas that are not ready count too once they have asked: losing Redis is what makes them so.
+    """
+    lost = [
+        (one, report)
+        for one, report in reports(seen.live_replicas)
+        if not report.backend.ready and report.backend.reason != "NotChecked" and report.phase != "failed"
+    ]
+    if not lost:
+        return None
+    told = _list(f"{one.name}: {report.backend.reason}: {report.backend.message}" for one, report in lost)
+    return _bad(Reason.REPLICA_LOST_REDIS, f"Redis answers the operator but not {told}")
+
+
+# Shared memory -------------------------------------------------------------------------------------------------------
+
+
+def a_replica_is_ready(seen: Observed) -> Verdict | None:
+    """A proof needs a replica to go through."""
+    if seen.ready_replicas:
+        return None
+    return _unknown(Reason.NO_REPLICAS, f"no replica is ready. {Reason.NO_REPLICAS.remedy}")
+
+
+def nothing_is_local(seen: Observed) -> Verdict | None:
+    """No replica keeps memories on its own disk."""
+    found = [
+        f"{one.name}: {kind.kind} in {kind.backend}"
+        for one, report in reports(seen.ready_replicas)
+        for kind in report.worker.state
+        if kind.kind == "memory" and kind.local
+    ]
+    return _bad(Reason.LOCAL_FALLBACK, f"{_list(found)}. {Reason.LOCAL_FALLBACK.remedy}") if found else None
+
+
+def proof_is_current(seen: Observed) -> Verdict | None:
+    """A proof of other pods, or from before Redis was restarted, proves nothing about these."""
+    if seen.proof is not None and seen.proof.subject == seen.subject:
+        return None
+    return _unknown(Reason.PROOF_PENDING, "the replicas or Redis changed; the next proof runs within seconds")
+
+
+def proof_succeeded(seen: Observed) -> Verdict | None:
+    """What was written was read."""
+    if seen.proof is None or seen.proof.ok:
+        return None
+    return _bad(Reason.PROOF_FAILED, f"{seen.proof.message}. {Reason.PROOF_FAILED.remedy}")
+
+
+def _wanted(seen: Observed) -> int:
+    return seen.workload.wanted if seen.workload is not None and not isinstance(seen.workload, Failure) else 0
+
+
+def _cause(replicas: Iterable[Replica]) -> Verdict | None:
+    """Why a replica will not become ready by waiting, in its own words if it speaks."""
+    for one in replicas:
+        if isinstance(one.report, Failure) or one.report is None or one.report.phase != "failed":
+            continue
+        reason = _FAILED_REASONS.get(one.report.reason, Reason.REPLICA_FAILED)
+        prefix = "" if reason.word == one.report.reason else f"{one.report.reason}: "
+        return _bad(reason, f"{one.name}: {prefix}{one.report.message}")
+    for one in replicas:
+        if one.trouble is not None:
+            return _bad(one.trouble.reason, f"{one.name}: {one.trouble.message}. {one.trouble.reason.remedy}")
+    return None
+
+
+def _progress(one: Replica) -> str:
+    if isinstance(one.report, Failure):
+        return f"{one.name} does not answer yet: {one.report.message}"
+    if one.report is None:
+        return f"{one.name} has no address yet"
+    if one.report.phase == "ready" and not one.report.backend.ready:
+        return f"{one.name} has no answer from Redis: {one.report.backend.reason}"
+    return f"{one.name} is {one.report.phase}"
+
+
+def _problems(reason: Reason, problems: tuple[Problem, ...]) -> Verdict | None:
+    return _bad(reason, "; ".join(str(problem) for problem in problems)) if problems else None
+
+
+def _bad(reason: Reason, message: str) -> Verdict:
+    return Verdict("False", reason, message)
+
+
+def _unknown(reason: Reason, message: str) -> Verdict:
+    return Verdict("Unknown", reason, message)
+
+
+def _list(items: Iterable[str], most: int = 3) -> str:
+    """The first few and how many more: a message is read by people."""
+    found = list(items)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more

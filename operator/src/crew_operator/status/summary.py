@@ -1,0 +1,96 @@
+"""Observed facts -> the whole status of a CrewDeployment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment
+from crew_operator.status import chains, conditions
+from crew_operator.status.conditions import timestamp
+from crew_operator.status.observed import Failure, Observed, Proof, reports
+from crew_runtime import contract
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Of whom the status speaks."""
+
+    namespace: str
+    name: str
+    store: str
+    """Address of Redis without credentials."""
+
+
+def identity(crew: CrewDeployment, store: str | None = None) -> Identity:
+    """Of a spec that was understood. `store`: of an external Redis."""
+    managed = f"redis://{names.redis(crew.name)}.{crew.namespace}.svc:{contract.REDIS_PORT}"
+    return Identity(crew.namespace, crew.name, store or managed)
+
+
+def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float) -> dict[str, Any]:
+    """The status to write. Equal to `before` when there is nothing new to say."""
+    found = conditions.merge(before.get("conditions") or (), chains.verdicts(seen), seen.generation, now)
+    return _without_nothing(
+        {
+            "observedGeneration": seen.generation,
+            **_counts(seen, before),
+            "selector": ",".join(f"{key}={value}" for key, value in names.selector(who.name, names.CREW).items()),
+            "endpoint": f"http://{who.name}.{who.namespace}.svc:{contract.HTTP_PORT}",
+            "memory": _memory(seen, who, before.get("memory") or {}),
+            "crew": _crew(seen, before.get("crew") or {}),
+            "conditions": found,
+        }
+    )
+
+
+def _counts(seen: Observed, before: Mapping[str, Any]) -> dict[str, Any]:
+    workload = seen.workload
+    if isinstance(workload, Failure) or isinstance(seen.replicas, Failure):
+        return {name: before.get(name) for name in ("replicas", "readyReplicas", "updatedReplicas")}
+    if workload is None:
+        return {"replicas": 0, "readyReplicas": 0, "updatedReplicas": 0}
+    return {
+        "replicas": workload.replicas,
+        "readyReplicas": len(seen.ready_replicas),
+        "updatedReplicas": workload.updated,
+    }
+
+
+def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What no replica tells just now stays as it was last told."""
+    workers = [report.worker for _, report in reports(seen.live_replicas)]
+    modes = [one.search_mode for one in workers if one.search_mode]
+    dimensions = [one.dimension for one in workers if one.dimension]
+    proof = _proof(seen.proof) if seen.proof is not None and seen.proof.ok else before.get("lastProof")
+    return {
+        "backend": "Redis",
+        "endpoint": who.store,
+        "searchMode": modes[0] if modes else before.get("searchMode"),
+        "dimension": dimensions[0] if dimensions else before.get("dimension"),
+        "lastProof": proof,
+    }
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "time": timestamp(proof.time),
+        "latency": f"{max(1, round(proof.latency * 1000))}ms",
+        "replicas": proof.replicas,
+    }
+
+
+def _crew(seen: Observed, before: Mapping[str, Any]) -> dict[str, Any]:
+    workers = [report.worker for _, report in reports(seen.live_replicas)]
+    crewai = [one.crewai_version for one in workers if one.crewai_version]
+    runtime = [one.runtime_version for one in workers if one.runtime_version]
+    return {
+        "crewaiVersion": crewai[-1] if crewai else before.get("crewaiVersion"),
+        "runtimeVersion": runtime[-1] if runtime else before.get("runtimeVersion"),
+    }
+
+
+def _without_nothing(data: dict[str, Any]) -> dict[str, Any]:
+    """None is not written: the API server would drop it, and the next comparison find a difference."""
+    found = {name: _without_nothing(value) if isinstance(value, dict) else value for name, value in data.items()}
+    return {name: value for name, value in found.items() if value is not None and value != {}}

@@ -1,0 +1,186 @@
+from dataclasses import replace
+
+import pytest
+
+from crew_operator.api.names import ConditionType as Type
+from crew_operator.api.reasons import Reason
+from crew_operator.errors import Problem
+from crew_operator.status import chains
+from crew_operator.status.observed import (
+    ContainerTrouble,
+    Failure,
+    Observed,
+    Proof,
+    RedisLook,
+    RedisPod,
+    RedisState,
+    Replica,
+    Workload,
+)
+from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
+
+OK = BackendHealth(ready=True, reason="Ok")
+
+
+def replica(name, **changes):
+    report = Report(replica=name, phase="ready", ready=True, backend=OK)
+    return replace(Replica(name=name, uid=name, ip="127.0.1.2", ready=True, report=report), **changes)
+
+
+def good(**changes):
+    seen = Observed(
+        generation=1,
+        workload=Workload(wanted=2, replicas=2, ready=2, updated=2),
+        replicas=(replica("a"), replica("b")),
+        redis_pod=RedisPod(uid="r", ip="127.0.1.9"),
+        redis=RedisLook(RedisState.OK, run_id="run-1"),
+    )
+    proof = Proof(time=0, subject=seen.subject, ok=True, replicas=2, latency=0.01)
+    return replace(seen, **{"proof": proof, **changes})
+
+
+def said(seen, type_):
+    verdict = chains.verdicts(seen)[type_]
+    return verdict.status, verdict.reason
+
+
+def failed(name, reason, message):
+    return replica(name, ready=False, report=Report(replica=name, phase="failed", reason=reason, message=message))
+
+
+def test_all_is_true_when_all_was_seen():
+    assert {verdict.status for verdict in chains.verdicts(good()).values()} == {"True"}
+    assert said(good(), Type.READY) == ("True", Reason.ALL_GOOD)
+
+
+def test_nothing_is_true_when_nothing_was_seen():
+    blind = Observed(generation=1, workload=Failure("x"), replicas=Failure("x"), redis=Failure("x"))
+    for type_ in (Type.READY, Type.CREW_AVAILABLE, Type.MEMORY_READY, Type.MEMORY_SHARED):
+        assert said(blind, type_)[0] == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (RedisState.WEDGED, Reason.REDIS_WEDGED),
+        (RedisState.UNREACHABLE, Reason.REDIS_UNREACHABLE),
+        (RedisState.OUT_OF_MEMORY, Reason.REDIS_OUT_OF_MEMORY),
+        (RedisState.AUTH_FAILED, Reason.REDIS_AUTH_FAILED),
+    ],
+)
+def test_redis_that_does_not_work_makes_memory_and_the_whole_not_ready(state, reason):
+    seen = good(redis=RedisLook(state, "what Redis said"))
+    assert said(seen, Type.MEMORY_READY) == ("False", reason)
+    assert said(seen, Type.MEMORY_SHARED) == ("Unknown", Reason.MEMORY_NOT_READY)
+    assert said(seen, Type.READY) == ("False", reason)
+    assert "what Redis said" in chains.verdicts(seen)[Type.READY].message
+
+
+def test_every_state_of_redis_but_ok_has_a_reason():
+    for state in RedisState:
+        expected = "True" if state is RedisState.OK else "False"
+        seen = good(redis=RedisLook(state, run_id="run-1"))
+        assert said(seen, Type.MEMORY_READY)[0] == expected
+
+
+def test_replica_that_lost_redis_is_named():
+    lost = Report(replica="b", phase="ready", backend=BackendHealth(reason="Timeout", message="no answer in 2 s"))
+    seen = good(replicas=(replica("a"), replica("b", report=lost)))
+    assert said(seen, Type.MEMORY_READY) == ("False", Reason.REPLICA_LOST_REDIS)
+    assert "b: Timeout: no answer in 2 s" in chains.verdicts(seen)[Type.MEMORY_READY].message
+
+
+def test_silent_ready_replica_makes_memory_unknown():
+    seen = good(replicas=(replica("a"), replica("b", report=Failure("refused"))))
+    assert said(seen, Type.MEMORY_READY) == ("Unknown", Reason.REPLICA_SILENT)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"replicas": (replica("a"), replica("c"))},
+        {"replicas": (replica("a"), replica("b", restarts=1))},
+        {"redis": RedisLook(RedisState.OK, run_id="run-2")},
+        {"proof": None},
+    ],
+    ids=["another pod", "restarted pod", "restarted redis", "never proven"],
+)
+def test_stale_proof_is_not_true(change):
+    assert said(good(**change), Type.MEMORY_SHARED) == ("Unknown", Reason.PROOF_PENDING)
+
+
+def test_failed_proof_says_who_could_not_read():
+    seen = good()
+    seen = replace(seen, proof=replace(seen.proof, ok=False, message="a wrote, b did not find it"))
+    assert said(seen, Type.MEMORY_SHARED) == ("False", Reason.PROOF_FAILED)
+    assert said(seen, Type.READY) == ("False", Reason.PROOF_FAILED)
+
+
+def test_local_memory_is_false_even_when_a_proof_passed():
+    state = (StateKind(kind="memory", backend="lancedb", local=True),)
+    report = Report(replica="b", phase="ready", backend=OK, worker=WorkerReport(state=state))
+    seen = good(replicas=(replica("a"), replica("b", report=report)))
+    assert said(seen, Type.MEMORY_SHARED) == ("False", Reason.LOCAL_FALLBACK)
+
+
+def test_entrypoint_that_does_not_import_is_told_in_the_replicas_words():
+    seen = good(replicas=(failed("a", "EntrypointBroken", "No module named 'concierg'"),))
+    assert said(seen, Type.CREW_AVAILABLE) == ("False", Reason.ENTRYPOINT_BROKEN)
+    message = chains.verdicts(seen)[Type.READY].message
+    assert "No module named 'concierg'" in message
+
+
+def test_reason_that_we_do_not_know_is_passed_on():
+    seen = good(replicas=(failed("a", "CrewaiTooOld", "1.10 is older than 1.14.7"),))
+    assert said(seen, Type.CREW_AVAILABLE) == ("False", Reason.REPLICA_FAILED)
+    assert "CrewaiTooOld: 1.10" in chains.verdicts(seen)[Type.CREW_AVAILABLE].message
+
+
+def test_broken_rollout_leaves_the_crew_available_but_not_ready():
+    seen = good(
+        workload=Workload(wanted=2, replicas=3, ready=2, updated=1),
+        replicas=(replica("a", newest=False), replica("b", newest=False), failed("c", "EntrypointBroken", "boom")),
+    )
+    assert said(seen, Type.CREW_AVAILABLE)[0] == "True"
+    assert said(seen, Type.PROGRESSING) == ("False", Reason.ENTRYPOINT_BROKEN)
+    assert said(seen, Type.READY) == ("False", Reason.ENTRYPOINT_BROKEN)
+
+
+def test_rollout_in_progress_keeps_a_serving_crew_ready():
+    seen = good(workload=Workload(wanted=2, replicas=3, ready=2, updated=1))
+    assert said(seen, Type.PROGRESSING) == ("True", Reason.ROLLING_OUT)
+    assert said(seen, Type.READY)[0] == "True"
+
+
+def test_image_that_cannot_be_pulled_names_pod_and_remedy():
+    trouble = ContainerTrouble(Reason.IMAGE_NOT_PULLED, "container crew: ErrImagePull")
+    seen = good(replicas=(replica("a"), replica("b", ready=False, report=None, trouble=trouble)))
+    assert said(seen, Type.CREW_AVAILABLE) == ("False", Reason.IMAGE_NOT_PULLED)
+
+
+def test_scaled_to_zero_is_not_ready_and_says_how_to_scale():
+    seen = good(workload=Workload(wanted=0), replicas=())
+    assert said(seen, Type.READY) == ("False", Reason.SCALED_TO_ZERO)
+    assert "kubectl scale" in chains.verdicts(seen)[Type.READY].message
+
+
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [("problems", Reason.SPEC_INVALID), ("refused", Reason.CHANGE_REFUSED), ("missing", Reason.REFERENCE_NOT_FOUND)],
+)
+def test_bad_spec_is_not_ready_while_what_runs_stays_available(field, reason):
+    seen = good(**{field: (Problem("spec.x", "write y"),)})
+    assert said(seen, Type.READY) == ("False", reason)
+    assert said(seen, Type.CREW_AVAILABLE)[0] == "True"
+    assert "write y @ spec.x" in chains.verdicts(seen)[Type.READY].message
+
+
+def test_ignored_variable_is_said_in_ready():
+    seen = good(ignored_env=("CREWOPS_REDIS_URL",))
+    assert said(seen, Type.READY) == ("True", Reason.ENV_IGNORED)
+
+
+def test_message_about_many_replicas_stays_short():
+    many = tuple(replica(f"r{n}", report=Failure("refused")) for n in range(50))
+    message = chains.verdicts(good(replicas=many))[Type.MEMORY_READY].message
+    assert "and 47 more" in message

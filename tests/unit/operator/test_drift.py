@@ -1,0 +1,67 @@
+from copy import deepcopy
+
+import pytest
+
+from crew_operator import desired
+from crew_operator.api import parse
+from crew_operator.desired import drift
+from support.crews import crew_manifest
+
+INPUTS = desired.Inputs(runtime_image="runtime:1", redis_image="redis:8", redis_password="p")
+CHILDREN = desired.children(parse.crew_deployment(crew_manifest(uid="u")), INPUTS)
+
+
+def deployment():
+    return drift.stamped(CHILDREN[-1])
+
+
+@pytest.mark.parametrize("child", CHILDREN, ids=lambda child: f"{child['kind']}-{child['metadata']['name']}")
+def test_what_was_applied_has_not_drifted(child):
+    wanted = drift.stamped(child)
+    live = deepcopy(wanted)
+    live["metadata"] |= {"resourceVersion": "7", "uid": "x"}
+    live["status"] = {"replicas": 1}
+    assert not drift.drifted(wanted, live)
+
+
+def test_missing_object_has_drifted():
+    assert drift.drifted(deployment(), None)
+
+
+def test_changed_field_has_drifted():
+    live = deepcopy(deployment())
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
+    assert drift.drifted(deployment(), live)
+
+
+def test_removed_variable_has_drifted():
+    live = deepcopy(deployment())
+    live["spec"]["template"]["spec"]["containers"][0]["env"].pop(0)
+    assert drift.drifted(deployment(), live)
+
+
+def test_what_others_added_is_theirs():
+    live = deepcopy(deployment())
+    live["metadata"]["annotations"]["other"] = "x"
+    live["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "ADDED", "value": "1"})
+    assert not drift.drifted(deployment(), live)
+
+
+def test_rewritten_quantity_is_the_same():
+    wanted = {"kind": "X", "metadata": {}, "spec": {"memory": "1024Mi", "cpu": "0.5"}}
+    assert not drift.drifted(wanted, {"kind": "X", "metadata": {}, "spec": {"memory": "1Gi", "cpu": "500m"}})
+    assert drift.drifted(wanted, {"kind": "X", "metadata": {}, "spec": {"memory": "2Gi", "cpu": "500m"}})
+
+
+def test_field_that_we_dropped_is_noticed_by_the_stamp():
+    before = drift.stamped({"kind": "X", "metadata": {"name": "x"}, "spec": {"a": 1, "b": 2}})
+    after = drift.stamped({"kind": "X", "metadata": {"name": "x"}, "spec": {"a": 1}})
+    assert drift.drifted(after, before)
+
+
+def test_stamp_of_a_secret_tells_nothing_of_its_values():
+    one, other = (
+        drift.stamped({"kind": "Secret", "metadata": {}, "data": {"password": value}}) for value in ("YQ==", "Yg==")
+    )
+    assert one["metadata"] == other["metadata"]
+    assert drift.drifted(one, other)

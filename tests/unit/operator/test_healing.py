@@ -1,0 +1,55 @@
+import itertools
+
+from crew_operator import healing
+from crew_operator.healing import History
+from crew_operator.status.observed import Observed, RedisLook, RedisPod, RedisState
+
+
+def seen(state=RedisState.WEDGED, uid="pod-1", **changes):
+    return Observed(generation=1, redis_pod=RedisPod(uid=uid, ip="127.0.1.9"), redis=RedisLook(state), **changes)
+
+
+def replay(steps):
+    """Runs (seconds, state, uid) through; gives the times of the replacements."""
+    history, replaced = History(), []
+    for now, state, uid in steps:
+        acts, history = healing.acts(seen(state, uid), history, now)
+        replaced += [now for _ in acts]
+    return replaced
+
+
+def test_wedged_redis_is_replaced_after_its_patience():
+    assert replay([(now, RedisState.WEDGED, "p") for now in range(100, 130, 3)]) == [121]
+
+
+def test_one_answer_in_between_starts_the_count_anew():
+    states = [RedisState.WEDGED] * 6 + [RedisState.OK] + [RedisState.WEDGED] * 6
+    assert replay([(100 + 3 * n, state, "p") for n, state in enumerate(states)]) == []
+
+
+def test_new_pod_gets_its_own_patience():
+    assert replay([(100 + n, RedisState.WEDGED, "p" if n < 15 else "q") for n in range(30)]) == []
+
+
+def test_pause_between_replacements_doubles():
+    replaced = replay([(now, RedisState.WEDGED, "p") for now in range(1000)])
+    gaps = [after - before for before, after in itertools.pairwise(replaced)]
+    assert gaps == [60, 120, 240, 480]
+
+
+def test_long_health_forgives():
+    sick = [(now, RedisState.WEDGED, "p") for now in range(30)]
+    well = [(now, RedisState.OK, "p") for now in range(30, 700)]
+    again = [(now, RedisState.WEDGED, "p") for now in range(700, 800)]
+    assert replay(sick + well + again) == [20, 720, 780]
+
+
+def test_full_server_is_not_restarted():
+    for state in set(RedisState) - {RedisState.WEDGED}:
+        assert replay([(now, state, "p") for now in range(0, 600, 5)]) == []
+
+
+def test_external_redis_is_left_to_its_owner():
+    history = History(wedged_pod="pod-1", wedged_since=0.0)
+    acts, _ = healing.acts(seen(managed=False), history, 1000)
+    assert acts == ()

@@ -1,0 +1,94 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crew_operator.api import parse
+from crew_operator.api.spec import Isolation, OnFailure
+from crew_operator.errors import InvalidSpecError
+from support.crews import crew_manifest
+
+EXTERNAL = {"urlFrom": {"secretKeyRef": {"name": "redis", "key": "url"}}}
+
+
+def problems(**changes):
+    with pytest.raises(InvalidSpecError) as caught:
+        parse.crew_deployment(crew_manifest(**changes))
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_minimal_spec_gets_the_defaults():
+    crew = parse.crew_deployment(crew_manifest(redis=None, replicas=None))
+    assert crew.spec.replicas == 1
+    assert crew.spec.redis.managed is not None
+    assert crew.spec.redis.managed.storage.size == "1Gi"
+    assert crew.spec.memory.isolation is Isolation.SESSION
+    assert crew.spec.memory.on_failure is OnFailure.FAIL_CLOSED
+    assert crew.key_prefix == "lobby/concierge"
+
+
+def test_wrong_types_are_all_named_at_once():
+    found = problems(
+        replicas="three", crew__concurrency=True, redis__managed__storage__size=5, memory__isolation="Both"
+    )
+    assert found == [
+        "write a number from 1 to 256, not True @ spec.crew.concurrency",
+        "write a number from 0 to 1000, not 'three' @ spec.replicas",
+        "write a quantity such as 512Mi or 5Gi, not 5 @ spec.redis.managed.storage.size",
+        "write Session or Crew, not 'Both' @ spec.memory.isolation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"crew__definition": {"configMapRef": {"name": "x"}}},
+            "set either image and entrypoint, or definition @ spec.crew",
+        ),
+        ({"crew__entrypoint": "no colon"}, "write module:attr, such as concierge.crew:Concierge, not 'no colon'"),
+        ({"crew__entrypoint": None}, "image and entrypoint go together"),
+        ({"crew": {}}, "set either image and entrypoint, or definition"),
+        (
+            {"redis": {"managed": {}, "external": {"urlFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}}},
+            "set one of",
+        ),
+        ({"redis": {"external": {}}}, "add it: it is required @ spec.redis.external.urlFrom"),
+        ({"crew__kickoffTimeout": "soon"}, "write a duration such as 90s, 30m or 720h, not 'soon'"),
+        ({"crew__env": [{"value": "x"}]}, "add it: it is required @ spec.crew.env[0].name"),
+        ({"template__nodeSelector": {"disk": 1}}, "write a text in quotes, not 1 @ spec.template.nodeSelector.disk"),
+        ({"template__tolerations": "all"}, "write a list, not 'all' @ spec.template.tolerations"),
+        ({"name": "Concierge"}, "take a name of at most 46 lower-case letters"),
+        ({"name": "c" * 47}, "take a name of at most 46 lower-case letters"),
+    ],
+)
+def test_bad_field_is_named_with_what_to_write(changes, problem):
+    (found,) = problems(**changes)
+    assert problem in found
+
+
+def test_missing_spec_is_a_problem_and_no_crash():
+    manifest = crew_manifest()
+    del manifest["spec"]
+    with pytest.raises(InvalidSpecError, match="write an object, not None @ spec"):
+        parse.crew_deployment(manifest)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.sampled_from(["replicas", "crew", "redis", "memory", "template", "crew__env", "redis__managed", "crew__image"]),
+    anything,
+)
+def test_any_value_parses_or_is_told_as_problems(where, value):
+    try:
+        parse.crew_deployment(crew_manifest(**{where: value}))
+    except InvalidSpecError as error:
+        told = error.problems
+    else:
+        told = None
+    assert told is None or all(problem.path and problem.message for problem in told)
