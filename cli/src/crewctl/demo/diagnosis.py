@@ -1,0 +1,40 @@
+"""What to look at when a step failed: the resource as kubectl describes it, its pods, the last lines of their logs."""
+
+from crew_operator.api import names
+from crewctl.demo import kube
+from crewctl.demo.stage import Stage
+from crewctl.errors import CrewctlError
+
+LOG_LINES = 15
+
+
+def of(stage: Stage) -> str:
+    """The findings as text; what cannot be had is said in its place."""
+    parts = [
+        _section(stage, "describe", "crewdeployment", stage.name),
+        _section(stage, "get", "pods", "-o", "wide"),
+    ]
+    for pod in _pods(stage):
+        name = pod["metadata"]["name"]
+        parts += [_section(stage, "logs", name, "-c", one, f"--tail={LOG_LINES}") for one in _containers(pod)]
+    return "\n".join(parts)
+
+
+def _section(stage: Stage, *args: str) -> str:
+    try:
+        text = stage.kubectl(*args).rstrip()
+    except CrewctlError as error:
+        text = str(error)
+    return f"--- kubectl {' '.join(args)}\n{text}"
+
+
+def _pods(stage: Stage) -> list[kube.Manifest]:
+    try:
+        return stage.api.pods({names.OWNER_LABEL: stage.name})
+    except CrewctlError:
+        return []
+
+
+def _containers(pod: kube.Manifest) -> list[str]:
+    spec = pod["spec"]
+    return [str(one["name"]) for one in [*spec.get("initContainers", []), *spec["containers"]]]
