@@ -1,7 +1,6 @@
 """A cluster as the demo needs it: objects by HTTP, acts by a stock kubectl."""
 
 import base64
-import shutil
 import ssl
 import subprocess
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 import yaml
 
-from crewctl.errors import ClusterError, ToolError
+from crewctl.errors import ClusterError
 
 Manifest = dict[str, Any]
 
@@ -59,12 +58,8 @@ class Kube:
 class Kubectl:
     """The stock binary, with the cluster's kubeconfig."""
 
-    def __init__(self, kubeconfig: Path, namespace: str = "default") -> None:
-        """Raises ToolError when there is no kubectl."""
-        found = shutil.which("kubectl")
-        if found is None:
-            raise ToolError("kubectl is not on the PATH; install it (Debian: apt-get install kubernetes-client)")
-        self._command = [found, f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
+    def __init__(self, binary: Path, kubeconfig: Path, namespace: str = "default") -> None:
+        self._command = [str(binary), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
 
     def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
         """What `kubectl *args` prints. Raises ClusterError with what it says when it fails."""

@@ -59,7 +59,7 @@ def bare(tmp_path):
     )
     from crewctl.demo import kube
 
-    return stage.Stage(kube.Kube(kubeconfig), kube.Kubectl(kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)
+    return stage.Stage(kube.Kube(kubeconfig), kube.Kubectl(Path("kubectl"), kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)
 
 
 @pytest.mark.parametrize(
