@@ -1,0 +1,67 @@
+"""The first steps in the crew's interpreter: environment, folders, settings, CrewAI with all its seams registered.
+
+Raises StartError with a reason for the replica's report whenever a step cannot be taken.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+from crew_runtime.worker.errors import StartError
+
+QUIET = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "OTEL_SDK_DISABLED": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+}
+"""Else `import crewai` starts threads and calls home, which costs 5.2 s on a closed network (crewai 1.15.30)."""
+
+
+def quiet(environ: MutableMapping[str, str]) -> None:
+    """Turn CrewAI's telemetry off, unless the user's own environment says otherwise."""
+    for name, value in QUIET.items():
+        environ.setdefault(name, value)
+
+
+def check_home() -> None:
+    """CrewAI writes a key file below HOME while it is imported."""
+    home = Path("~").expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            pass
+    except OSError as error:
+        message = f"HOME ({home}) cannot be written, and CrewAI writes there on import: {error}. Set HOME to a volume."
+        raise StartError("HomeNotWritable", message) from error
+
+
+def extend_path(path: list[str], cwd: Path) -> None:
+    """Put the working directory and its `src` first, as for `python -m` started there."""
+    for folder in (cwd / "src", cwd):
+        if folder.is_dir():
+            text = str(folder)
+            while text in path:
+                path.remove(text)
+            path.insert(0, text)
+
+
+def prepare() -> None:
+    """All that comes before any import of CrewAI."""
+    quiet(os.environ)
+    check_home()
+    extend_path(sys.path, Path.cwd())
+
+
+def install() -> dict[str, Any]:
+    """Register every seam of CrewAI and import it. The answer is what the report says of it."""
+    from crew_runtime import install as installing
+    from crew_runtime.settings import Settings
+
+    installing.install(Settings.from_env(os.environ))
+    import crewai
+
+    return {"crewai_version": crewai.__version__}
