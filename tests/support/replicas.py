@@ -41,6 +41,15 @@ async def wait_until(look: Callable[[], Awaitable[T]], what: str, seconds: float
         await asyncio.sleep(0.03)
 
 
+def wait_for(look: Callable[[], object], what: str, seconds: float) -> None:
+    """As `wait_until`, for what is no coroutine."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)
+
+
 class Replica:
     """One server and its worker; each can be killed, stopped and started anew."""
 

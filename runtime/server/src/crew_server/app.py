@@ -145,7 +145,9 @@ class _Server(uvicorn.Server):
 
     def __init__(self, app: ASGIApp) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+            uvicorn.Config(
+                app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
+            )
         )
 
     @contextlib.contextmanager
@@ -155,7 +157,14 @@ class _Server(uvicorn.Server):
 
 def _listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # With the protocol spelled out: asyncio sets TCP_NODELAY only where it reads IPPROTO_TCP, and without it every
+    # answer waits 40 ms for a delayed ACK (measured, Python 3.11).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((address, port), family=family, backlog=1024)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(1024)
     except OSError as error:
+        listener.close()
         raise SettingsError([f"cannot listen on {address}:{port}: {error.strerror or error}"]) from error
+    return listener

@@ -64,7 +64,7 @@ def _worker(facts: Facts) -> Verdict | None:
         text = f"the worker has not answered for {facts.ping_age:.1f} s; it is stopped or starved of CPU"
         return Verdict(False, "WorkerUnresponsive", text)
     if facts.no_slot_for > NO_SLOTS_FOR:
-        return Verdict(False, "NoSlots", "the worker has no warm slot; its children end before they are ready")
+        return Verdict(False, "NoSlots", "the worker has no warm slot: none is ready yet, or they end before they are")
     return None
 
 

@@ -13,7 +13,8 @@ from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from crew_server.errors import BackendError
+from crew_runtime.contract import env
+from crew_server.errors import BackendError, SettingsError
 from crew_server.settings import Settings
 
 POOL_SIZE = 32
@@ -30,16 +31,19 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
     """
     limit = deadline or settings.backend_deadline
     extra = {"ssl_ca_certs": settings.redis_ca_file} if settings.redis_ca_file else {}
-    pool = redis.BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=connections,
-        timeout=limit,
-        socket_timeout=limit,
-        socket_connect_timeout=limit,
-        retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
-        decode_responses=True,
-        **extra,
-    )
+    try:
+        pool = redis.BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=connections,
+            timeout=limit,
+            socket_timeout=limit,
+            socket_connect_timeout=limit,
+            retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
+            decode_responses=True,
+            **extra,
+        )
+    except ValueError as error:
+        raise SettingsError([f"{env.REDIS_URL} cannot be used: {error}"]) from error
     if settings.redis_password is not None:
         pool.connection_kwargs["password"] = settings.redis_password
     return redis.Redis.from_pool(pool)

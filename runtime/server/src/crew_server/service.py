@@ -6,6 +6,7 @@ In: requests as types. Out: what to answer, or an error of `errors`.
 import asyncio
 import collections
 import dataclasses
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from crew_server.worker.slots import Slots
 log = Log(__name__)
 
 KEEP_FAILURES = 20
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Service:
 
     async def status(self, kickoff_id: str) -> dict[str, Any]:
         """What a client sees of a kickoff. Raises UnknownKickoffError, BackendError."""
+        _check_id(kickoff_id)
         try:
             fields, now = await self._parts.store.read(kickoff_id)
         except BackendError:
@@ -109,6 +112,7 @@ class Service:
 
     async def cancel(self, kickoff_id: str) -> dict[str, Any]:
         """Stop a kickoff of any replica; an end stays as it is. Raises UnknownKickoffError, BackendError."""
+        _check_id(kickoff_id)
         kickoff = self._parts.dispatcher.get(kickoff_id)
         if kickoff is not None:
             self._parts.dispatcher.cancel(kickoff, state.BY_CLIENT)
@@ -185,3 +189,9 @@ class Service:
     def _own(self, kickoff_id: str) -> dict[str, Any] | None:
         kickoff = self._parts.dispatcher.get(kickoff_id)
         return None if kickoff is None else kickoff.view(self._parts.settings.replica)
+
+
+def _check_id(kickoff_id: str) -> None:
+    """Redis is not asked for what cannot be an id."""
+    if not _ID.fullmatch(kickoff_id):
+        raise UnknownKickoffError(kickoff_id[:100])

@@ -44,8 +44,8 @@ class Settings:
 
     @property
     def drain_budget(self) -> float:
-        """How long running kickoffs may go on after SIGTERM: all but 10 s, and half of a grace period under 20 s."""
-        return max(self.grace_period - 10.0, self.grace_period / 2)
+        """How long running kickoffs may go on after SIGTERM; the last 10 s are for stopping what still runs."""
+        return max(0.0, self.grace_period - 10.0)
 
 
 def from_environ(environ: Mapping[str, str]) -> Settings:

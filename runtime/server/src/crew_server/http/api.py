@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Query, Response
-from starlette.requests import Request
 
 import crew_server
 from crew_server.http import problems, requests
@@ -16,7 +15,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The token is missing or wrong."},
     503: {"description": "The replica takes no kickoffs now; `reason` says why, Retry-After when to try again."},
 }
-KickoffId = Annotated[str, Path(max_length=64, pattern="^[A-Za-z0-9-]+$")]
+KickoffId = Annotated[str, Path(description="As POST /kickoff returned it.")]
 
 
 def create(service: Service, token: str | None) -> FastAPI:
@@ -40,15 +39,12 @@ def create(service: Service, token: str | None) -> FastAPI:
 
     @app.post("/kickoff", summary="Start the crew", response_model=requests.KickoffAccepted | dict[str, Any])
     async def kickoff(
-        request: Request,
         body: requests.KickoffRequest,
-        response: Response,
         x_session_id: Annotated[str | None, Header()] = None,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the end.")] = 0.0,
     ) -> Response:
-        header = request.headers.get("x-session-id")
-        accepted = await service.kickoff(body, x_session_id if header else None)
-        headers = {"X-Session-Id": _ascii(accepted.session_id), "Location": f"/status/{accepted.kickoff_id}"}
+        accepted = await service.kickoff(body, None if x_session_id is None else _from_header(x_session_id))
+        headers = {"X-Session-Id": _to_header(accepted.session_id), "Location": f"/status/{accepted.kickoff_id}"}
         seen = await service.wait(accepted.kickoff_id, wait) if wait else None
         return problems.Json(accepted.model_dump() if seen is None else seen, headers=headers)
 
@@ -63,6 +59,14 @@ def create(service: Service, token: str | None) -> FastAPI:
     return app
 
 
-def _ascii(text: str) -> str:
-    """A header's value; a session id may be any text, a header not."""
-    return text if text.isascii() else text.encode("ascii", "backslashreplace").decode()
+def _to_header(text: str) -> str:
+    """UTF-8 in a header: Starlette writes headers as Latin-1."""
+    return text.encode().decode("latin-1")
+
+
+def _from_header(value: str) -> str:
+    """The reverse; what is no UTF-8 is taken as it came."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value

@@ -9,6 +9,8 @@ from crew_server.http import problems
 
 MAX_BODY = 1024 * 1024
 """Bytes. A kickoff's inputs lie in Redis and go to a slot in one frame; what is larger belongs into a store."""
+DROP = 64 * 1024 * 1024
+"""Bytes that are read before a client which sends too much is cut off."""
 OPEN_PATHS = frozenset({"/openapi.json", "/docs"})
 """They tell nothing of the crew, and a browser cannot send a token."""
 
@@ -41,7 +43,7 @@ class BearerToken:
 
 
 class BodyLimit:
-    """Reads the body before the application does, and answers 413 when it is too long, announced or not."""
+    """Reads the body before the application does, and answers 413 when it is too long."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -51,8 +53,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "DELETE"):
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        body = None if announced.isdigit() and int(announced) > MAX_BODY else await _read(receive)
+        body = await _read(receive)
         if body is None:
             text = f"the body is over the limit of {MAX_BODY} bytes; put large data into a store and pass a reference"
             response = problems.problem(413, "TooLarge", text, headers={"Connection": "close"})
@@ -62,17 +63,22 @@ class BodyLimit:
 
 
 async def _read(receive: Receive) -> bytes | None:
+    """The body, or None when it is over the limit.
+
+    What is over it is read and dropped up to DROP: a client that still sends when the connection closes gets a reset
+    and never sees the answer.
+    """
     parts, length, more = [], 0, True
-    while more:
+    while more and length <= DROP:
         message = await receive()
         if message["type"] == "http.disconnect":
             break
-        parts.append(message.get("body", b""))
-        length += len(parts[-1])
-        if length > MAX_BODY:
-            return None
+        part = message.get("body", b"")
+        length += len(part)
+        if length <= MAX_BODY:
+            parts.append(part)
         more = message.get("more_body", False)
-    return b"".join(parts)
+    return b"".join(parts) if length <= MAX_BODY else None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -30,6 +30,7 @@ _TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Too Large",
+    415: "Unsupported Media Type",
     422: "Validation Error",
     500: "Internal Error",
     503: "Not Ready",
@@ -97,6 +98,10 @@ def install(app: FastAPI) -> None:
 
 def _validation(error: RequestValidationError) -> Json:
     faults = error.errors()
+    if any(one["loc"] == ("body",) and isinstance(one.get("input"), bytes) for one in faults):
+        return problem(415, "NotJson", "send the body as JSON, with the header 'Content-Type: application/json'")
+    if any(one["loc"] == ("body",) and one["type"] == "missing" for one in faults):
+        return problem(400, "InvalidJson", "the body is empty; send a JSON object with 'inputs'")
     broken = next((one for one in faults if one["type"] == "json_invalid"), None)
     if broken is not None:
         why = broken.get("ctx", {}).get("error", "")
@@ -114,6 +119,4 @@ def _place(loc: tuple[Any, ...]) -> str:
 def _what(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         return "there is no such field in this version"
-    if fault["type"] == "missing" and len(fault["loc"]) == 1:
-        return "a JSON object with 'inputs' has to be sent, as application/json"
     return str(fault["msg"])

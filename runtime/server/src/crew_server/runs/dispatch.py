@@ -154,7 +154,8 @@ class Dispatcher:
     def _ended(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
         seconds = kickoff.ended_at - kickoff.started_at if kickoff.started_at and kickoff.ended_at else 0.0
         self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
-        self._metrics.duration.observe(seconds)
+        if kickoff.started_at is not None:
+            self._metrics.duration.observe(seconds)
         fields = {"kickoff_id": kickoff.id, "session_id": kickoff.request.session_id}
         log.info("kickoff ended", status=outcome.status, reason=outcome.reason, seconds=round(seconds, 3), **fields)
         self._on_end(kickoff)

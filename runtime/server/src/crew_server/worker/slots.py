@@ -74,6 +74,7 @@ class Slots:
     def __init__(self, concurrency: int, on_idle: Callable[[], None], on_lost: Callable[[str], None]) -> None:
         self._concurrency = concurrency
         self._on_idle = on_idle
+        """Called whenever a kickoff may find a slot that did not before."""
         self._on_lost = on_lost
         self._children: dict[str, Child] = {}
         self._departed: dict[str, Child] = {}
@@ -226,9 +227,12 @@ class Slots:
             self._spawn(self._after_close(child))
 
     def check(self) -> None:
-        """Once a second: kill what is silent, does not start or does not leave."""
+        """Now and then: kill what is silent, does not start or does not leave, and again what should be dead."""
         now = self._now()
+        self.idle_for(now)
         for child in list(self._children.values()):
+            if child.kill_wanted:
+                self.kill(child)
             late = {STARTING: START_DEADLINE, CHECKING: LEAVE_DEADLINE, LEAVING: LEAVE_DEADLINE}.get(child.state)
             if late is not None and now - child.since > late:
                 self._give_up(child, f"it was {child.state} for more than {late:g} s")
@@ -264,20 +268,22 @@ class Slots:
             self._on_idle()
         else:
             log.info("slot is not reusable", pid=child.pid, reason=frame.get("reason"))
+            # The spare takes its place at once.
             self._enter(child, LEAVING)
             self._refill()
+            self._on_idle()
 
     def _give_up(self, child: Child, text: str, why: str = "") -> None:
         log.warning("killing a child of the worker", pid=child.pid, role=child.role, state=child.state, reason=text)
         occupant, child.occupant = child.occupant, None
         self.kill(child)
-        if child.state != LEAVING:
-            self._enter(child, LEAVING)
+        self._enter(child, LEAVING)
         child.last_frame = self._now()
         if occupant is not None:
             self._on_lost(why or "late")
             occupant.on_lost(None, why)
         self._refill()
+        self._on_idle()
 
     def _remove(self, child: Child) -> None:
         if child.state == STARTING:
@@ -287,6 +293,7 @@ class Slots:
         if child.close is not None:
             child.close()
         self._refill()
+        self._on_idle()
 
     async def _after_close(self, child: Child) -> None:
         try:

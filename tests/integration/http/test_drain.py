@@ -1,0 +1,91 @@
+"""SIGTERM: no new kickoffs, running ones finish, then the worker is dismissed and the exit code is 0."""
+
+import asyncio
+import signal
+import time
+
+from support.replicas import alive, wait_until
+
+
+async def _exit_code(process, seconds):
+    async def ended():
+        return process.poll() is not None
+
+    await wait_until(ended, "the process ends", seconds)
+    return process.returncode
+
+
+async def test_running_kickoffs_finish_and_no_new_one_is_taken(make):
+    replica, other = await make("r1"), await make("r2")
+    kickoff = await replica.kickoff(seconds=2, say="finished")
+    await replica.started(kickoff)
+    replica.server.terminate()
+    await replica.ready(wanted=False, reason="Draining", seconds=2)
+    refused = await replica.api.post("/kickoff", json={"inputs": {}})
+    assert (refused.status_code, refused.json()["reason"]) == (503, "Draining")
+    assert await _exit_code(replica.server, 8) == 0
+    assert await _exit_code(replica.worker, 3) == 0
+    seen = await other.status(kickoff)
+    assert (seen["status"], seen["result"]["output"]) == ("completed", "finished")
+
+
+async def test_idle_replica_is_gone_within_two_seconds(replica):
+    begun = time.monotonic()
+    replica.server.terminate()
+    assert await _exit_code(replica.server, 5) == 0
+    assert time.monotonic() - begun < 2.0
+
+
+async def test_kickoff_that_does_not_finish_in_time_is_stopped_and_says_so(make):
+    replica, other = await make("r1", CREWOPS_GRACE_PERIOD="11"), await make("r2")
+    kickoff = await replica.kickoff(do="swallow")
+    pid = await replica.started(kickoff)
+    begun = time.monotonic()
+    replica.server.terminate()
+    assert await _exit_code(replica.server, 11) == 0
+    assert time.monotonic() - begun < 8
+    assert not alive(pid)
+    seen = await other.status(kickoff)
+    assert (seen["status"], seen["reason"]) == ("error", "ReplicaDrained")
+
+
+async def test_native_sidecar_drains_when_the_workers_container_is_stopped_first(make):
+    replica = await make("r1")
+    kickoff = await replica.kickoff(seconds=1.5, say="finished")
+    await replica.started(kickoff)
+    replica.worker.send_signal(signal.SIGTERM)
+    await replica.ready(wanted=False, reason="Draining", seconds=2)
+    assert await _exit_code(replica.worker, 6) == 0
+    assert (await replica.status(kickoff))["result"]["output"] == "finished"
+    assert replica.server.poll() is None, "its own SIGTERM comes after the worker's end"
+    replica.server.terminate()
+    assert await _exit_code(replica.server, 4) == 0
+
+
+async def test_worker_container_that_is_only_restarted_serves_again(replica):
+    replica.worker.send_signal(signal.SIGTERM)
+    assert await _exit_code(replica.worker, 5) == 0
+    replica.start_worker()
+    await replica.ready()
+    assert (await replica.ended(await replica.kickoff()))["status"] == "completed"
+
+
+async def test_drain_while_redis_is_stopped_ends_in_time(make, redis):
+    replica = await make("r1", CREWOPS_GRACE_PERIOD="11")
+    kickoff = await replica.kickoff(do="sleep")
+    await replica.started(kickoff)
+    redis.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    replica.server.terminate()
+    assert await _exit_code(replica.server, 12) == 0
+    assert time.monotonic() - begun < 11
+    redis.signal(signal.SIGCONT)
+    await asyncio.sleep(0)
+
+
+async def test_wrong_settings_end_at_once_and_name_all(make):
+    replica = await make("r1", start=False, CREWOPS_CONCURRENCY="many", CREWOPS_KICKOFF_TIMEOUT="long")
+    replica.start_server()
+    assert await _exit_code(replica.server, 5) == 2
+    assert "CREWOPS_CONCURRENCY" in replica.log("server")
+    assert "CREWOPS_KICKOFF_TIMEOUT" in replica.log("server")

@@ -1,0 +1,126 @@
+"""Redis is killed, stopped, full: readiness says so in time and recovers by itself; no end of a kickoff is lost."""
+
+import asyncio
+import signal
+import time
+
+from support.replicas import alive, wait_until
+
+
+async def test_stopped_redis_is_noticed_and_recovery_is_by_itself(replica, redis):
+    redis.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    await replica.ready(wanted=False, reason="MemoryTimeout", seconds=8)
+    assert time.monotonic() - begun < 5
+    refused = await replica.api.post("/kickoff", json={"inputs": {}})
+    assert (refused.status_code, refused.json()["reason"]) == (503, "MemoryTimeout")
+    assert int(refused.headers["retry-after"]) > 0
+    assert (await replica.health.get("/livez")).status_code == 200
+    assert (await replica.health.get("/startupz")).status_code == 200
+    redis.signal(signal.SIGCONT)
+    await replica.ready(seconds=6)
+    assert (await replica.ended(await replica.kickoff(say="again")))["result"]["output"] == "again"
+
+
+async def test_killed_redis_is_noticed_and_recovery_is_by_itself(replica, redis):
+    before = await replica.kickoff(say="kept")
+    await replica.ended(before)
+    await asyncio.sleep(1.1)  # appendfsync everysec
+    redis.kill()
+    await replica.ready(wanted=False, reason="MemoryRefused", seconds=6)
+    report = await replica.report()
+    assert report["backend"]["ready"] is False
+    assert report["backend"]["reason"] == "Refused"
+    redis.start()
+    await replica.ready(seconds=6)
+    assert (await replica.status(before))["result"]["output"] == "kept"
+    assert (await replica.ended(await replica.kickoff()))["status"] == "completed"
+
+
+async def test_kickoff_that_ends_while_redis_is_stopped_keeps_its_result(replica, redis):
+    kickoff = await replica.kickoff(seconds=1, say="not lost")
+    await replica.started(kickoff)
+    redis.signal(signal.SIGSTOP)
+    await asyncio.sleep(3)
+    seen = await replica.status(kickoff)
+    assert seen["result"]["output"] == "not lost", "its own replica knows it meanwhile"
+    redis.signal(signal.SIGCONT)
+
+    async def stored():
+        return redis.client().hget(f"cs:{{test/crew}}:run:{kickoff}", "status") == "completed"
+
+    await wait_until(stored, "the end is in Redis", 8)
+
+
+async def test_kickoff_outlives_an_outage_longer_than_its_lease(replica, redis, make):
+    other = await make("r2")
+    kickoff = await replica.kickoff(seconds=21, say="survived")
+    await replica.started(kickoff)
+    redis.signal(signal.SIGSTOP)
+    await asyncio.sleep(17)
+    redis.signal(signal.SIGCONT)
+    seen = await other.ended(kickoff, 20)
+    assert seen["status"] == "completed", seen
+    assert seen["result"]["output"] == "survived"
+
+
+async def test_cancel_while_redis_is_stopped_still_kills_within_a_second(replica, redis):
+    kickoff = await replica.kickoff(do="swallow")
+    pid = await replica.started(kickoff)
+    redis.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    request = asyncio.ensure_future(replica.api.delete(f"/kickoff/{kickoff}"))
+
+    async def dead():
+        return not alive(pid)
+
+    await wait_until(dead, "the slot is dead", 5)
+    assert time.monotonic() - begun < 1.0
+    assert (await request).json()["status"] == "cancelled"
+    redis.signal(signal.SIGCONT)
+    assert (await replica.ended(kickoff))["status"] == "cancelled"
+
+
+async def test_wrong_password_is_told_apart(make, redis):
+    replica = await make(redis_url=redis.url.replace("s3cret", "wrong"), start=False)
+    replica.start_server()
+    await replica.listening()
+    replica.start_worker()
+    await replica.ready(wanted=False, reason="MemoryAuthFailed")
+    assert "s3cret" not in replica.log("server")
+    assert "wrong" not in replica.log("server").replace("WRONGPASS", "")
+
+
+async def test_redis_at_its_maxmemory_is_not_ready_though_it_answers_ping(replica, redis):
+    client = redis.client()
+    client.config_set("maxmemory", "1")
+    await replica.ready(wanted=False, reason="MemoryOutOfMemory", seconds=6)
+    client.config_set("maxmemory", "0")
+    await replica.ready(seconds=6)
+
+
+async def test_read_only_redis_is_not_ready(replica, redis):
+    client = redis.client()
+    client.replicaof("127.0.0.1", "1")
+    await replica.ready(wanted=False, reason="MemoryReadOnly", seconds=6)
+    client.replicaof("NO", "ONE")
+    await replica.ready(seconds=6)
+
+
+async def test_degrade_serves_without_redis_and_writes_the_end_later(make, redis):
+    replica = await make(CREWOPS_MEMORY_ON_FAILURE="Degrade")
+    redis.kill()
+    await asyncio.sleep(3)
+    kickoff = await replica.kickoff(say="anyway")
+
+    async def known():
+        seen = await replica.status(kickoff)
+        return seen if seen["status"] != "running" else None
+
+    assert (await wait_until(known, "it ended"))["result"]["output"] == "anyway"
+    redis.start()
+
+    async def stored():
+        return redis.client().hget(f"cs:{{test/crew}}:run:{kickoff}", "status") == "completed"
+
+    await wait_until(stored, "the end is in Redis", 10)

@@ -1,0 +1,139 @@
+"""The worker half dies, fails, hangs or is stopped: the server says so at once, and goes on with the next one."""
+
+import signal
+import time
+
+import pytest
+
+from support.replicas import alive, wait_until
+
+
+async def test_server_listens_and_is_live_before_any_worker_comes(make):
+    replica = await make(start=False)
+    begun = time.monotonic()
+    replica.start_server()
+    await replica.listening()
+    assert time.monotonic() - begun < 2.0  # 0.6 s on a quiet machine
+    seen = await replica.ready(wanted=False, reason="WorkerNotConnected")
+    assert seen["message"]
+    startup = await replica.health.get("/startupz")
+    assert (startup.status_code, startup.json()["phase"]) == (503, "waiting")
+    refused = await replica.api.post("/kickoff", json={"inputs": {}})
+    assert (refused.status_code, refused.json()["reason"]) == (503, "WorkerNotConnected")
+    proof = await replica.health.post("/proof", json={"action": "read", "nonce": "x"})
+    assert (proof.status_code, proof.json()["reason"]) == (503, "NoProber")
+
+
+async def test_killed_worker_loses_its_kickoffs_and_the_next_one_serves(replica):
+    running, waiting = [await replica.kickoff(do="sleep") for _ in range(2)], await replica.kickoff(say="after")
+    pids = [await replica.started(one) for one in running]
+    replica.worker.kill()
+    for one in running:
+        seen = await replica.ended(one, 3)
+        assert (seen["status"], seen["reason"]) == ("error", "WorkerLost")
+    await replica.ready(wanted=False, reason="WorkerLost", seconds=3)
+    assert (await replica.status(waiting))["queued"] is True
+    replica.worker.wait()
+    replica.start_worker()
+    await replica.ready()
+    assert (await replica.ended(waiting))["result"]["output"] == "after"
+
+    async def gone():
+        return not any(alive(pid) for pid in pids)
+
+    await wait_until(gone, "no slot of the dead worker is left", 3)
+
+
+async def test_stopped_worker_is_not_ready_and_comes_back(replica):
+    replica.worker.send_signal(signal.SIGSTOP)
+    await replica.ready(wanted=False, reason="WorkerUnresponsive", seconds=6)
+    assert (await replica.health.get("/livez")).status_code == 200
+    replica.worker.send_signal(signal.SIGCONT)
+    await replica.ready(seconds=3)
+
+
+async def test_failed_worker_says_why_also_after_it_is_gone(make):
+    replica = await make(start=False, SCRIPTED_FAIL="EntrypointNotFound")
+    replica.start_server()
+    await replica.listening()
+    for _ in range(2):
+        replica.start_worker()
+        replica.worker.wait(10)
+        seen = await replica.ready(wanted=False, reason="EntrypointNotFound")
+        assert "no module named 'concierge'" in seen["message"]
+    report = await replica.report()
+    assert (report["phase"], report["reason"]) == ("failed", "EntrypointNotFound")
+    startup = (await replica.health.get("/startupz")).json()
+    assert (startup["phase"], startup["reason"]) == ("failed", "EntrypointNotFound")
+
+
+async def test_worker_that_dies_again_and_again_is_a_crash_loop(replica):
+    for _ in range(5):
+        replica.worker.kill()
+        replica.worker.wait()
+        replica.start_worker()
+        await replica.ready()
+    replica.worker.kill()
+    await replica.ready(wanted=False, reason="WorkerCrashLoop", seconds=3)
+
+
+async def test_worker_of_another_protocol_is_refused_in_words(make):
+    replica = await make(start=False, SCRIPTED_PROTOCOL="99")
+    replica.start_server()
+    await replica.listening()
+    replica.start_worker()
+    seen = await replica.ready(wanted=False, reason="WorkerProtocol")
+    assert "99" in seen["message"]
+
+
+async def test_slots_that_never_get_ready_are_told(make):
+    replica = await make(start=False, SCRIPTED_STILLBORN="1")
+    replica.start_server()
+    await replica.listening()
+    replica.start_worker()
+    await replica.ready(wanted=False, reason="NoSlots")
+
+
+async def test_proof_passes_through_the_prober_while_all_slots_are_busy(replica):
+    for _ in range(4):
+        await replica.kickoff(do="swallow")
+    answer = await replica.health.post("/proof", json={"action": "read", "nonce": "n1"})
+    assert answer.status_code == 200
+    assert answer.json() == {"ok": True, "found": True, "via": "recall", "seconds": 0.01, "error": None}
+
+
+async def test_prober_that_hangs_is_told_within_its_deadline_and_replaced(make):
+    replica = await make(SCRIPTED_PROOF="hang")
+    begun = time.monotonic()
+    answer = (await replica.health.post("/proof", json={"action": "write", "nonce": "n"})).json()
+    assert answer["ok"] is False
+    assert "5 s" in answer["error"]
+    assert time.monotonic() - begun < 6.5
+
+    async def refilled():
+        return (await replica.health.post("/proof", json={"action": "write", "nonce": "n"})).status_code == 200
+
+    await wait_until(refilled, "there is a prober again", 8)
+
+
+async def test_slot_that_is_stopped_is_cancelled_all_the_same(replica):
+    kickoff = await replica.kickoff(do="freeze")
+    pid = await replica.started(kickoff)
+    begun = time.monotonic()
+    await replica.api.delete(f"/kickoff/{kickoff}")
+
+    async def dead():
+        return not alive(pid)
+
+    await wait_until(dead, "the slot is dead", 3)
+    assert time.monotonic() - begun < 1.0
+
+
+@pytest.mark.timeout(90)
+async def test_slot_without_a_beat_for_thirty_seconds_is_lost(replica):
+    kickoff = await replica.kickoff(do="freeze")
+    pid = await replica.started(kickoff)
+    seen = await replica.ended(kickoff, 40)
+    assert (seen["status"], seen["reason"]) == ("error", "Wedged")
+    assert seen["execution_time"] >= 29
+    assert not alive(pid)

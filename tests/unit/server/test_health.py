@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+
+from crew_runtime.contract.report import BackendHealth
+from crew_server.health import Facts, readiness, startup
+
+WELL = Facts(
+    phase="ready",
+    worker_reason="",
+    worker_message="",
+    ping_age=0.1,
+    crashes=0,
+    no_slot_for=0.0,
+    backend=BackendHealth(True, "Ok"),
+    fail_closed=True,
+    draining=False,
+)
+
+
+def test_all_well_is_ready():
+    assert readiness(WELL).ready
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"draining": True}, "Draining"),
+        ({"phase": "importing", "worker_reason": "WorkerStarting"}, "WorkerStarting"),
+        ({"phase": "failed", "worker_reason": "EntrypointNotFound"}, "EntrypointNotFound"),
+        ({"phase": "waiting", "worker_reason": "WorkerLost", "crashes": 5}, "WorkerCrashLoop"),
+        ({"phase": "failed", "worker_reason": "EntrypointNotFound", "crashes": 9}, "EntrypointNotFound"),
+        ({"ping_age": 2.1}, "WorkerUnresponsive"),
+        ({"no_slot_for": 5.1}, "NoSlots"),
+        ({"backend": BackendHealth(False, "Timeout", "silent")}, "MemoryTimeout"),
+        ({"backend": BackendHealth()}, "MemoryNotChecked"),
+    ],
+)
+def test_each_fault_is_not_ready_and_named(change, reason):
+    verdict = readiness(replace(WELL, **change))
+    assert not verdict.ready
+    assert verdict.reason == reason
+    if change.get("worker_reason") != "WorkerStarting" and "worker_reason" not in change:
+        assert verdict.message
+
+
+def test_worker_that_crashed_before_and_is_ready_now_is_ready():
+    assert readiness(replace(WELL, crashes=9)).ready
+
+
+def test_slots_lost_a_moment_ago_do_not_flap_readiness():
+    assert readiness(replace(WELL, no_slot_for=4.9)).ready
+
+
+def test_degrade_serves_without_its_backend():
+    assert readiness(replace(WELL, backend=BackendHealth(False, "Refused", "x"), fail_closed=False)).ready
+
+
+def test_started_worker_stays_started_while_redis_is_away():
+    assert startup(replace(WELL, backend=BackendHealth(False, "Refused", "x"))).ready

@@ -1,0 +1,48 @@
+import pytest
+
+from crew_server.errors import MissingInputsError, RequestError
+from crew_server.http import requests
+
+
+@pytest.mark.parametrize("text", ["guest-7", "a" * 256, "Zoë/日本", "a b"])
+def test_printable_session_ids_are_taken_as_they_are(text):
+    assert requests.session_id(text, None) == text
+    assert requests.session_id(None, text) == text
+    assert requests.session_id(text, text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a" * 257, "at most 256"),
+        ("a\nb", "control"),
+        ("\x00", "control"),
+        ("\ud800", "Unicode"),
+        ("", "empty"),
+        (" ", "empty"),
+    ],
+)
+def test_unusable_session_ids_are_refused_with_the_rule(text, words):
+    with pytest.raises(RequestError, match=words) as caught:
+        requests.session_id(text, None)
+    assert caught.value.field == "session_id"
+
+
+def test_two_different_session_ids_are_refused():
+    with pytest.raises(RequestError, match="differ"):
+        requests.session_id("a", "b")
+
+
+def test_no_session_id_is_none():
+    assert requests.session_id(None, None) is None
+
+
+def test_missing_inputs_are_all_named():
+    with pytest.raises(MissingInputsError) as caught:
+        requests.checked_inputs({"city": 1}, ["guest", "city", "date"])
+    assert caught.value.missing == ("date", "guest")
+
+
+def test_more_inputs_than_asked_for_are_fine():
+    assert requests.checked_inputs({"a": 1, "b": None}, ["a"]) == {"a": 1, "b": None}
+    assert requests.checked_inputs(None, []) == {}

@@ -1,0 +1,52 @@
+import pytest
+
+from crew_runtime.contract import env
+from crew_server import settings
+from crew_server.errors import SettingsError
+
+GOOD = {env.NAME: "concierge", env.REPLICA: "concierge-1", env.REDIS_URL: "redis://concierge-redis:6379/0"}
+
+
+def test_least_environment_gets_documented_defaults():
+    chosen = settings.from_environ(GOOD)
+    assert (chosen.concurrency, chosen.kickoff_timeout, chosen.slot_memory, chosen.grace_period) == (4, 1800, 1024, 30)
+    assert (chosen.http_port, chosen.health_port, chosen.socket) == (8000, 8081, "/crewops/run/worker.sock")
+    assert chosen.key_prefix == "default/concierge"
+    assert chosen.fail_closed
+    assert chosen.log_json
+    assert chosen.api_token is None
+
+
+def test_every_wrong_variable_is_named_at_once():
+    wrong = {
+        env.REDIS_URL: "http://x",
+        env.CONCURRENCY: "four",
+        env.KICKOFF_TIMEOUT: "nan",
+        env.MEMORY_ON_FAILURE: "Ignore",
+        env.LOG_FORMAT: "xml",
+        env.HTTP_PORT: "99999",
+        env.REDIS_CA_FILE: "/nowhere/ca.pem",
+        env.BACKEND_DEADLINE: "-1",
+    }
+    with pytest.raises(SettingsError) as caught:
+        settings.from_environ(wrong)
+    told = "\n".join(caught.value.problems)
+    for name in (*wrong, env.NAME, env.REPLICA):
+        assert name in told
+    assert len(caught.value.problems) == len(wrong) + 2
+
+
+def test_password_in_a_wrong_url_is_not_repeated():
+    with pytest.raises(SettingsError) as caught:
+        settings.from_environ({**GOOD, env.REDIS_URL: "redis//:hunter2@host"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_redis_url_of_other_software_is_not_read():
+    with pytest.raises(SettingsError, match=env.REDIS_URL):
+        settings.from_environ({env.NAME: "a", env.REPLICA: "b", "REDIS_URL": "redis://x:1/0"})
+
+
+@pytest.mark.parametrize(("grace", "budget"), [("30", 20), ("10", 0), ("3", 0), ("600", 590)])
+def test_drain_leaves_ten_seconds_to_stop_what_runs(grace: str, budget: float):
+    assert settings.from_environ({**GOOD, env.GRACE_PERIOD: grace}).drain_budget == budget

@@ -1,0 +1,194 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from crew_runtime.contract import frames
+from crew_server.errors import WorkerProtocolError
+from crew_server.runs.state import Exit
+from crew_server.worker import slots as module
+from crew_server.worker.slots import Slots
+
+
+class Zygote:
+    """Records what it is told, decoded; forks by hand."""
+
+    def __init__(self) -> None:
+        self.told: list[frames.Frame] = []
+        self._decoder = frames.Decoder()
+
+    def send(self, data: bytes) -> None:
+        self.told.extend(self._decoder.feed(data))
+
+    def tokens(self, role: str = "slot") -> list[str]:
+        return [one["token"] for one in self.told if one["t"] == frames.FORK and one["role"] == role]
+
+    def killed(self) -> list[int]:
+        return [one["pid"] for one in self.told if one["t"] == frames.KILL]
+
+
+class Occupant:
+    def __init__(self) -> None:
+        self.frames: list[Any] = []
+        self.lost: list[Any] = []
+
+    def on_frame(self, frame: frames.Frame) -> None:
+        self.frames.append(frame)
+
+    def on_lost(self, how: Exit | None, why: str) -> None:
+        self.lost.append((how, why))
+
+
+class Pool:
+    """Slots for a concurrency of 2, all warm."""
+
+    def __init__(self) -> None:
+        self.idle_calls = 0
+        self.why: list[str] = []
+        self.zygote = Zygote()
+        self.slots = Slots(2, self._idle, self.why.append)
+        self.children: dict[str, Any] = {}
+
+    def _idle(self) -> None:
+        self.idle_calls += 1
+
+    async def fill(self) -> None:
+        self.slots.enable(self.zygote.send)
+        await asyncio.sleep(0.01)
+        for pid, token in enumerate(self.zygote.tokens() + self.zygote.tokens("prober"), start=100):
+            self.warm(token, pid)
+
+    def warm(self, token: str, pid: int) -> Any:
+        self.slots.forked(token, pid)
+        child = self.slots.hello(token, lambda _: None, lambda: None)
+        self.slots.frame(child, {"t": frames.READY})
+        self.children[token] = child
+        return child
+
+
+@pytest.fixture
+async def pool():
+    one = Pool()
+    await one.fill()
+    yield one
+    await one.slots.close()
+
+
+async def test_pool_is_concurrency_and_a_spare_and_a_prober(pool: Pool):
+    assert len(pool.zygote.tokens()) == 3
+    assert len(pool.zygote.tokens("prober")) == 1
+    assert pool.slots.alive == 3
+
+
+async def test_only_concurrency_slots_are_given_work(pool: Pool):
+    assert pool.slots.take(Occupant())
+    assert pool.slots.take(Occupant())
+    assert pool.slots.take(Occupant()) is None
+
+
+async def test_token_serves_once(pool: Pool):
+    token = pool.zygote.tokens()[0]
+    with pytest.raises(WorkerProtocolError):
+        pool.slots.hello(token, lambda _: None, lambda: None)
+    with pytest.raises(WorkerProtocolError):
+        pool.slots.hello("made up", lambda _: None, lambda: None)
+
+
+async def test_reusable_slot_is_idle_again_and_the_other_kind_is_replaced(pool: Pool):
+    child = pool.slots.take(Occupant())
+    assert child
+    pool.slots.done(child)
+    pool.slots.frame(child, {"t": frames.IDLE, "reusable": True})
+    assert child.state == module.IDLE
+    pool.slots.take(Occupant())
+    pool.slots.done(child)
+    pool.slots.frame(child, {"t": frames.IDLE, "reusable": False, "reason": "a thread"})
+    await asyncio.sleep(0.01)
+    assert len(pool.zygote.tokens()) == 4
+
+
+async def test_slot_being_checked_counts_as_busy(pool: Pool):
+    first = pool.slots.take(Occupant())
+    assert first
+    pool.slots.take(Occupant())
+    pool.slots.done(first)
+    assert pool.slots.take(Occupant()) is None
+
+
+async def test_exit_known_before_the_connection_ends_reaches_the_occupant(pool: Pool):
+    occupant = Occupant()
+    child = pool.slots.take(occupant)
+    assert child
+    pool.slots.exited(child.token, Exit(signal="SIGSEGV"))
+    assert not occupant.lost, "what it had sent before may still come"
+    pool.slots.closed(child)
+    await asyncio.sleep(0.01)
+    assert occupant.lost == [(Exit(signal="SIGSEGV"), "")]
+
+
+async def test_exit_known_after_the_connection_ended_reaches_the_occupant(pool: Pool):
+    occupant = Occupant()
+    child = pool.slots.take(occupant)
+    assert child
+    pool.slots.closed(child)
+    await asyncio.sleep(0.01)
+    assert not occupant.lost
+    pool.slots.exited(child.token, Exit(code=3))
+    await asyncio.sleep(0.01)
+    assert occupant.lost == [(Exit(code=3), "")]
+
+
+async def test_lost_slot_is_replaced_at_once(pool: Pool):
+    child = pool.slots.take(Occupant())
+    assert child
+    pool.slots.closed(child)
+    await asyncio.sleep(0.01)
+    assert len(pool.zygote.tokens()) == 4
+
+
+async def test_silent_slot_is_killed_and_its_kickoff_lost(pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    occupant = Occupant()
+    child = pool.slots.take(occupant)
+    assert child
+    monkeypatch.setattr(module, "SILENCE", 0.05)
+    await asyncio.sleep(0.06)
+    for one in pool.children.values():
+        if one is not child:
+            pool.slots.frame(one, {"t": frames.BEAT})
+    pool.slots.check()
+    assert occupant.lost == [(None, "wedged")]
+    assert pool.zygote.killed() == [child.pid]
+
+
+async def test_losing_the_zygote_loses_every_kickoff_at_once(pool: Pool):
+    occupants = [Occupant(), Occupant()]
+    for one in occupants:
+        pool.slots.take(one)
+    pool.slots.abandon()
+    assert [one.lost for one in occupants] == [[(None, "worker")]] * 2
+    assert pool.slots.alive == 0
+    assert pool.why == ["worker", "worker"]
+
+
+async def test_kill_before_the_pid_is_known_happens_when_it_is(pool: Pool):
+    pool.slots.closed(pool.slots.take(Occupant()))  # type: ignore[arg-type]
+    await asyncio.sleep(0.01)
+    token = pool.zygote.tokens()[-1]
+    child = pool.slots.hello(token, lambda _: None, lambda: None)
+    pool.slots.kill(child)
+    assert 777 not in pool.zygote.killed()
+    pool.slots.forked(token, 777)
+    assert 777 in pool.zygote.killed()
+
+
+async def test_stillborn_slots_are_forked_again_with_pauses(pool: Pool):
+    pool.slots.abandon()
+    pool.zygote.told.clear()
+    pool.slots.enable(pool.zygote.send)
+    await asyncio.sleep(0.01)
+    for token in pool.zygote.tokens():
+        pool.slots.exited(token, Exit(code=1))
+    await asyncio.sleep(0.05)
+    assert len(pool.zygote.tokens()) == 3, "the next ones wait"
+    await asyncio.sleep(1.1)
+    assert len(pool.zygote.tokens()) == 6
