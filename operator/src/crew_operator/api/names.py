@@ -33,6 +33,8 @@ CONFIG_ANNOTATION: Final = f"{GROUP}/config-checksum"
 CREW: Final = "crew"
 REDIS: Final = "redis"
 """Values of the component label."""
+AUTH_ANNOTATION: Final = f"{GROUP}/auth"
+"""On pod templates: uid of the Secret with the password; a new Secret rolls the pods."""
 
 # Containers, volumes and paths of a replica
 CREW_CONTAINER: Final = "crew"

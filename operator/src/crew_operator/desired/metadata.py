@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +21,10 @@ class Inputs:
     """Of a managed Redis whose spec names none."""
     redis_password: str = ""
     """Of the managed Redis; generated once, then read back from its Secret."""
-    claim_templates: Sequence[Mapping[str, Any]] | None = None
-    """volumeClaimTemplates of the live StatefulSet: they are immutable, a claim is grown on the claim itself."""
+    auth_id: str = ""
+    """uid of that Secret: a new one has a new password, and Redis and the crew are rolled to it."""
+    claim_size: str | None = None
+    """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
     files_checksum: str = ""
     """Of the definition and the certificate that the crew mounts: a change rolls the crew."""
 

@@ -28,6 +28,8 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
     annotations = dict(template.annotations)
     if inputs.files_checksum:
         annotations[names.CONFIG_ANNOTATION] = inputs.files_checksum
+    if inputs.auth_id:
+        annotations[names.AUTH_ANNOTATION] = inputs.auth_id
     return {
         "metadata": {
             "labels": {**template.labels, **metadata.labels(crew, names.CREW)},

@@ -29,7 +29,6 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
     Probes ask for an open port only: a server that is loading or stalled is judged by the operator, which knows the
     difference, and must not be restarted by the kubelet at the same time.
     """
-    claims = deepcopy(list(inputs.claim_templates)) if inputs.claim_templates else [_claim(redis.storage)]
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -45,11 +44,14 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
             "template": {
                 "metadata": {
                     "labels": metadata.labels(crew, names.REDIS),
-                    "annotations": {names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(redis))},
+                    "annotations": {
+                        names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(redis)),
+                        **({names.AUTH_ANNOTATION: inputs.auth_id} if inputs.auth_id else {}),
+                    },
                 },
                 "spec": _pod(crew, redis, inputs),
             },
-            "volumeClaimTemplates": claims,
+            "volumeClaimTemplates": [_claim(redis.storage, inputs.claim_size or redis.storage.size)],
         },
     }
 
@@ -110,10 +112,10 @@ def _container(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _claim(storage: Storage) -> dict[str, Any]:
+def _claim(storage: Storage, size: str) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": storage.size}},
+        "resources": {"requests": {"storage": size}},
     }
     if storage.storage_class_name is not None:
         spec["storageClassName"] = storage.storage_class_name

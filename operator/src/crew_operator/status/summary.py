@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from crew_operator.api import names
-from crew_operator.api.spec import CrewDeployment
 from crew_operator.status import chains, conditions
 from crew_operator.status.conditions import timestamp
 from crew_operator.status.observed import Failure, Observed, Proof, reports
@@ -18,14 +17,8 @@ class Identity:
 
     namespace: str
     name: str
-    store: str
-    """Address of Redis without credentials."""
-
-
-def identity(crew: CrewDeployment, store: str | None = None) -> Identity:
-    """Of a spec that was understood. `store`: of an external Redis."""
-    managed = f"redis://{names.redis(crew.name)}.{crew.namespace}.svc:{contract.REDIS_PORT}"
-    return Identity(crew.namespace, crew.name, store or managed)
+    store: str | None = None
+    """Address of an external Redis, without credentials; None: it is managed."""
 
 
 def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float) -> dict[str, Any]:
@@ -42,6 +35,14 @@ def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float)
             "conditions": found,
         }
     )
+
+
+def differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Is there something to write? Conditions of others are not ours to compare."""
+    own = {one["type"] for one in after["conditions"]}
+    known = {**before, "conditions": [one for one in before.get("conditions") or () if one.get("type") in own]}
+    known["conditions"].sort(key=lambda one: str(one["type"]))
+    return known != {**after, "conditions": sorted(after["conditions"], key=lambda one: str(one["type"]))}
 
 
 def _counts(seen: Observed, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[st
     proof = _proof(seen.proof) if seen.proof is not None and seen.proof.ok else before.get("lastProof")
     return {
         "backend": "Redis",
-        "endpoint": who.store,
+        "endpoint": who.store or f"redis://{names.redis(who.name)}.{who.namespace}.svc:{contract.REDIS_PORT}",
         "searchMode": modes[0] if modes else before.get("searchMode"),
         "dimension": dimensions[0] if dimensions else before.get("dimension"),
         "lastProof": proof,

@@ -1,0 +1,84 @@
+"""The whole operator in one event loop: doors, queue, watches and probes, started and stopped in order."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from crew_operator import handlers, kube_client, probes, replica_client
+from crew_operator.errors import ApiError, OperatorError
+from crew_operator.metrics import Metrics
+from crew_operator.reconcile import Key, Reconciler
+from crew_operator.settings import Settings
+from crew_operator.workqueue import Result, WorkQueue
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Running:
+    """An operator that runs."""
+
+    queue: WorkQueue[Key]
+    metrics: Metrics
+    ports: dict[str, int]
+    """`metrics` and `healthz`."""
+    ended: asyncio.Future[None]
+    """Done when the operator has ended by itself, which is a failure unless it was told to."""
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Running]:
+    """Run until left. The cluster is the pod's own, or the kubeconfig's."""
+    metrics = Metrics()
+    async with (
+        kube_client.connect(settings.kubeconfig, metrics) as kube,
+        replica_client.connect() as replicas,
+    ):
+        reconciler = Reconciler(kube, replicas, settings, metrics)
+        queue: WorkQueue[Key] = WorkQueue(_counted(reconciler.reconcile, metrics), retry_after=_retry_after)
+        metrics.waiting.set_function(lambda: len(queue))
+        stop = asyncio.Event()
+        made = handlers.registry(reconciler, queue, partial(kube_client.access, settings.kubeconfig))
+        watches = asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf")
+        work = asyncio.create_task(queue.run(settings.workers), name="queue")
+        tasks = [watches, work]
+
+        def alive() -> bool:
+            return not any(task.done() for task in tasks)
+
+        async with probes.serve(settings, metrics, alive) as ports:
+            ended = asyncio.ensure_future(_first(tasks))
+            try:
+                yield Running(queue, metrics, ports, ended)
+            finally:
+                stop.set()
+                work.cancel()
+                await asyncio.gather(*tasks, ended, return_exceptions=True)
+
+
+async def _first(tasks: list[asyncio.Task[None]]) -> None:
+    """Ends with the first task, as that did."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        if not task.cancelled():
+            task.result()
+
+
+def _counted(handle: Callable[[Key], Awaitable[Result]], metrics: Metrics) -> Callable[[Key], Awaitable[Result]]:
+    async def counted(key: Key) -> Result:
+        try:
+            found = await handle(key)
+        except Exception as error:
+            metrics.passes.labels("error" if isinstance(error, OperatorError) else "bug").inc()
+            raise
+        metrics.passes.labels("ok").inc()
+        return found
+
+    return counted
+
+
+def _retry_after(error: Exception) -> float | None:
+    return error.retry_after if isinstance(error, ApiError) else None

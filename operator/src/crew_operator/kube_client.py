@@ -1,0 +1,208 @@
+"""The operator's only door to the API server: requests in our words, answers as plain dicts, errors as our own."""
+
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from kubernetes.aio import client, config, dynamic
+
+from crew_operator.api import names
+from crew_operator.errors import ApiError, ConflictError, NotFoundError, RejectedError, UnreachableError
+from crew_operator.metrics import Metrics
+
+Object = dict[str, Any]
+log = logging.getLogger(__name__)
+
+TIMEOUT: Final = 15.0
+"""Seconds for one request."""
+_MAX_MESSAGE: Final = 600
+_IN_CLUSTER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+_PATHS: Final = {
+    "Secret": ("v1", "secrets"),
+    "ConfigMap": ("v1", "configmaps"),
+    "Service": ("v1", "services"),
+    "Pod": ("v1", "pods"),
+    "PersistentVolumeClaim": ("v1", "persistentvolumeclaims"),
+    "Event": ("v1", "events"),
+    "Deployment": ("apps/v1", "deployments"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+    names.KIND: (names.API_VERSION, names.PLURAL),
+}
+
+
+class KubeClient:
+    """Requests to one API server. Made by `connect`."""
+
+    def __init__(self, api: client.ApiClient, metrics: Metrics) -> None:
+        self._client = dynamic.DynamicClient(api)  # type: ignore[no-untyped-call]
+        self._metrics = metrics
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """The object, or None when there is none."""
+        try:
+            return await self._ask("get", _path(kind, namespace, name))
+        except NotFoundError:
+            return None
+
+    async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        """The objects with these labels."""
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        answer = await self._ask("get", _path(kind, namespace), label_selector=selector)
+        return list(answer.get("items") or ())
+
+    async def create(self, manifest: Object) -> Object:
+        """Make it. Raises ConflictError when it exists."""
+        path = _path(manifest["kind"], manifest["metadata"]["namespace"])
+        return await self._write("create", "post", path, manifest)
+
+    async def apply(self, manifest: Object) -> Object:
+        """Server-side apply as our field manager; fields that others took from us are taken back."""
+        metadata = manifest["metadata"]
+        return await self._write(
+            "apply", "patch", _path(manifest["kind"], metadata["namespace"], metadata["name"]), manifest
+        )
+
+    async def apply_status(self, manifest: Object) -> Object:
+        """Server-side apply of the status alone."""
+        return await self._write("apply-status", "patch", f"{_path_of(manifest)}/status", manifest)
+
+    async def merge(self, kind: str, namespace: str, name: str, patch: Object) -> Object:
+        """JSON merge patch, for objects that are not ours to apply."""
+        self._metrics.writes.labels("patch", kind).inc()
+        content = "application/merge-patch+json"
+        return await self._ask("patch", _path(kind, namespace, name), body=patch, content_type=content)
+
+    async def delete(self, kind: str, namespace: str, name: str, *, uid: str, grace: int) -> None:
+        """Delete exactly this object; that another has taken its name since, or none, is no error."""
+        options = {"preconditions": {"uid": uid}, "gracePeriodSeconds": grace}
+        self._metrics.writes.labels("delete", kind).inc()
+        with contextlib.suppress(NotFoundError, ConflictError):
+            await self._ask("delete", _path(kind, namespace, name), body=options)
+
+    async def _write(self, verb: str, method: str, path: str, manifest: Object) -> Object:
+        self._metrics.writes.labels(verb, manifest["kind"]).inc()
+        if method == "post":
+            return await self._ask("post", path, body=manifest, field_manager=names.FIELD_MANAGER)
+        return await self._ask(
+            "patch",
+            path,
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=names.FIELD_MANAGER,
+            force_conflicts="true",
+        )
+
+    async def _ask(self, method: str, path: str, **parameters: Any) -> Object:
+        with _own_errors(method, path):
+            answer = await self._client.request(
+                method,
+                path,
+                query_params=[],
+                header_params={},
+                serializer=_plain,
+                _request_timeout=TIMEOUT,
+                **parameters,
+            )
+        return dict(answer)
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where the API server is and how to be admitted, for who makes connections of their own."""
+
+    server: str
+    ca_path: str | None = None
+    certificate_path: str | None = None
+    private_key_path: str | None = None
+    token: str | None = None
+    insecure: bool = False
+
+
+@contextlib.asynccontextmanager
+async def connect(kubeconfig: str | None, metrics: Metrics) -> AsyncIterator[KubeClient]:
+    """A client for the kubeconfig's cluster, or for the one that this pod is in when there is none."""
+    async with client.ApiClient(await _configuration(kubeconfig)) as api:
+        yield KubeClient(api, metrics)
+
+
+async def access(kubeconfig: str | None) -> Access:
+    """As `connect` would have it, read anew: tokens change."""
+    found = await _configuration(kubeconfig)
+    scheme, _, token = (found.api_key.get("BearerToken") or "").rpartition(" ")
+    return Access(
+        server=found.host,
+        ca_path=found.ssl_ca_cert,
+        certificate_path=found.cert_file,
+        private_key_path=found.key_file,
+        token=token if scheme in ("", "Bearer") and token else None,
+        insecure=not found.verify_ssl,
+    )
+
+
+async def _configuration(kubeconfig: str | None) -> client.Configuration:
+    made = client.Configuration()
+    if kubeconfig is None and _IN_CLUSTER.exists():
+        config.load_incluster_config(client_configuration=made)  # type: ignore[no-untyped-call]
+    else:
+        path = kubeconfig or config.KUBE_CONFIG_DEFAULT_LOCATION
+        await config.load_kube_config(config_file=path, client_configuration=made)  # type: ignore[no-untyped-call]
+    made.retries = False  # the queue retries, and counts
+    return made
+
+
+def _plain(_: Any, data: Object) -> Object:
+    return data
+
+
+def _path(kind: str, namespace: str, name: str | None = None) -> str:
+    version, plural = _PATHS[kind]
+    root = "/apis" if "/" in version else "/api"
+    tail = f"/{name}" if name is not None else ""
+    return f"{root}/{version}/namespaces/{namespace}/{plural}{tail}"
+
+
+def _path_of(manifest: Object) -> str:
+    return _path(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+@contextlib.contextmanager
+def _own_errors(method: str, path: str) -> Iterator[None]:
+    """Foreign errors become ours at this one place, their cause chained."""
+    try:
+        yield
+    except client.ApiException as error:
+        raise _error(error) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise UnreachableError(f"{method} {path}: {type(error).__name__}: {error}") from error
+
+
+def _error(error: client.ApiException) -> ApiError:
+    status = int(error.status or 0)
+    message = _message(error)
+    if status == 404:
+        return NotFoundError(status, message)
+    if status == 409:
+        return ConflictError(status, message)
+    if status in (400, 403, 422):
+        return RejectedError(status, message)
+    return ApiError(status, message, retry_after=_retry_after(error))
+
+
+def _message(error: client.ApiException) -> str:
+    """The message of the Status that the API server sent; anything else is not shown: it may hold what was sent."""
+    try:
+        body = json.loads(error.body or "")
+        return str(body["message"])[:_MAX_MESSAGE]
+    except (ValueError, TypeError, KeyError):
+        return str(error.reason or "no Status in the answer")[:_MAX_MESSAGE]
+
+
+def _retry_after(error: client.ApiException) -> float | None:
+    value = (error.headers or {}).get("Retry-After")
+    return float(value) if value is not None and str(value).isdigit() else None

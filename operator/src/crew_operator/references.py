@@ -1,0 +1,109 @@
+"""Reads the Secrets and ConfigMaps that a spec names: what the operator needs of them, and which are missing."""
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Any
+
+from crew_operator import redis_client
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment, FileSource, KeyRef, SecretSource
+from crew_operator.desired import metadata
+from crew_operator.errors import Problem
+from crew_operator.kube_client import KubeClient
+
+
+@dataclass
+class References:
+    """What was read."""
+
+    redis_url: str = ""
+    ca: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    """Content of what the crew mounts, by purpose."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def checksum(self) -> str:
+        """Of the mounted files; empty when there are none."""
+        return metadata.checksum(self.files) if self.files else ""
+
+
+async def read(kube: KubeClient, crew: CrewDeployment) -> References:
+    """All references of a spec. Raises ApiError and UnreachableError; what is missing is a problem, no error."""
+    found = References()
+    reader = _Reader(kube, crew.namespace, found)
+    if (external := crew.spec.redis.external) is not None:
+        path = "spec.redis.external.urlFrom.secretKeyRef"
+        found.redis_url = await reader.key("Secret", external.url_from.secret_key_ref, path) or ""
+        _check_url(found, path)
+        if external.ca_from is not None:
+            found.ca = await reader.file(external.ca_from, "spec.redis.external.caFrom") or ""
+            found.files["ca"] = found.ca
+    if (definition := crew.spec.crew.definition) is not None:
+        ref = KeyRef(definition.config_map_ref.name, names.DEFINITION_FILE)
+        path = "spec.crew.definition.configMapRef"
+        await reader.key("ConfigMap", ref, path)
+        found.files |= reader.all(ref.name)
+    if crew.spec.crew.api_token_from is not None:
+        await reader.secret(crew.spec.crew.api_token_from, "spec.crew.apiTokenFrom")
+    return found
+
+
+class _Reader:
+    """Reads each object once and notes what is missing."""
+
+    def __init__(self, kube: KubeClient, namespace: str, found: References) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._found = found
+        self._seen: dict[tuple[str, str], dict[str, Any] | None] = {}
+
+    async def file(self, source: FileSource, path: str) -> str | None:
+        if source.secret_key_ref is not None:
+            return await self.key("Secret", source.secret_key_ref, f"{path}.secretKeyRef")
+        if source.config_map_key_ref is not None:
+            return await self.key("ConfigMap", source.config_map_key_ref, f"{path}.configMapKeyRef")
+        return None
+
+    async def secret(self, source: SecretSource, path: str) -> str | None:
+        return await self.key("Secret", source.secret_key_ref, f"{path}.secretKeyRef")
+
+    async def key(self, kind: str, ref: KeyRef, path: str) -> str | None:
+        if (kind, ref.name) not in self._seen:
+            self._seen[kind, ref.name] = await self._kube.get(kind, self._namespace, ref.name)
+        found = self._seen[kind, ref.name]
+        if found is None:
+            self._missing(path, f"create the {kind} {ref.name} in namespace {self._namespace}: it does not exist")
+            return None
+        value = (found.get("data") or {}).get(ref.key)
+        if value is None:
+            keys = ", ".join(sorted(found.get("data") or {})) or "none"
+            self._missing(path, f"add the key {ref.key} to the {kind} {ref.name}: it has {keys}")
+            return None
+        return decode(value) if kind == "Secret" else str(value)
+
+    def all(self, config_map: str) -> dict[str, str]:
+        """Every key of a ConfigMap that was read."""
+        return dict((self._seen.get(("ConfigMap", config_map)) or {}).get("data") or {})
+
+    def _missing(self, path: str, message: str) -> None:
+        self._found.problems.append(Problem(path, message))
+
+
+def decode(value: str) -> str:
+    """A value of a Secret's data as text; empty when it is none."""
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _check_url(found: References, path: str) -> None:
+    if found.problems:
+        return
+    try:
+        redis_client.address(found.redis_url.strip())
+    except ValueError as error:
+        found.problems.append(Problem(path, str(error)))
+    found.redis_url = found.redis_url.strip()

@@ -1,0 +1,80 @@
+"""The operator's settings, read once from flags and environment."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crew_operator import __version__
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One process' settings."""
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces to serve; empty: all."""
+    kubeconfig: str | None = None
+    """Path; None: the account of the pod that this runs in, or ~/.kube/config outside of one."""
+    runtime_image: str = f"ghcr.io/crewops/crew-runtime:{__version__}"
+    """Image of the sidecar, and of crews that are declared without an image."""
+    redis_image: str = "redis:8"
+    """Of a managed Redis whose spec names none. Needs the search module for its index; works without."""
+    resync: float = 30.0
+    """Seconds after which children are compared with the spec even if no event told of a change."""
+    tick: float = 3.0
+    """Seconds between two looks at a healthy crew: with the deadlines it bounds how long a dead Redis stays unseen
+    (under 10 s)."""
+    restless_tick: float = 1.0
+    """Seconds between two looks while something is not ready."""
+    proof_interval: float = 300.0
+    """Seconds after which a proof of shared memory is repeated though nothing changed."""
+    workers: int = 16
+    """Reconciles at once."""
+    metrics_port: int = 8080
+    """Port of /metrics; 0: any free one."""
+    healthz_port: int = 8081
+    """Port of /healthz and /readyz; may be the same as the metrics'."""
+    bind: str = "0.0.0.0"  # noqa: S104 - a pod's ports; --bind narrows it
+    """Address of both."""
+    log_level: str = "INFO"
+    log_format: str = "json"
+    """`json` or `text`."""
+
+
+def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings by flags; each flag's default comes from the environment, as CREW_OPERATOR_<FLAG>."""
+    default = Settings()
+
+    def of(name: str, fallback: object) -> str:
+        return environ.get(f"CREW_OPERATOR_{name}", str(fallback))
+
+    parser = argparse.ArgumentParser("crew-operator", description="The Kubernetes operator for CrewDeployments.")
+    add = parser.add_argument
+    add("--namespace", action="append", default=None, metavar="NAME", help="serve this namespace only; repeatable")
+    add("--kubeconfig", default=environ.get("KUBECONFIG") or None, help="file; default: the pod's account")
+    add("--runtime-image", default=of("RUNTIME_IMAGE", default.runtime_image), help="image of the crews' sidecar")
+    add("--redis-image", default=of("REDIS_IMAGE", default.redis_image), help="image of managed Redis")
+    add("--resync", type=float, default=of("RESYNC", default.resync), help="seconds between comparisons without events")
+    add("--workers", type=int, default=of("WORKERS", default.workers), help="reconciles at once")
+    add("--metrics-port", type=int, default=of("METRICS_PORT", default.metrics_port), help="port of /metrics")
+    add("--healthz-port", type=int, default=of("HEALTHZ_PORT", default.healthz_port), help="port of /healthz, /readyz")
+    add("--bind", default=of("BIND", default.bind), help="address of both ports")
+    add("--log-level", default=of("LOG_LEVEL", default.log_level), choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    add("--log-format", default=of("LOG_FORMAT", default.log_format), choices=["json", "text"])
+    add("--version", action="version", version=__version__)
+    found = parser.parse_args(arguments)
+    listed = found.namespace or [one for one in of("NAMESPACES", "").replace(",", " ").split() if one]
+    return Settings(
+        namespaces=tuple(listed),
+        kubeconfig=found.kubeconfig,
+        runtime_image=found.runtime_image,
+        redis_image=found.redis_image,
+        resync=found.resync,
+        workers=found.workers,
+        metrics_port=found.metrics_port,
+        healthz_port=found.healthz_port,
+        bind=found.bind,
+        log_level=found.log_level,
+        log_format=found.log_format,
+    )

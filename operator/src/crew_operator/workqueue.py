@@ -1,0 +1,161 @@
+"""A queue of keys in the manner of controller-runtime; it knows nothing of Kubernetes.
+
+In: `add(key, after)`, from anywhere in the event loop. Out: `handle(key)`, one at a time for each key. A key stands in
+the queue once; the earliest wanted time wins. What is added while its key is handled is handled after that. A handler
+says when it wants to be called again; one that raises is called again with exponential backoff.
+"""
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a pass ended."""
+
+    after: float | None = None
+    """Seconds until the next one; None: when something happens."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Pauses after failures in a row."""
+
+    first: float = 0.5
+    """Seconds."""
+    longest: float = 60.0
+    """Seconds."""
+
+    def pause(self, failures: int) -> float:
+        """Seconds after so many failures in a row, from 1."""
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+
+
+class WorkQueue(Generic[Key]):
+    """Keys that wait for their time, and the workers that handle them."""
+
+    def __init__(
+        self,
+        handle: Callable[[Key], Awaitable[Result]],
+        *,
+        backoff: Backoff | None = None,
+        retry_after: Callable[[Exception], float | None] = lambda _: None,
+    ) -> None:
+        """`retry_after`: seconds of pause that an error asks for itself, instead of the backoff."""
+        self._handle = handle
+        self._backoff = backoff or Backoff()
+        self._retry_after = retry_after
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._order = itertools.count()
+        self._running: set[Key] = set()
+        self._again: dict[Key, float] = {}
+        self._failures: dict[Key, int] = {}
+        self._changed = asyncio.Event()
+        self.handled = 0
+        """Passes so far."""
+        self.failed = 0
+        """Of these, raised."""
+
+    def __len__(self) -> int:
+        """Keys that wait, due or not."""
+        return len(self._due)
+
+    @property
+    def running(self) -> int:
+        """Keys that are being handled."""
+        return len(self._running)
+
+    def failures(self, key: Key) -> int:
+        """Failures of this key in a row."""
+        return self._failures.get(key, 0)
+
+    def add(self, key: Key, after: float = 0.0) -> None:
+        """Handle `key` in `after` seconds, or earlier if somebody wants that."""
+        when = asyncio.get_running_loop().time() + after
+        if key in self._running:
+            self._again[key] = min(when, self._again.get(key, when))
+            return
+        self._schedule(key, when)
+
+    async def run(self, workers: int) -> None:
+        """Handle keys until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(workers):
+                group.create_task(self._work(), name=f"worker-{number}")
+
+    def _schedule(self, key: Key, when: float) -> None:
+        before = self._due.get(key)
+        if before is not None and before <= when:
+            return
+        self._due[key] = when
+        heapq.heappush(self._heap, (when, next(self._order), key))
+        self._changed.set()
+
+    async def _work(self) -> None:
+        while True:
+            await self._one(await self._next())
+
+    async def _next(self) -> Key:
+        """The next key whose time has come; it is then running."""
+        loop = asyncio.get_running_loop()
+        while True:
+            key, pause = self._pop(loop.time())
+            if key is not None:
+                return key
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue  # the time of the first has come
+
+    def _pop(self, now: float) -> tuple[Key | None, float | None]:
+        """A due key, or the seconds until there is one; None: none waits."""
+        while self._heap:
+            when, _, key = self._heap[0]
+            if self._due.get(key) != when:
+                heapq.heappop(self._heap)  # an earlier time was asked for since
+                continue
+            if when > now:
+                return None, when - now
+            heapq.heappop(self._heap)
+            del self._due[key]
+            self._running.add(key)
+            return key, None
+        return None, None
+
+    async def _one(self, key: Key) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            result = await self._handle(key)
+        except Exception as error:  # noqa: BLE001 - one key's failure must not end the worker; it is logged and retried
+            after: float | None = self._failed(key, error)
+        else:
+            self._failures.pop(key, None)
+            after = result.after
+        finally:
+            self.handled += 1
+            self._running.discard(key)
+            again = self._again.pop(key, None)
+        times = [again] if again is not None else []
+        if after is not None:
+            times.append(loop.time() + after)
+        if times:
+            self._schedule(key, min(times))
+
+    def _failed(self, key: Key, error: Exception) -> float:
+        self.failed += 1
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        asked = self._retry_after(error)
+        pause = asked if asked is not None else self._backoff.pause(failures)
+        log.warning("a pass failed", extra={"key": str(key), "failures": failures, "retry_in": pause}, exc_info=error)
+        return pause
