@@ -45,14 +45,14 @@ class Connection:
 
 
 def echo(slot: Connection, run: frames.Frame) -> dict[str, object]:
-    slot.send(frames.EVENT, seq=1, type="task_started", task="answer", agent="echo", total=1)
+    slot.send(frames.EVENT, seq=1, type="task_started", task="answer", agent="echo")
     time.sleep(float(run["inputs"].get("seconds", 0)))
-    slot.send(frames.EVENT, seq=2, type="task_completed", task="answer", agent="echo", total=1)
+    slot.send(frames.EVENT, seq=2, type="task_completed", task="answer", agent="echo")
     return {"output": str(run["inputs"].get("say", "hello")), "tasks": [{"task_id": "1", "output": "hello"}]}
 
 
 def sleep(slot: Connection, run: frames.Frame) -> dict[str, object]:
-    slot.send(frames.EVENT, seq=1, type="task_started", task="sleeping", agent="a", total=2)
+    slot.send(frames.EVENT, seq=1, type="task_started", task="sleeping", agent="a")
     while True:
         time.sleep(1)
 
@@ -200,7 +200,7 @@ class Zygote:
             self.server.send(frames.PHASE, phase="failed", reason=reason, message="no module named 'concierge'")
             return
         inputs = [one for one in os.environ.get("SCRIPTED_INPUTS", "").split(",") if one]
-        report = {"crewai_version": "scripted", "kind": "crew", "crew_inputs": inputs, "uses_memory": True}
+        report = {"crewai_version": "scripted", "kind": "crew", "crew_inputs": inputs, "tasks": 2, "uses_memory": True}
         self.server.send(frames.PHASE, phase="ready", report=report)
         signal.signal(signal.SIGTERM, lambda *_: self.server.send(frames.DRAINING))
         wake_in, wake_out = os.pipe()

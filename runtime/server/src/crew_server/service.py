@@ -73,7 +73,8 @@ class Service:
         self._refuse_unless_ready()
         inputs = requests.checked_inputs(body.inputs, self.input_names())
         timeout = self._parts.settings.kickoff_timeout
-        request = state.Request(str(uuid.uuid4()), session, inputs, body.meta or {}, timeout)
+        tasks = self._parts.link.state().report.tasks
+        request = state.Request(str(uuid.uuid4()), session, inputs, body.meta or {}, timeout, tasks)
         log.info("kickoff", kickoff_id=request.kickoff_id, session_id=session, inputs=sorted(inputs))
         try:
             await self._parts.dispatcher.submit(request)

@@ -26,7 +26,7 @@ class Kickoff:
         on_end: "Callable[[Kickoff, state.Outcome], None]",
     ) -> None:
         self.request = request
-        self.progress = state.Progress()
+        self.progress = state.Progress(request.tasks)
         self.outcome: state.Outcome | None = None
         self.child: Child | None = None
         self.accepted_at = asyncio.get_running_loop().time()
@@ -53,7 +53,7 @@ class Kickoff:
         """It has a slot."""
         self.child = child
         self.started_at = asyncio.get_running_loop().time()
-        self._unsaved["started_at"] = "NOW"
+        self.unstored()
 
     def decide(self, outcome: state.Outcome) -> bool:
         """End it so, unless it has ended."""
@@ -74,7 +74,7 @@ class Kickoff:
     def unstored(self) -> None:
         """Redis has no record of it: say again what it was told."""
         if self.started_at is not None:
-            self._unsaved["started_at"] = "NOW"
+            self._unsaved |= {"started_at": "NOW", "progress": json.dumps(self.progress.to_dict())}
 
     def untake(self, fields: Mapping[str, str]) -> None:
         """The fields did not reach Redis."""

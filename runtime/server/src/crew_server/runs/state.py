@@ -34,29 +34,35 @@ class Request:
     meta: Mapping[str, Any]
     timeout: float
     """Seconds from its start in a slot."""
+    tasks: int | None = None
+    """How many tasks the crew has."""
     attempt: int = 1
+
+
+_STARTED = ("task_started", "method_execution_started")
+_COMPLETED = ("task_completed", "method_execution_finished")
+"""CrewAI's names: a crew's tasks, a flow's methods."""
 
 
 @dataclass(frozen=True)
 class Progress:
     """How far a kickoff is, out of the events of its slot."""
 
+    total_tasks: int | None = None
+    """None when nobody can know, as of a flow."""
     seq: int = 0
+    """Of the start that named the current task."""
     current_task: str | None = None
     completed_tasks: int = 0
-    total_tasks: int | None = None
 
     def after(self, event: frames.Frame) -> "Progress":
         """The progress after one `event` frame. Frames come out of order and some are dropped: `seq` decides."""
         seq, kind, task = event.get("seq"), event.get("type"), event.get("task")
         seq = seq if isinstance(seq, int) else self.seq
-        total = event.get("total")
-        known = replace(self, total_tasks=total) if isinstance(total, int) else self
-        if kind == "task_completed":
-            known = replace(known, completed_tasks=known.completed_tasks + 1)
-        if seq >= self.seq and kind == "task_started":
-            known = replace(known, current_task=str(task) if task else None)
-        return replace(known, seq=max(seq, self.seq))
+        known = replace(self, completed_tasks=self.completed_tasks + 1) if kind in _COMPLETED else self
+        if kind not in _STARTED or seq < self.seq:
+            return known
+        return replace(known, seq=seq, current_task=str(task) if task else None)
 
     def to_dict(self) -> dict[str, Any]:
         """As it is stored."""

@@ -35,6 +35,8 @@ class WorkerReport:
     """`crew` or `flow`."""
     crew_inputs: tuple[str, ...] = ()
     """Names of the inputs that the crew's texts ask for."""
+    tasks: int | None = None
+    """How many tasks the crew has; None of a flow."""
     fork_mode: str = ""
     """`A`: the zygote holds the user's module; `B`: each slot loads it; `C`: slots are spawned."""
     fork_reason: str = ""
