@@ -238,6 +238,15 @@ class WorkerPeer:
         await line.expect(frames.READY, timeout=timeout)
         return Slot(self, line, forked["pid"], token)
 
+    async def logged(self, text: str, timeout: float = SOON) -> str:
+        """Wait for a line of the worker's log that holds `text`."""
+        async with asyncio.timeout(timeout):
+            while True:
+                found = next((line for line in self.log.read_text().splitlines() if text in line), None)
+                if found is not None:
+                    return found
+                await asyncio.sleep(0.01)
+
     async def ended(self, timeout: float = SOON) -> int:
         """The zygote's exit code."""
         assert self.process is not None

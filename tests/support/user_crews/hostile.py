@@ -21,6 +21,11 @@ def _sleep() -> str:
     return "slept"
 
 
+def _nap() -> str:
+    time.sleep(0.5)
+    return "napped"
+
+
 def _spin() -> str:
     until = time.monotonic() + 120
     while time.monotonic() < until:
@@ -123,7 +128,7 @@ DEEDS: dict[str, Callable[[], str]] = {
 @tool
 def act(deed: str) -> str:
     """Do one of the deeds."""
-    print(f"doing {deed}", flush=True)
+    print(f"{deed} begins in {os.getpid()}", flush=True)
     return DEEDS[deed]() if deed in DEEDS else deed
 
 
@@ -132,8 +137,10 @@ class CallingLLM(BaseLLM):
 
     def call(self, messages: Any, *_: Any, **__: Any) -> Any:
         text = "\n".join(str(one["content"]) for one in messages)
-        if "Observation:" in text:
-            return f"Thought: done.\nFinal Answer: {text.rpartition('Observation:')[2].strip()}"
+        # The instructions, up to "Begin!", show what an observation looks like.
+        _, observed, said = text.rpartition("Begin!")[2].rpartition("Observation:")
+        if observed:
+            return f"Thought: done.\nFinal Answer: {said.strip().splitlines()[0]}"
         deed = re.findall(r"Do the deed (\w+)", text)[-1]
         return f'Thought: I use the tool.\nAction: act\nAction Input: {{"deed": "{deed}"}}'
 

@@ -69,3 +69,4 @@ def nothing() -> None:
 
 
 NUMBER = 7
+echo = EchoLLM(model="echo")

@@ -27,8 +27,8 @@ _MODULES = (
     task_events,
     tool_usage_events,
 )
-_SKIPPED = {"LLMStreamChunkEvent", "LLMThinkingChunkEvent"}
-"""One a token: they run in the crew's own thread and say nothing of the progress."""
+_SKIPPED = {"LLMStreamChunkEvent", "LLMThinkingChunkEvent", "FlowCreatedEvent"}
+"""The first two come once a token and run in the crew's own thread; the last is numbered before its kickoff begins."""
 _KINDS = tuple(
     kind
     for module in _MODULES

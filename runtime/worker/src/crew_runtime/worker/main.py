@@ -30,6 +30,8 @@ EXIT_FAILED = 78
 """EX_CONFIG: starting again without a change will not help."""
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes shows its content with the container's last state."""
+MAX_GUILTY = 4
+"""Packages that may be found to start threads when imported, before the zygote imports none of the learned ones."""
 MAX_TERMINATION = 4000
 """Bytes; Kubernetes keeps 4096."""
 
@@ -106,14 +108,20 @@ class _Starter:
                 return self._spawning(f"in the trial no thread was left, but here: {why}")
             self._learn(fork_mode="A", fork_reason="nothing that the crew imports starts a thread")
             return Plan(_forking(told, loaded))
-        again = self._trial("modules", told, found.learned)
-        if again.unsafe:
-            return self._spawning(again.unsafe)
-        trial.import_all(found.learned)
+        trial.import_all(self._safe_modules(found.learned, told))
         if why := trial.must_not_fork():
             return self._spawning(why)
         self._learn(fork_mode="B", fork_reason=found.unsafe)
         return Plan(_forking(told, None))
+
+    def _safe_modules(self, learned: Sequence[str], told: settings.WorkerSettings) -> Sequence[str]:
+        """Those of the learned modules that start no thread either; what is left out, each slot imports by itself."""
+        for _ in range(MAX_GUILTY):
+            again = self._trial("modules", told, learned)
+            if not again.unsafe:
+                return again.learned
+            learned = again.learned
+        return ()
 
     def _spawning(self, why: str) -> Plan:
         self._learn(fork_mode="C", fork_reason=why)

