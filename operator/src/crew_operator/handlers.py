@@ -44,7 +44,7 @@ def registry(reconciler: Reconciler, queue: WorkQueue[Key], login: Login) -> kop
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False  # our Events are our own
         settings.networking.error_backoffs = (0.5, 1, 2, 3, 5)  # drift is put right within seconds of an outage's end
-        settings.watching.server_timeout = 300.0
+        settings.watching.server_timeout = 300  # an int: the API server takes no other
         settings.process.ultimate_exiting_timeout = None  # no SIGKILL on a timer: the pod's grace period is one
 
         for one in (*CHILDREN, PODS):

@@ -22,7 +22,10 @@ def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
 
     Fields that others added are theirs, as they are to server-side apply.
     """
-    return live is None or not _holds(wanted, live)
+    if live is None:
+        return True
+    # the items of a list come without these two
+    return not _holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
 
 
 def _without_values(manifest: Manifest) -> Manifest:

@@ -81,14 +81,14 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
         ConditionType.CREW_AVAILABLE,
         ConditionType.MEMORY_SHARED,
     )
+    ignored = f"{', '.join(seen.ignored_env)} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
     for type_ in order:
         verdict = found[type_]
         if verdict.status != "True":
-            return Verdict(verdict.status, verdict.reason, f"{type_.value}: {verdict.message}")
+            also = f"; also: {ignored}" if seen.ignored_env else ""
+            return Verdict(verdict.status, verdict.reason, f"{type_.value}: {verdict.message}{also}")
     if seen.ignored_env:
-        what = ", ".join(seen.ignored_env)
-        message = f"serves, but {what} in spec.crew.env was not applied: the operator sets CREWOPS_*; remove it"
-        return Verdict("True", Reason.ENV_IGNORED, message)
+        return Verdict("True", Reason.ENV_IGNORED, f"serves, but {ignored}")
     return Verdict("True", Reason.ALL_GOOD, f"{_replicas(len(seen.ready_replicas))} with one memory")
 
 
