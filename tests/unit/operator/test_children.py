@@ -125,9 +125,17 @@ def test_redis_without_memory_limit_gets_no_maxmemory():
     assert "maxmemory 0\n" in children[1]["data"]["redis.conf"]
 
 
-def test_live_claim_templates_are_kept_because_they_are_immutable():
-    live = [{"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}]
-    inputs = desired.Inputs(runtime_image="r", redis_image="redis:8", redis_password="p", claim_templates=live)
+def test_claim_template_stays_as_it_lives_because_it_is_immutable():
+    inputs = desired.Inputs(runtime_image="r", redis_image="redis:8", redis_password="p", claim_size="1Gi")
     children = desired.children(crew(redis__managed={"storage": {"size": "9Gi"}}), inputs)
     stateful_set = next(child for child in children if child["kind"] == "StatefulSet")
-    assert stateful_set["spec"]["volumeClaimTemplates"] == live
+    (template,) = stateful_set["spec"]["volumeClaimTemplates"]
+    assert template["spec"]["resources"]["requests"]["storage"] == "1Gi"
+
+
+def test_new_secret_changes_both_pod_templates():
+    inputs = desired.Inputs(runtime_image="r", redis_image="redis:8", redis_password="p", auth_id="uid-2")
+    children = {child["kind"]: child for child in desired.children(crew(), inputs)}
+    for kind in ("StatefulSet", "Deployment"):
+        template = children[kind]["spec"]["template"]
+        assert template["metadata"]["annotations"]["crewops.dev/auth"] == "uid-2"

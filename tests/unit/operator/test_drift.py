@@ -24,6 +24,12 @@ def test_what_was_applied_has_not_drifted(child):
     assert not drift.drifted(wanted, live)
 
 
+def test_item_of_a_list_without_kind_has_not_drifted():
+    live = deepcopy(deployment())
+    del live["kind"], live["apiVersion"]
+    assert not drift.drifted(deployment(), live)
+
+
 def test_missing_object_has_drifted():
     assert drift.drifted(deployment(), None)
 
