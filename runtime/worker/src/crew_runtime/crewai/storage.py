@@ -1,0 +1,286 @@
+"""CrewAI's StorageBackend on the shared store.
+
+In: CrewAI's calls with logical scopes, from several threads. Out: calls of `memory`, with the scopes that the running
+session may see. Source of the contract: crewai/memory/storage/backend.py (1.15.30).
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from crewai.memory.types import MemoryRecord, ScopeInfo
+
+from crew_runtime.guard.call import Guard
+from crew_runtime.memory import filters, ladder, records, vectors
+from crew_runtime.memory.filters import Filter
+from crew_runtime.memory.records import Record
+from crew_runtime.memory.search import Search, Summary
+from crew_runtime.memory.store import Store
+from crew_runtime.redis_client import Connections
+from crew_runtime.sessions import areas, binding
+from crew_runtime.sessions.areas import Areas
+from crew_runtime.settings import Settings
+
+RENEW_EVERY = 0.1
+"""Of a session's time to live: how far its end may lag behind its last use."""
+
+
+class RedisStorage:
+    """One crew's memory; shared by all Memory objects of the process."""
+
+    def __init__(self, settings: Settings, connections: Connections) -> None:
+        self._settings = settings
+        self._store = Store(Guard(connections), settings.key_prefix)
+        self._chosen: Search | None = None
+        self._renewed: dict[str, float] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "RedisStorage":
+        """CrewAI copies crews and their memories; the copies share what lies in Redis anyway."""
+        return self
+
+    # -- what the report and the proof ask ------------------------------------------------------------------------
+
+    @property
+    def search_mode(self) -> str:
+        """`index` or `plain`."""
+        return self._search.mode
+
+    @property
+    def dimension(self) -> int | None:
+        """Of the stored vectors; None while there is none."""
+        return self._store.dimension()
+
+    def check(self) -> None:
+        """Refuse a store that does not fit the settings, and make its index. Raises BackendError."""
+        self._store.check(self._settings.dimension)
+        self._search.ensure()
+
+    # -- StorageBackend -------------------------------------------------------------------------------------------
+
+    def save(self, records: list[MemoryRecord]) -> None:
+        """Insert the records, all or none, in one round trip."""
+        seen = self._areas()
+        own: list[Record] = []
+        shared: list[Record] = []
+        for one in records:
+            scope = areas.to_store(seen, one.scope)
+            (own if areas.within(scope, seen.own) else shared).append(self._to_store(one, scope))
+        if own:
+            ttl = self._settings.session_ttl if seen.session is not None else None
+            self._fixed(self._store.save(own, ttl, seen.own.rpartition("/")[2] if ttl else ""))
+        if shared:
+            self._fixed(self._store.save([_without_end(one) for one in shared]))
+
+    def search(
+        self,
+        query_embedding: list[float],
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
+    ) -> list[tuple[MemoryRecord, float]]:
+        """The nearest records with their score `1/(1+L2^2)`, best first."""
+        if limit < 1:
+            return []
+        vector = self._pack(query_embedding)
+        self._store.fits("search", vectors.dimension(vector))
+        found = self._search.nearest(self._filter(scope_prefix, categories, metadata_filter), vector, limit)
+        scored = ((record, vectors.score(distance)) for record, distance in found)
+        return [(_to_crewai(record), score) for record, score in scored if score >= min_score]
+
+    def delete(
+        self,
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        record_ids: list[str] | None = None,
+        older_than: datetime | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+    ) -> int:
+        """Delete what fulfils every demand; the answer is how many there were."""
+        wanted = self._filter(scope_prefix, categories, metadata_filter, older_than)
+        if record_ids is not None and not (categories or metadata_filter or older_than):
+            return self._store.delete(record_ids, wanted.roots)
+        ids: Sequence[str] = self._search.ids(wanted)
+        if record_ids is not None:
+            chosen = set(record_ids)
+            ids = [one for one in ids if one in chosen]
+        return self._store.delete(ids, wanted.roots)
+
+    def update(self, record: MemoryRecord) -> None:
+        """Replace the record of the same id; one that was deleted meanwhile stays deleted."""
+        seen = self._areas()
+        stored = self._store.read([record.id])[0]
+        if stored is None or not areas.visible(seen, stored.scope):
+            return
+        # It stays in the area that it is in: an update is no way out of a session, or into one.
+        area = next(root for root in seen.seen if areas.within(stored.scope, root))
+        changed = self._to_store(record, areas.join(area, record.scope), expires=stored.expires)
+        self._store.update(changed, seen.seen)
+
+    def get_record(self, record_id: str) -> MemoryRecord | None:
+        """One record, with its vector; None when there is none that this session sees."""
+        found = self._store.read([record_id], with_vectors=True)[0]
+        if found is None or not areas.visible(self._areas(), found.scope) or found.expires <= _now():
+            return None
+        return _to_crewai(found)
+
+    def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
+        """Newest first."""
+        return [_to_crewai(one) for one in self._search.newest(self._filter(scope_prefix), limit, offset)]
+
+    def get_scope_info(self, scope: str) -> ScopeInfo:
+        """Counts, categories, the span of time and the immediate children of a scope."""
+        path = areas.join("", scope) or "/"
+        found = self._summary(path)
+        return ScopeInfo(
+            path=path,
+            record_count=found.count,
+            categories=sorted(found.categories),
+            oldest_record=None if found.oldest is None else _naive(found.oldest),
+            newest_record=None if found.newest is None else _naive(found.newest),
+            child_scopes=_children(found, path),
+        )
+
+    def list_scopes(self, parent: str = "/") -> list[str]:
+        """The immediate children."""
+        return _children(self._summary(parent), areas.join("", parent) or "/")
+
+    def list_categories(self, scope_prefix: str | None = None) -> dict[str, int]:
+        """Records by category."""
+        return dict(self._summary(scope_prefix).categories)
+
+    def count(self, scope_prefix: str | None = None) -> int:
+        """Records in the scope and below."""
+        return self._summary(scope_prefix).count
+
+    def reset(self, scope_prefix: str | None = None) -> None:
+        """Delete all that this session sees below the scope; of the crew's shared memories none, unless outside any."""
+        seen = self._areas()
+        root = areas.join(seen.own, scope_prefix or "/")
+        self._store.delete(self._search.ids(Filter((root,))), (root,))
+
+    def touch_records(self, record_ids: list[str]) -> None:
+        """Note that they were recalled just now."""
+        if record_ids:
+            self._store.touch(record_ids, _now())
+
+    async def asave(self, records: list[MemoryRecord]) -> None:
+        """In a thread."""
+        await asyncio.to_thread(self.save, records)
+
+    async def asearch(
+        self, query_embedding: list[float], *args: Any, **kwargs: Any
+    ) -> list[tuple[MemoryRecord, float]]:
+        """In a thread."""
+        return await asyncio.to_thread(self.search, query_embedding, *args, **kwargs)
+
+    async def adelete(self, *args: Any, **kwargs: Any) -> int:
+        """In a thread."""
+        return await asyncio.to_thread(self.delete, *args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing: CrewAI closes the storage of one Memory, and this one is shared by all of the process."""
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _search(self) -> Search:
+        if self._chosen is None:
+            self._chosen = ladder.choose(self._store, self._settings.backend_deadline)
+        return self._chosen
+
+    def _areas(self) -> Areas:
+        """What the running work sees; using a session keeps it alive."""
+        seen = binding.current(self._settings.isolation)
+        ttl = self._settings.session_ttl
+        if ttl is not None and seen.session is not None:
+            now = _now()
+            if now - self._renewed.get(seen.session, 0) > ttl * RENEW_EVERY:
+                self._store.renew(seen.own.rpartition("/")[2], now + ttl, ttl)
+                self._renewed = {seen.session: now}
+        return seen
+
+    def _filter(
+        self,
+        scope_prefix: str | None,
+        categories: Sequence[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        older_than: datetime | None = None,
+    ) -> Filter:
+        return Filter(
+            roots=areas.seen_roots(self._areas(), scope_prefix),
+            categories=tuple(categories or ()),
+            metadata=metadata or {},
+            older_than=None if older_than is None else _epoch(older_than),
+            now=_now() if self._settings.session_ttl is not None else 0.0,
+        )
+
+    def _summary(self, scope_prefix: str | None) -> Summary:
+        return self._search.summary(self._filter(scope_prefix))
+
+    def _to_store(self, one: MemoryRecord, scope: str, expires: float | None = None) -> Record:
+        ttl = self._settings.session_ttl
+        in_session = scope.startswith("/s/")
+        return Record(
+            id=one.id,
+            content=one.content,
+            scope=scope,
+            categories=tuple(one.categories),
+            metadata=one.metadata,
+            importance=one.importance,
+            created=_epoch(one.created_at),
+            accessed=_epoch(one.last_accessed),
+            source=one.source,
+            private=one.private,
+            expires=expires or (_now() + ttl if ttl is not None and in_session else records.NEVER),
+            vector=self._pack(one.embedding),
+        )
+
+    def _pack(self, vector: Sequence[float] | None) -> bytes:
+        return b"" if vector is None or len(vector) == 0 else vectors.pack(vector)
+
+    def _fixed(self, fixed: bool) -> None:
+        if fixed:
+            self._search.ensure()
+
+
+def _to_crewai(one: Record) -> MemoryRecord:
+    # Unvalidated: it was valid when CrewAI gave it to us, and validation costs more than the search.
+    return MemoryRecord.model_construct(
+        id=one.id,
+        content=one.content,
+        scope=areas.to_crewai(one.scope),
+        categories=list(one.categories),
+        metadata=dict(one.metadata),
+        importance=one.importance,
+        created_at=_naive(one.created),
+        last_accessed=_naive(one.accessed),
+        embedding=vectors.unpack(one.vector).tolist() if one.vector else None,
+        source=one.source,
+        private=one.private,
+    )
+
+
+def _children(found: Summary, parent: str) -> list[str]:
+    return filters.children([areas.to_crewai(scope) for scope in found.scopes], parent)
+
+
+def _without_end(one: Record) -> Record:
+    return replace(one, expires=records.NEVER)
+
+
+def _epoch(at: datetime) -> float:
+    """CrewAI's times are UTC without saying so."""
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _naive(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
+
+
+def _now() -> float:
+    return time.time()

@@ -1,0 +1,63 @@
+"""What the worker half raises.
+
+CrewRuntimeError
++-- SettingsError               the CREWOPS_* variables cannot be used
++-- UnsupportedCrewAIError      the installed CrewAI has no seams to move its state by
++-- BackendError                one call of the shared backend failed; `kind` says how
+    +-- BackendUnavailableError     it refused, did not answer in time, or the breaker is open
+    +-- DimensionMismatchError      the vectors do not fit those that are stored
+    +-- StoreMismatchError          what is stored was written by something that this version cannot read
+
+None is a RuntimeError: CrewAI takes that for the interpreter's shutdown and drops the save without a word.
+"""
+
+from collections.abc import Sequence
+
+
+class CrewRuntimeError(Exception):
+    """The root of what the worker half raises."""
+
+
+class SettingsError(CrewRuntimeError):
+    """All that is wrong with the environment."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class UnsupportedCrewAIError(CrewRuntimeError):
+    """The installed CrewAI is missing or older than the seams."""
+
+
+class BackendError(CrewRuntimeError):
+    """One call of the backend failed."""
+
+    def __init__(self, message: str, kind: str = "Error") -> None:
+        super().__init__(message)
+        self.kind = kind
+        """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Store`, `Error`."""
+
+
+class BackendUnavailableError(BackendError):
+    """The backend cannot be reached."""
+
+
+class DimensionMismatchError(BackendError, ValueError):
+    """Vectors of one length were offered to a store that holds another."""
+
+    def __init__(self, stored: int, offered: int) -> None:
+        super().__init__(
+            f"the store holds vectors of {stored} dimensions, and this embedder gives {offered}: use the embedder that "
+            "the memories were made with, or another spec.memory.keyPrefix for a new store",
+            "Dimension",
+        )
+        self.stored = stored
+        self.offered = offered
+
+
+class StoreMismatchError(BackendError):
+    """What lies under the key prefix was not written by a version that this one can read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Store")

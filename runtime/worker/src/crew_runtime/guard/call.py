@@ -1,0 +1,79 @@
+"""The one entry to the backend: `Guard.call(op, function)`."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from crew_runtime import redis_client
+from crew_runtime.errors import BackendError, BackendUnavailableError
+from crew_runtime.guard import ledger
+from crew_runtime.guard.breaker import Breaker
+from crew_runtime.redis_client import Client, Connections
+
+Answer = TypeVar("Answer")
+
+TRY_SECONDS = 0.2
+"""For the PING that closes the breaker: a healthy Redis needs 1 ms."""
+RETRY_AFTER = (0.02, 0.1)
+"""Seconds, drawn evenly: after a restart of Redis every pooled connection is dead once, in all replicas at once."""
+
+
+class Guard:
+    """Calls of one process to one backend."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._breaker = Breaker(time.monotonic)
+
+    def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
+        """Run `ask` with this process' client. Raises BackendError, having recorded it.
+
+        An idempotent call (a second run of which changes nothing more) is tried again once on another connection when
+        its own was cut; never after a time-out, which a second try would only double.
+        """
+        try:
+            if self._breaker.is_open:
+                self._try_again(op)
+            try:
+                answer = self._once(op, ask)
+            except BackendUnavailableError as error:
+                if not idempotent or error.kind != "Refused":
+                    raise
+                time.sleep(random.uniform(*RETRY_AFTER))  # noqa: S311 - not for secrets
+                answer = self._once(op, ask)
+        except BackendError as error:
+            ledger.record(ledger.Failure(op, error.kind, str(error)))
+            raise
+        self._breaker.closed()
+        return answer
+
+    def _once(self, op: str, ask: Callable[[Client], Answer]) -> Answer:
+        try:
+            with redis_client.mapped(op):
+                return ask(self._connections.redis)
+        except BackendUnavailableError as error:
+            if error.kind == "Timeout":
+                self._breaker.opened(str(error))
+            raise
+
+    def _try_again(self, op: str) -> None:
+        why = self._breaker.why
+        if not self._breaker.may_try():
+            raise BackendUnavailableError(f"{op}: not asked, because Redis hangs ({why})", "Timeout")
+        client = self._connections.redis
+        connection = client.connection_pool.connection_class(
+            **{**client.connection_pool.connection_kwargs, "socket_timeout": TRY_SECONDS,
+               "socket_connect_timeout": TRY_SECONDS}
+        )  # fmt: skip
+        try:
+            with redis_client.mapped(op):
+                connection.connect()
+                connection.send_command("PING")
+                connection.read_response()
+        except BackendError as error:
+            self._breaker.opened(why or str(error))
+            raise BackendUnavailableError(f"{op}: Redis still hangs ({error})", error.kind) from error
+        finally:
+            connection.disconnect()
+        self._breaker.closed()

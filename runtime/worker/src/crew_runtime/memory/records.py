@@ -1,0 +1,112 @@
+"""A memory record as it lies in Redis, and the hash that holds it. Pure.
+
+The HASH `m:<id>`: `d` JSON of what is only ever read as a whole, `scope` (stored, see `sessions.areas`), `cats` JSON
+list, `anc` `cat` `md` hashed tags for filters, `ts` `la` `exp` epoch seconds, `rev` the change that wrote it, `v` the
+vector. Times are UTC; CrewAI's are naive.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+NEVER = 9_999_999_999.0
+"""`exp` of a record without an end: a number, because a search has to compare with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One memory."""
+
+    id: str
+    content: str
+    scope: str
+    """As stored."""
+    categories: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    importance: float = 0.5
+    created: float = 0.0
+    """Epoch seconds."""
+    accessed: float = 0.0
+    source: str | None = None
+    private: bool = False
+    expires: float = NEVER
+    vector: bytes = b""
+    """Little-endian float32; empty: the record can be listed and not searched."""
+
+
+READ_FIELDS = ("d", "scope", "cats", "ts", "la", "exp")
+"""What `from_fields` needs, in its order."""
+
+
+def to_fields(record: Record) -> list[str | bytes]:
+    """Field, value, field, value ... of the hash."""
+    document = {"c": record.content, "i": record.importance}
+    if record.metadata:
+        document["m"] = record.metadata
+    if record.source is not None:
+        document["s"] = record.source
+    if record.private:
+        document["p"] = True
+    fields: list[str | bytes] = [
+        "d", json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"),
+        "scope", record.scope,
+        "cats", json.dumps(record.categories, ensure_ascii=False).encode("utf-8", "surrogatepass"),
+        "anc", ancestor_tags(record.scope),
+        "ts", repr(record.created),
+        "la", repr(record.accessed),
+        "exp", repr(record.expires),
+    ]  # fmt: skip
+    if record.categories:
+        fields += ["cat", ",".join(map(tag, record.categories))]
+    if record.metadata:
+        fields += ["md", ",".join(metadata_tags(record.metadata))]
+    if record.vector:
+        fields += ["v", record.vector]
+    return fields
+
+
+def from_fields(record_id: str, values: Sequence[bytes | None]) -> Record | None:
+    """The record of READ_FIELDS' values; None when the hash is gone."""
+    document, scope, categories, created, accessed, expires = values
+    if document is None or scope is None:
+        return None
+    read = json.loads(document)
+    return Record(
+        id=record_id,
+        content=read["c"],
+        scope=scope.decode("utf-8", "surrogatepass"),
+        categories=tuple(json.loads(categories)) if categories and categories != b"[]" else (),
+        metadata=read.get("m", {}),
+        importance=read["i"],
+        created=float(created or 0),
+        accessed=float(accessed or 0),
+        expires=float(expires or NEVER),
+        source=read.get("s"),
+        private=read.get("p", False),
+    )
+
+
+def with_vector(record: Record, vector: bytes) -> Record:
+    """The same record with its vector."""
+    return replace(record, vector=vector)
+
+
+def tag(text: str) -> str:
+    """A tag that needs no escaping, is found at any length and keeps case: 64 bits, as hex.
+
+    Source: RediSearch does not find TAG values over 4096 characters and trims blanks (2.10).
+    """
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def ancestor_tags(scope: str) -> str:
+    """Tags of the scope and of every path above it, so that one tag finds a whole subtree and nothing beside it."""
+    parts = scope.strip("/").split("/")
+    return ",".join(tag("/" + "/".join(parts[:depth])) for depth in range(1, len(parts) + 1))
+
+
+def metadata_tags(metadata: Mapping[str, Any]) -> list[str]:
+    """One tag for each key with its exact value."""
+    return [tag(f"{key}={json.dumps(value, sort_keys=True, default=str)}") for key, value in metadata.items()]

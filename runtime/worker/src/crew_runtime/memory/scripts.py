@@ -1,0 +1,29 @@
+"""The Lua scripts as objects; each is called by one typed method of `store`."""
+
+from importlib import resources
+from typing import Any
+
+import redis
+
+from crew_runtime.redis_client import Client
+
+
+class Script:
+    """One script, sent once to a server and called by its hash from then on."""
+
+    def __init__(self, name: str) -> None:
+        self._text = resources.files("crew_runtime.memory").joinpath("lua", f"{name}.lua").read_text("utf-8")
+        self._sha = ""
+
+    def __call__(self, client: Client, keys: list[str], arguments: list[str | bytes | int | float]) -> Any:
+        """Run it; a server that forgot it (restart, SCRIPT FLUSH) is told again."""
+        if self._sha:
+            try:
+                return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
+            except redis.exceptions.NoScriptError:
+                pass
+        self._sha = str(client.script_load(self._text))
+        return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
+
+
+WRITE, DELETE, TOUCH, RENEW = Script("write"), Script("delete"), Script("touch"), Script("renew")

@@ -1,0 +1,205 @@
+"""Records in Redis: written by atomic scripts, read by id. Searching is `indexed` and `plain`."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import redis
+
+from crew_runtime.contract import keys
+from crew_runtime.errors import DimensionMismatchError, StoreMismatchError
+from crew_runtime.guard import ledger
+from crew_runtime.guard.call import Guard
+from crew_runtime.memory import records, scripts, vectors
+from crew_runtime.memory.records import READ_FIELDS, Record
+from crew_runtime.redis_client import Client
+
+Item = TypeVar("Item")
+
+SCHEMA = 1
+LOG_LENGTH = 65_536
+"""Changes that a process may miss before it has to read everything anew."""
+BATCH = 1_000
+"""Records a script or a pipeline: a longer one keeps other clients waiting for over 20 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change log."""
+
+    position: str
+    revision: int
+    """Counts without gaps."""
+    record_id: str
+    put: bool
+    """Written; else deleted."""
+
+
+class Store:
+    """The records of one crew."""
+
+    def __init__(self, guard: Guard, prefix: str) -> None:
+        self.guard = guard
+        self.prefix = prefix
+        self.root = keys.root(prefix)
+        self.record_root = f"{self.root}m:"
+        self.log_key = keys.memory_log(prefix)
+        self.ids_key = f"{self.root}ids"
+        self._meta_key = keys.meta(prefix)
+        self._revision_key = f"{self.root}rev"
+        self._dimension: int | None = None
+
+    # -- the store as a whole -------------------------------------------------------------------------------------
+
+    def dimension(self) -> int | None:
+        """Of the stored vectors; None while there is none. Asked until it is known: it never changes then."""
+        if self._dimension is None:
+            found = self.guard.call("meta", lambda client: client.hget(self._meta_key, "dimension"))
+            self._dimension = int(str(found, "ascii")) if isinstance(found, bytes) else None
+        return self._dimension
+
+    def check(self, declared: int | None) -> None:
+        """Refuse a store of another schema or dimension; fix the dimension when it is declared and still open.
+
+        Raises StoreMismatchError, DimensionMismatchError.
+        """
+        schema = self.guard.call("meta", lambda client: client.hget(self._meta_key, "schema"))
+        if schema is not None and schema != str(SCHEMA).encode():
+            raise StoreMismatchError(
+                f"what lies under the key prefix {self.prefix!r} has schema {schema!r}, this version reads {SCHEMA}: "
+                "use the runtime that wrote it, or another spec.memory.keyPrefix"
+            )
+        if declared is not None:
+            self.guard.call("meta", lambda client: self._declare(client, declared))
+            self.fits("meta", declared)
+
+    def fits(self, op: str, dimension: int) -> None:
+        """Raise DimensionMismatchError, recorded, when vectors of this length cannot be stored or searched."""
+        stored = self.dimension()
+        if stored is not None and stored != dimension:
+            error = DimensionMismatchError(stored, dimension)
+            ledger.record(ledger.Failure(op, error.kind, str(error)))
+            raise error
+
+    def _declare(self, client: Client, dimension: int) -> None:
+        client.hsetnx(self._meta_key, "dimension", str(dimension))
+        client.hset(self._meta_key, "schema", str(SCHEMA))
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def save(self, new: Sequence[Record], session_ttl: float | None = None, session: str = "") -> bool:
+        """Insert records, or replace those of the same id. True when this fixed the store's dimension."""
+        fixed = [self._write(part, "save", (), session_ttl, session)[1] for part in _parts(new)]
+        return any(fixed)
+
+    def update(self, record: Record, roots: tuple[str, ...]) -> bool:
+        """Replace a record that exists below one of `roots`; its vector stays when the new one has none."""
+        return bool(self._write([record], "update", roots, None, "")[0])
+
+    def _write(
+        self, batch: Sequence[Record], mode: str, roots: tuple[str, ...], ttl: float | None, session: str
+    ) -> tuple[int, bool]:
+        lengths = {vectors.dimension(one.vector) for one in batch if one.vector}
+        if len(lengths) > 1:
+            raise DimensionMismatchError(min(lengths), max(lengths))
+        length = lengths.pop() if lengths else 0
+        if length and self._dimension not in (None, length):
+            self.fits(mode, length)
+        arguments: list[str | bytes | int | float] = [
+            self.record_root, length, LOG_LENGTH, mode, int((ttl or 0) * 1000), len(roots), *roots
+        ]  # fmt: skip
+        for one in batch:
+            fields = records.to_fields(one)
+            arguments += [one.id, one.created, len(fields), *fields]
+        members = f"{self.root}s:{session}" if session else self.ids_key
+        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, members]
+
+        def ask(client: Client) -> tuple[int, bool]:
+            try:
+                answer = scripts.WRITE(client, names, arguments)
+            except redis.exceptions.ResponseError as error:
+                if stored := re.search(r"DIMENSION (\d+)", str(error)):
+                    raise DimensionMismatchError(int(stored[1]), length) from error
+                raise
+            written, fixed = answer if isinstance(answer, list) else (0, 0)
+            return int(written), bool(fixed)
+
+        written, fixed = self.guard.call(mode, ask)
+        if length:
+            self._dimension = length
+        return written, fixed
+
+    def delete(self, ids: Sequence[str], roots: tuple[str, ...]) -> int:
+        """Delete those of the records that lie below one of `roots`; the answer is how many there were."""
+        names = [self.ids_key, self.log_key, self._revision_key]
+        deleted = 0
+        for part in _parts(ids):
+            arguments: list[str | bytes | int | float] = [self.record_root, LOG_LENGTH, len(roots), *roots, *part]
+            deleted += int(self.guard.call("delete", partial(scripts.DELETE, keys=names, arguments=arguments)))
+        return deleted
+
+    def touch(self, ids: Sequence[str], at: float) -> None:
+        """Note the time of a recall on records that still exist."""
+        arguments: list[str | bytes | int | float] = [self.record_root, repr(at), *ids]
+        self.guard.call("touch", lambda client: scripts.TOUCH(client, [self._meta_key], arguments))
+
+    def renew(self, session: str, expires: float, ttl: float) -> None:
+        """Let all records of a session live until `expires` (epoch seconds), `ttl` seconds from now."""
+        names = [f"{self.root}s:{session}", self.log_key, self._revision_key]
+        arguments: list[str | bytes | int | float] = [self.record_root, repr(expires), int(ttl * 1000), LOG_LENGTH]
+        self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def read(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[Record | None]:
+        """Records by id, in that order; None for those that are gone."""
+        found: list[Record | None] = []
+        wanted = (*READ_FIELDS, "v") if with_vectors else READ_FIELDS
+        for part in _parts(ids):
+            found += self.guard.call("read", partial(self._read, ids=part, wanted=wanted))
+        return found
+
+    def _read(self, client: Client, ids: Sequence[str], wanted: Sequence[str]) -> list[Record | None]:
+        pipeline = client.pipeline(transaction=False)
+        for one in ids:
+            pipeline.hmget(self.record_root + one, list(wanted))
+        read = []
+        for record_id, values in zip(ids, pipeline.execute(), strict=True):
+            record = records.from_fields(record_id, values[: len(READ_FIELDS)])
+            vector = values[len(READ_FIELDS)] if record and len(values) > len(READ_FIELDS) else None
+            read.append(records.with_vector(record, vector) if record and vector else record)
+        return read
+
+    def all_ids(self) -> list[str]:
+        """Newest first."""
+        found = self.guard.call("list", lambda client: client.zrevrange(self.ids_key, 0, -1))
+        return [one.decode() for one in found]
+
+    def changes(self, op: str, after: str, limit: int) -> tuple[list[Change], int]:
+        """What the log has after a position, and the revision that the store is at; one round trip."""
+
+        def ask(client: Client) -> list[Any]:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.xrange(self.log_key, f"({after}", "+", count=limit)
+            pipeline.get(self._revision_key)
+            answers: list[Any] = pipeline.execute()
+            return answers
+
+        entries, revision = self.guard.call(op, ask)
+        return [_change(*entry) for entry in entries], int(revision or 0)
+
+    def log_end(self, op: str) -> tuple[str, int]:
+        """Position and revision of the last entry; (`0-0`, 0) when there is none."""
+        found = self.guard.call(op, lambda client: client.xrevrange(self.log_key, count=1))
+        last = [_change(*entry) for entry in found]
+        return (last[0].position, last[0].revision) if last else ("0-0", 0)
+
+
+def _change(position: bytes, entry: dict[bytes, bytes]) -> Change:
+    return Change(position.decode(), int(entry[b"r"]), entry[b"i"].decode(), entry[b"o"] == b"p")
+
+
+def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]

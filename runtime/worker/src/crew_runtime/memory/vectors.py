@@ -1,0 +1,41 @@
+"""Vectors as bytes, and distances. Pure."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float32]
+
+
+def pack(vector: "Sequence[float] | npt.NDArray[np.floating]") -> bytes:
+    """Little-endian float32. Raises ValueError on what is not finite: it would be found by no search."""
+    packed = np.asarray(vector, dtype="<f4")
+    if packed.size and not np.isfinite(packed).all():
+        raise ValueError("the embedder gave a vector with NaN or infinite values")
+    return packed.tobytes()
+
+
+def unpack(packed: bytes) -> Matrix:
+    """The floats."""
+    return np.frombuffer(packed, dtype="<f4")
+
+
+def dimension(packed: bytes) -> int:
+    """How many floats."""
+    return len(packed) // 4
+
+
+def score(distance: float) -> float:
+    """`1/(1+L2^2)`, as CrewAI's LanceDB storage gives it: its thresholds are made for that."""
+    return 1.0 / (1.0 + distance)
+
+
+def nearest(rows: Matrix, norms: Matrix, wanted: Matrix, limit: int) -> tuple[npt.NDArray[np.intp], Matrix]:
+    """Positions and squared L2 distances of the `limit` nearest rows, nearest first. `norms`: squared, of the rows."""
+    distances = norms - 2.0 * (rows @ wanted) + np.float32(wanted @ wanted)
+    np.maximum(distances, 0.0, out=distances)
+    some = limit < len(distances)
+    positions = np.argpartition(distances, limit)[:limit] if some else np.arange(len(distances))
+    order = positions[np.argsort(distances[positions], kind="stable")]
+    return order, distances[order]

@@ -1,0 +1,109 @@
+"""The only place where connections to Redis are made: pool, credentials, time limits, and foreign errors made ours."""
+
+import os
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from crew_runtime.errors import BackendError, BackendUnavailableError
+from crew_runtime.settings import Settings
+
+Client = Any
+"""A redis.Redis. Not typed: its methods return unions with awaitables and with text (redis-py 8.1)."""
+
+CONNECTIONS = 16
+"""CrewAI calls its backend from 12 threads (save pool 8, recall pool 4) and the kickoff's own."""
+NO_RETRY = Retry(NoBackoff(), 0)
+"""redis-py's default retries 10 times, 58 s with a stopped server, and doubles writes (redis-py 8.1). Ours: guard."""
+
+_KINDS = (
+    ("OOM", "OutOfMemory"),
+    ("MISCONF", "DiskFull"),
+    ("READONLY", "ReadOnly"),
+    ("NOAUTH", "AuthFailed"),
+    ("WRONGPASS", "AuthFailed"),
+    ("NOPERM", "AuthFailed"),
+    ("LOADING", "Refused"),
+)
+
+
+class Connections:
+    """One pool a process, made when it is first needed: a fork inherits no connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._client: redis.Redis | None = None
+        self._pid = 0
+
+    @property
+    def redis(self) -> Client:
+        """The client of this process."""
+        if self._client is None or self._pid != os.getpid():
+            with self._lock:
+                if self._client is None or self._pid != os.getpid():
+                    self._client, self._pid = connect(self._settings), os.getpid()
+        return self._client
+
+    def close(self) -> None:
+        """Close what this process opened."""
+        client, self._client = self._client, None
+        if client is not None and self._pid == os.getpid():
+            client.close()
+            client.connection_pool.disconnect()
+
+
+def connect(settings: Settings) -> Client:
+    """A client with our limits; connects at the first command."""
+    options: dict[str, Any] = {
+        "protocol": 2,  # FT.* answers in another shape in RESP3
+        "socket_timeout": settings.backend_deadline,
+        "socket_connect_timeout": settings.backend_deadline,
+        "retry": NO_RETRY,
+        "max_connections": CONNECTIONS,
+        "timeout": settings.backend_deadline,  # for a free connection
+        "client_name": "crew-runtime",
+    }
+    if settings.redis_password:
+        options["password"] = settings.redis_password
+    if settings.redis_url.startswith("rediss://"):
+        options["ssl_cert_reqs"] = ssl.CERT_REQUIRED
+        if settings.redis_ca_file:
+            options["ssl_ca_certs"] = settings.redis_ca_file
+    pool = redis.BlockingConnectionPool.from_url(settings.redis_url, **options)
+    if settings.redis_password:  # an explicit password wins over one in the URL
+        pool.connection_kwargs["password"] = settings.redis_password
+    return redis.Redis(connection_pool=pool)
+
+
+@contextmanager
+def mapped(what: str) -> Iterator[None]:
+    """Raise what redis-py raises as a BackendError that says `what` was tried."""
+    try:
+        yield
+    except redis.exceptions.TimeoutError as error:
+        raise BackendUnavailableError(f"{what}: Redis did not answer in time", "Timeout") from error
+    except redis.exceptions.AuthenticationError as error:
+        raise BackendError(f"{what}: Redis refused the password ({error})", "AuthFailed") from error
+    except redis.exceptions.BusyLoadingError as error:
+        raise BackendUnavailableError(f"{what}: Redis is still loading its data", "Refused") from error
+    except redis.exceptions.ConnectionError as error:
+        raise BackendUnavailableError(f"{what}: no connection to Redis ({error})", "Refused") from error
+    except redis.exceptions.RedisError as error:
+        kind = kind_of(str(error), type(error).__name__)
+        raise BackendError(f"{what}: Redis answered {error}", kind) from error
+
+
+def kind_of(message: str, type_name: str = "") -> str:
+    """The kind of an error that Redis answered; redis-py strips the code from some and makes a class of it."""
+    for code, kind in _KINDS:
+        if message.startswith(code) or f" {code} " in message or f"{code} " in message[:40]:
+            return kind
+    names = {"OutOfMemoryError": "OutOfMemory", "ReadOnlyError": "ReadOnly", "NoPermissionError": "AuthFailed"}
+    return names.get(type_name, "Error")
