@@ -61,7 +61,7 @@ class Deletion:
     dry_run: bool = False
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -78,7 +78,7 @@ class Registry:
         store: Store,
         *,
         service_cidr: str = "10.96.0.0/16",
-        clock: Callable[[], datetime] = _now,
+        clock: Callable[[], datetime] = utc_now,
         new_uid: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self.store = store

@@ -19,7 +19,7 @@ import uvicorn
 import yaml
 
 from crewctl.local.apiserver.gc import Collector
-from crewctl.local.apiserver.registry import Options, Registry
+from crewctl.local.apiserver.registry import Options, Registry, utc_now
 from crewctl.local.apiserver.routes import LogSource, Routes
 from crewctl.local.apiserver.store import Store
 
@@ -39,12 +39,10 @@ class ApiServer:
     """A Kubernetes API on 127.0.0.1, in this event loop. What it stores lives as long as it does."""
 
     def __init__(
-        self, *, port: int = 0, service_cidr: str = "10.96.0.0/16", clock: Callable[[], datetime] | None = None
+        self, *, port: int = 0, service_cidr: str = "10.96.0.0/16", clock: Callable[[], datetime] = utc_now
     ) -> None:
         self.store = Store()
-        self.registry = Registry(
-            self.store, service_cidr=service_cidr, **({"clock": clock} if clock is not None else {})
-        )
+        self.registry = Registry(self.store, service_cidr=service_cidr, clock=clock)
         self._token = secrets.token_hex(16)
         self._routes = Routes(self.registry, self._token)
         self._port = port

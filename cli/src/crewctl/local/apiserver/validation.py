@@ -3,8 +3,9 @@
 (old object or None, new object) -> causes, in Kubernetes' words.
 """
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from crewctl.local.apiserver import fields, quantity, schema, selectors
@@ -144,9 +145,9 @@ def _immutable(value: Any, at: str) -> Cause:
     return Cause(at, f"Invalid value: {shown(value)}: field is immutable")
 
 
-def _pod_spec(spec: Manifest, at: str) -> Iterator[Cause]:
+def _pod_spec(spec: Manifest, at: str, claims: Sequence[str] = ()) -> Iterator[Cause]:
     yield from _required(spec.get("containers"), f"{at}.containers")
-    volumes = {volume.get("name") for volume in spec.get("volumes") or ()}
+    volumes = {*claims, *(volume.get("name") for volume in spec.get("volumes") or ())}
     names: set[str] = set()
     for group in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(group) or ()):
@@ -205,6 +206,11 @@ def _pod(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
         )
 
 
+def _claim_names(spec: Manifest) -> list[str]:
+    """Volumes that a StatefulSet gives each pod."""
+    return [str(one["metadata"].get("name")) for one in spec.get("volumeClaimTemplates") or ()]
+
+
 def _workload(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
     spec = new.get("spec") or {}
     selector = spec.get("selector")
@@ -214,9 +220,9 @@ def _workload(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
         labels = template.get("metadata", {}).get("labels") or {}
         yield Cause(
             "spec.template.metadata.labels",
-            f"Invalid value: {fields.json.dumps(labels, separators=(',', ':'))}: `selector` does not match template `labels`",
+            f"Invalid value: {json.dumps(labels, separators=(',', ':'))}: `selector` does not match template `labels`",
         )
-    yield from _pod_spec(template.get("spec") or {}, "spec.template.spec")
+    yield from _pod_spec(template.get("spec") or {}, "spec.template.spec", _claim_names(spec))
     if spec.get("replicas", 1) < 0:
         yield Cause("spec.replicas", f"Invalid value: {spec['replicas']}: must be greater than or equal to 0")
     if old is not None and old["spec"].get("selector") != selector:
@@ -236,7 +242,7 @@ def _stateful_set(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
             " 'minReadySeconds' are forbidden",
             "FieldValueForbidden",
         )
-    yield from _pod_spec(after["template"].get("spec") or {}, "spec.template.spec")
+    yield from _pod_spec(after["template"].get("spec") or {}, "spec.template.spec", _claim_names(after))
 
 
 def _service(old: Manifest | None, new: Manifest) -> Iterator[Cause]:

@@ -60,8 +60,8 @@ async def lines(store: Store, wanted: Wanted, now: Callable[[], float]) -> Async
         except ApiError as error:
             yield _line("ERROR", json.dumps(error.status()).encode())
             return
-        for line in past:
-            yield line
+        for seen_line in past:
+            yield seen_line
         if wanted.send_initial:
             yield _bookmark(wanted, store.revision, initial_end=True)
         while (left := ends - now()) > 0:

@@ -1,0 +1,5 @@
+"""`python -m crewctl`."""
+
+from crewctl.app import main
+
+raise SystemExit(main())

@@ -1,0 +1,20 @@
+"""`crewctl env`: what a shell needs to use the local cluster: eval "$(crewctl env)"."""
+
+import argparse
+import shlex
+from pathlib import Path
+
+from crewctl.local import state
+
+HELP = 'print the KUBECONFIG of the local cluster: eval "$(crewctl env)"'
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--dir", type=Path, default=state.default_folder(), help="the cluster's folder")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it."""
+    print(f"export KUBECONFIG={shlex.quote(str(state.running(options.dir.resolve()).kubeconfig))}")
+    return 0

