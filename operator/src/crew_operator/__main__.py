@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 
 from crew_operator import __version__, app, logs, settings
@@ -18,12 +19,20 @@ def main() -> int:
 
 
 async def _run(found: settings.Settings) -> None:
-    """Kopf takes the signals: its watches end, and with them everything."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with app.running(found) as operator:
         where = ",".join(found.namespaces) or "all"
         log.info("running", extra={"version": __version__, "namespaces": where, "ports": operator.ports})
-        await operator.ended
-        log.info("stopping")
+        told: asyncio.Future[bool] = asyncio.create_task(stop.wait())
+        await asyncio.wait((told, operator.ended), return_when=asyncio.FIRST_COMPLETED)
+        if told.done():
+            log.info("stopping")
+            return
+        told.cancel()
+        operator.ended.result()
+        raise RuntimeError("the watches ended by themselves")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,10 @@ from crew_operator.settings import Settings
 from crew_operator.workqueue import Result, WorkQueue
 
 log = logging.getLogger(__name__)
+
+
+SETTLE = 0.05
+"""Seconds that a key waits for more of the same burst of events."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         reconciler = Reconciler(kube, replicas, settings, metrics)
         queue: WorkQueue[Key] = WorkQueue(_counted(reconciler.reconcile, metrics), retry_after=_retry_after)
         metrics.waiting.set_function(lambda: len(queue))
-        stop = asyncio.Event()
-        made = handlers.registry(reconciler, queue, partial(kube_client.access, settings.kubeconfig))
+        stop = threading.Event()
+        made = handlers.registry(_listener(reconciler, queue), partial(kube_client.access, settings.kubeconfig))
         watches = asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf")
         work = asyncio.create_task(queue.run(settings.workers), name="queue")
         tasks = [watches, work]
@@ -57,6 +62,21 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 stop.set()
                 work.cancel()
                 await asyncio.gather(*tasks, ended, return_exceptions=True)
+
+
+def _listener(reconciler: Reconciler, queue: WorkQueue[Key]) -> handlers.Told:
+    """Brings what the watches tell from their thread into this loop."""
+    loop = asyncio.get_running_loop()
+
+    def add(key: Key, anew: bool) -> None:
+        if anew:
+            reconciler.touch(key)
+        queue.add(key, after=SETTLE)
+
+    def told(namespace: str, name: str, anew: bool) -> None:
+        loop.call_soon_threadsafe(add, Key(namespace, name), anew)
+
+    return told
 
 
 async def _first(tasks: list[asyncio.Task[None]]) -> None:

@@ -1,23 +1,23 @@
 """Kopf's only room: what happens in the cluster -> a key in the queue. No work is done here.
 
 Kopf logs and drops what a handler of `on.event` raises, and its change handlers can lose updates (upstream 641, 1178):
-hence a handler is one line that cannot fail, and the queue does the rest.
+hence a handler is one line that cannot fail, and the queue does the rest. It has a thread and an event loop of its own,
+because when it ends it cancels every task of its loop that it does not know, and it takes the process' signals.
 """
 
 import asyncio
 import dataclasses
+import logging
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kopf
 
 from crew_operator import kube_client
 from crew_operator.api import names
-from crew_operator.reconcile import Key, Reconciler
-from crew_operator.workqueue import WorkQueue
 
-SETTLE = 0.05
-"""Seconds that a key waits for more of the same burst of events."""
 CHILDREN = (
     ("", "v1", "configmaps"),
     ("", "v1", "secrets"),
@@ -30,10 +30,12 @@ PODS = ("", "v1", "pods")
 """Not ours to apply, only to look at."""
 
 Login = Callable[[], Awaitable[kube_client.Access]]
+Told = Callable[[str, str, bool], None]
+"""Namespace and name of the CrewDeployment that something happened to; whether its children must be read anew."""
 
 
-def registry(reconciler: Reconciler, queue: WorkQueue[Key], login: Login) -> kopf.OperatorRegistry:
-    """The handlers of one operator."""
+def registry(told: Told, login: Login) -> kopf.OperatorRegistry:
+    """The handlers of one operator. Both arguments are called in Kopf's thread."""
     made = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=made)
@@ -50,29 +52,34 @@ def registry(reconciler: Reconciler, queue: WorkQueue[Key], login: Login) -> kop
         for one in (*CHILDREN, PODS):
             settings.watching.label_selectors[one] = names.OWNER_LABEL
 
-    # async: Kopf runs plain functions in threads, where there is no queue
+    # async: Kopf would run each plain function in a thread
     @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=made)
     async def on_crew(namespace: str | None, name: str | None, **_: Any) -> None:
-        key = Key(str(namespace), str(name))
-        reconciler.touch(key)
-        queue.add(key, after=SETTLE)
+        told(str(namespace), str(name), True)
 
     async def on_child(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        key = Key(str(namespace), labels[names.OWNER_LABEL])
-        reconciler.touch(key)
-        queue.add(key, after=SETTLE)
+        told(str(namespace), labels[names.OWNER_LABEL], True)
 
     @kopf.on.event(*PODS, labels={names.OWNER_LABEL: kopf.PRESENT}, registry=made)
     async def on_pod(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        queue.add(Key(str(namespace), labels[names.OWNER_LABEL]), after=SETTLE)
+        told(str(namespace), labels[names.OWNER_LABEL], False)
 
     for one in CHILDREN:
         kopf.on.event(*one, labels={names.OWNER_LABEL: kopf.PRESENT}, registry=made)(on_child)
     return made
 
 
-async def watch(made: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Run Kopf until `stop` is set, or a signal comes. All namespaces when none is named."""
-    await kopf.operator(
-        registry=made, standalone=True, clusterwide=not namespaces, namespaces=namespaces, stop_flag=stop
-    )
+async def watch(made: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: threading.Event) -> None:
+    """Run Kopf in its thread until `stop` is set; raises what ended it otherwise. All namespaces when none is named."""
+
+    def run() -> None:
+        asyncio.run(
+            kopf.operator(
+                registry=made, standalone=True, clusterwide=not namespaces, namespaces=namespaces, stop_flag=stop
+            )
+        )
+
+    # it warns that it leaves the signals alone, which is what we want of it
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
+    with ThreadPoolExecutor(1, thread_name_prefix="kopf") as thread:
+        await asyncio.get_running_loop().run_in_executor(thread, run)

