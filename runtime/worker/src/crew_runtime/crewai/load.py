@@ -87,7 +87,8 @@ def _import(name: str) -> Any:
         raise EntrypointError(f"importing {name} failed: {error!r}", user_traceback(error)) from error
 
 
-def _resolve(source: str, found: Any) -> Loaded:
+def _resolve(source: str, named: object) -> Loaded:
+    found: Any = named
     if isinstance(found, crewai.Crew):
         return _crew(source, found)
     if isinstance(found, Flow):

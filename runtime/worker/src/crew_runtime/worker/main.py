@@ -85,7 +85,8 @@ class _Starter:
         self._zygote.phase("loading", report=reports.to_dict(self.report))
         found = self._trial("entrypoint", told)
         if found.error:
-            raise StartError("EntrypointBroken", found.error, found.detail)
+            reason = "BackendUnavailable" if found.backend else "EntrypointBroken"
+            raise StartError(reason, found.error, found.detail)
         self._learn(**_typed(found.loaded))
         plan = self._decide(found, told)
         self._zygote.take_signals()

@@ -125,7 +125,7 @@ class Slot:
             return _error("inputs", f"missing inputs: {', '.join(lacking)}")
         stop = bus.listen(lambda seq, kind, task, agent: self._channel.event(seq, type=kind, task=task, agent=agent))
         try:
-            with binding.bind(job.session), watch.failures(self._channel) as failed:
+            with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
                 answer = self._run(job)
                 bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
             return self._judged(answer, failed)

@@ -73,14 +73,13 @@ def install() -> dict[str, Any]:
     try:
         from crew_runtime import install as installing
 
-        installing.install(Settings.from_env(os.environ))
-        import crewai
+        installed = installing.install(Settings.from_env(os.environ))
     except CrewRuntimeError as error:
         raise StartError(_reason(error), str(error)) from error
     except Exception as error:
         # CrewAI itself or what it brings cannot be imported in this image.
         raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}", _tail(error)) from error
-    return {"crewai_version": crewai.__version__}
+    return {"crewai_version": installed.crewai_version}
 
 
 def _reason(error: CrewRuntimeError) -> str:

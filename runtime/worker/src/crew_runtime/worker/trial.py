@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crew_runtime import install
 from crew_runtime.crewai import bus, canned, load
+from crew_runtime.errors import BackendError
 from crew_runtime.worker import processes
 from crew_runtime.worker.settings import WorkerSettings
 
@@ -30,6 +32,8 @@ class Trial:
     error: str = ""
     """Why the entrypoint gives no crew, or ``."""
     detail: str = ""
+    backend: bool = False
+    """The error is the backend's and not the entrypoint's."""
     unsafe: str = ""
     """Why a process that loaded this must not fork, or ``."""
     learned: tuple[str, ...] = ()
@@ -46,7 +50,10 @@ def of_entrypoint(settings: WorkerSettings) -> Trial:
     except load.EntrypointError as error:
         return Trial(error=error.message, detail=error.detail)
     unsafe = must_not_fork()
-    facts = describe(loaded)
+    try:
+        facts = describe(loaded)
+    except BackendError as error:
+        return Trial(error=f"the backend failed while the crew was tried: {error}", backend=True)
     canned.kickoff(memory=loaded.uses_memory)
     learned = tuple(_third_party([name for name in sys.modules if name not in before], loaded.source))
     return Trial(unsafe=unsafe, learned=learned, loaded=facts)
@@ -63,8 +70,11 @@ def of_modules(names: Sequence[str]) -> Trial:
 
 
 def describe(loaded: load.Loaded) -> dict[str, Any]:
-    """What the report says of a crew."""
+    """What the report says of a crew and of where its state lies. Raises BackendError."""
+    made = install.installed()
+    shared = {} if made is None else {**made.facts(), "state": [asdict(one) for one in made.state(loaded.crew)]}
     return {
+        **shared,
         "entrypoint": loaded.source,
         "kind": loaded.kind,
         "crew_inputs": list(loaded.inputs),

@@ -24,6 +24,8 @@ log = Log(__name__)
 
 RECONNECT_DEADLINE = 60.0
 """Seconds that a server may be away; kubelet restarts a sidecar in less."""
+BURIAL = 2.0
+"""Seconds for killed children to be reaped."""
 LONGEST_WAIT = 1.0
 """Seconds; a signal wakes the loop at once."""
 EXIT_SIGTERM = 128 + signal.SIGTERM
@@ -212,13 +214,19 @@ class Zygote:
 
     def _end(self, code: int) -> None:
         self.children.kill_all()
-        ends_at = time.monotonic() + 2.0
-        while len(self.children) and time.monotonic() < ends_at:
-            for ended in self.children.reap():
-                self._tell_end(ended)
-            time.sleep(0.005)
+        for ended in self._bury(lambda: len(self.children) == 0):
+            self._tell_end(ended)
         self.finish(1.0)
         raise Exit(code)
+
+    def _bury(self, done: Callable[[], bool]) -> list[Ended]:
+        """Reap what was killed, for as long as that takes but not for ever: a process may hang in the kernel."""
+        ended: list[Ended] = []
+        ends_at = time.monotonic() + BURIAL
+        while not done() and time.monotonic() < ends_at:
+            ended += self.children.reap()
+            time.sleep(0.005)
+        return ended
 
     def _server_went(self) -> None:
         """What runs has nobody to report to: end it, and wait for the next server."""
@@ -227,6 +235,8 @@ class Zygote:
         slots = [one for one in self.children if one.role != "trial"]
         for one in slots:
             self.children.kill(one.pid)
+        # Not told to the next server, which knows nothing of the children that this one had asked for.
+        self._bury(lambda: not any(one.pid in self.children for one in slots))
         if self._terminated:
             self._end(EXIT_SIGTERM)
         log.warning("waiting for the server", socket=self._socket_path)
@@ -238,12 +248,7 @@ class Zygote:
             raise Exit(EXIT_SERVER_GONE) from error
 
     def _connect(self, patience: float) -> None:
-        def give_up() -> bool:
-            self.children.reap()
-            return self._terminated
-
-        # Reaped silently: a new server knows nothing of the children that the old one had asked for.
-        self._connection = Connection(connection.dial(self._socket_path, patience, give_up))
+        self._connection = Connection(connection.dial(self._socket_path, patience, lambda: self._terminated))
         self._connection.send(frames.HELLO, role="zygote", protocol=PROTOCOL, pid=os.getpid())
         self._connection.send(frames.PHASE, **self._phase)
 
