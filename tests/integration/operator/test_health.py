@@ -1,11 +1,12 @@
 """Promise: a Redis that is dead or wedged shows within 10 s with its reason, and True comes back by itself."""
 
+import asyncio
 import signal
 
 import httpx
-from support.crews import crew_manifest
 
 from crew_operator.api import names
+from support.waiting import eventually
 
 
 async def serving(cluster, node, replicas=2, **environ):
@@ -20,9 +21,14 @@ async def serving(cluster, node, replicas=2, **environ):
 async def test_crew_with_redis_and_replicas_is_ready_and_its_memory_proven(cluster, operator, node):
     await serving(cluster, node)
     await cluster.condition("Ready", "True", "AllGood", seconds=15)
-    assert "what one replica wrote, the 1 other read" in await cluster.condition("MemoryShared", "True", "Proven")
+    assert "what one replica wrote, the other one read" in await cluster.condition("MemoryShared", "True", "Proven")
+
+    async def counted():
+        status = (await cluster.crew())["status"]
+        return (status["replicas"], status["readyReplicas"], status["updatedReplicas"]) == (2, 2, 2)
+
+    await eventually(counted, "the status counts two replicas")
     status = (await cluster.crew())["status"]
-    assert (status["replicas"], status["readyReplicas"], status["updatedReplicas"]) == (2, 2, 2)
     assert status["memory"]["lastProof"]["replicas"] == 2
     assert ("AllGood", "Ready=True: 2 replicas with one memory") in await cluster.events()
 
@@ -55,10 +61,10 @@ async def test_wedged_redis_shows_within_10_s_and_its_pod_is_replaced(cluster, o
         found = await cluster.get("Pod", "concierge-redis-0")
         return found is None or found["metadata"].get("deletionTimestamp")
 
-    from_conftest = cluster.condition.__globals__["eventually"]
-    await from_conftest(replaced, "the pod is replaced", 35)
+    await eventually(replaced, "the pod is replaced", 35)
     assert any(reason == "RedisPodReplaced" for reason, _ in await cluster.events())
-    await cluster.delete("Pod", "concierge-redis-0") if await cluster.get("Pod", "concierge-redis-0") else None
+    if await cluster.get("Pod", "concierge-redis-0"):
+        await cluster.delete("Pod", "concierge-redis-0")
     await node.redis_restarts()
     await cluster.condition("MemoryReady", "True", seconds=15)
 
@@ -84,7 +90,11 @@ async def test_replica_that_fails_to_import_is_told_in_its_own_words(cluster, op
     await cluster.patch_status(
         "Pod",
         "concierge-0",
-        {"phase": "Running", "podIP": str(one.health.base_url.host), "conditions": [{"type": "Ready", "status": "False"}]},
+        {
+            "phase": "Running",
+            "podIP": str(one.health.base_url.host),
+            "conditions": [{"type": "Ready", "status": "False"}],
+        },
     )
     await cluster.condition("CrewAvailable", "False", "EntrypointBroken")
 
@@ -109,15 +119,13 @@ async def test_new_replica_needs_a_new_proof_before_memory_is_shared(cluster, op
     async def proven():
         return (await cluster.crew())["status"]["memory"]["lastProof"]["replicas"] == 2
 
-    await cluster.condition.__globals__["eventually"](proven, "a proof with both", 15)
+    await eventually(proven, "a proof with both", 15)
     await cluster.condition("MemoryShared", "True")
 
 
 async def test_healthy_crew_costs_no_writes(cluster, operator, node):
     await serving(cluster, node)
     await cluster.condition("Ready", "True", seconds=15)
-    import asyncio
-
     await asyncio.sleep(2)
     before, handled = cluster.server.writes, operator.queue.handled
     await asyncio.sleep(8)
@@ -159,4 +167,3 @@ async def test_conditions_of_others_are_left_alone(cluster, operator, node):
     await cluster.condition("MemoryReady", "False", seconds=10)
     found = {one["type"] for one in (await cluster.crew())["status"]["conditions"]}
     assert found == {"example.com/Audited", *(type_.value for type_ in names.ConditionType)}
-    assert crew_manifest()["kind"] == names.KIND

@@ -106,11 +106,8 @@ def _answers(seen: Observed) -> Verdict:
 
 def _proven(seen: Observed) -> Verdict:
     count = seen.proof.replicas if seen.proof is not None else 0
-    if count == 1:
-        message = "what the one replica wrote was read back from the store"
-    else:
-        message = f"what one replica wrote, the {count - 1} other{'s' if count > 2 else ''} read"
-    return Verdict("True", Reason.PROVEN, message)
+    messages = {1: "what the one replica wrote was read back", 2: "what one replica wrote, the other one read"}
+    return Verdict("True", Reason.PROVEN, messages.get(count, f"what one replica wrote, the {count - 1} others read"))
 
 
 def _complete(seen: Observed) -> Verdict:
