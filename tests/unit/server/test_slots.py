@@ -170,6 +170,31 @@ async def test_losing_the_zygote_loses_every_kickoff_at_once(pool: Pool):
     assert pool.why == ["worker", "worker"]
 
 
+async def test_waiting_kickoff_is_not_given_to_a_slot_of_a_dead_zygote(pool: Pool):
+    given: list[Any] = []
+    pool.slots._on_idle = lambda: given.append(pool.slots.take(Occupant()))
+    child = pool.slots.take(Occupant())
+    assert child
+    pool.slots.closed(child)
+    await asyncio.sleep(0)
+    pool.slots.abandon()
+    await asyncio.sleep(0.05)
+    assert given
+    assert not any(given)
+
+
+async def test_kickoff_that_a_dead_zygote_ends_finds_no_slot_for_the_next(pool: Pool):
+    taken: list[Any] = []
+
+    class Chained(Occupant):
+        def on_lost(self, how: Exit | None, why: str) -> None:
+            taken.append(pool.slots.take(Occupant()))
+
+    pool.slots.take(Chained())
+    pool.slots.abandon()
+    assert taken == [None]
+
+
 async def test_kill_before_the_pid_is_known_happens_when_it_is(pool: Pool):
     pool.slots.closed(pool.slots.take(Occupant()))  # type: ignore[arg-type]
     await asyncio.sleep(0.01)

@@ -31,6 +31,9 @@ LEAVE_DEADLINE = 5.0
 """For a slot that says it goes, or checks whether it is clean."""
 EXIT_NEWS = 1.0
 """From the end of a child's connection to the zygote's word on how it ended."""
+SETTLE = 0.02
+"""From the loss of a slot to the next use of another: when the zygote died, its other children are dead as well, and
+its own connection has ended by then. Without it a waiting kickoff was given to a dead slot and lost (seen)."""
 BACKOFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Before the next fork, by how many children in a row died before they were ready."""
 
@@ -154,8 +157,11 @@ class Slots:
         """The zygote is lost, and with it (PDEATHSIG) all its children."""
         self.disable()
         self._to_zygote = None
-        for child in list(self._children.values()):
+        gone = list(self._children.values())
+        # All are removed before any is released: the end of a kickoff looks for a slot for the next one.
+        for child in gone:
             self._remove(child)
+        for child in gone:
             self._release(child, "worker")
 
     def forked(self, token: str, pid: int) -> None:
@@ -293,7 +299,7 @@ class Slots:
         if child.close is not None:
             child.close()
         self._refill()
-        self._on_idle()
+        asyncio.get_running_loop().call_later(SETTLE, self._on_idle)
 
     async def _after_close(self, child: Child) -> None:
         try:

@@ -1,0 +1,121 @@
+"""The server half with the real worker half: CrewAI, forked slots, and crews whose tools misbehave."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from support.interpreters import crew_python
+from support.replicas import alive, wait_until
+
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def real(make):
+    """`await real("plain:crew")`: a replica that runs this crew."""
+
+    async def start(entrypoint: str, **options):
+        return await make(
+            worker=(crew_python(), "-m", "crew_runtime.worker"),
+            CREWOPS_ENTRYPOINT=f"support.user_crews.{entrypoint}",
+            PYTHONPATH=str(TESTS),
+            CREWAI_DISABLE_TELEMETRY="true",
+            OTEL_SDK_DISABLED="true",
+            **options,
+        )
+
+    return start
+
+
+async def _tool_runs(replica, kickoff):
+    async def at_it():
+        return (await replica.status(kickoff))["current_task"]
+
+    await wait_until(at_it, "the task has begun")
+    # The tool is called some milliseconds after that, and tells nobody.
+    await asyncio.sleep(0.5)
+
+
+async def test_crew_answers_with_its_tasks_and_the_report_knows_it(real):
+    replica = await real("plain:crew")
+    assert (await replica.api.get("/inputs")).json() == {"inputs": ["message"]}
+    missing = await replica.api.post("/kickoff", json={"inputs": {}})
+    assert missing.json()["details"] == {"missing_inputs": ["message"]}
+    answer = await replica.api.post("/kickoff?wait=20", json={"inputs": {"message": "hi"}, "session_id": "guest"})
+    seen = answer.json()
+    assert seen["status"] == "completed", seen
+    assert "hi" in seen["result"]["output"]
+    assert len(seen["result"]["tasks"]) == 2
+    assert seen["session_id"] == "guest"
+    report = await replica.report()
+    assert (report["ready"], report["worker"]["kind"]) == (True, "crew")
+    assert report["worker"]["crewai_version"].startswith("1.")
+
+
+@pytest.mark.parametrize("deed", ["sleep", "spin", "hold_gil", "swallow"])
+async def test_tool_that_cannot_be_asked_to_stop_is_dead_within_a_second(real, deed):
+    replica = await real("hostile:crew")
+    kickoff, other = await replica.kickoff(deed=deed), await replica.kickoff(deed="fine")
+    pid = await replica.started(kickoff)
+    await _tool_runs(replica, kickoff)
+    begun = time.monotonic()
+    answer = await replica.api.delete(f"/kickoff/{kickoff}")
+
+    async def dead():
+        return not alive(pid)
+
+    await wait_until(dead, "the slot is dead", 5)
+    assert time.monotonic() - begun < 1.0
+    assert answer.json()["status"] == "cancelled"
+    assert (await replica.ended(other))["status"] == "completed"
+    assert (await replica.ended(await replica.kickoff(deed="again")))["status"] == "completed"
+
+
+async def test_ways_to_end_a_process_cost_one_kickoff_each_and_are_named(real):
+    replica = await real("hostile:crew")
+    seen = {deed: await replica.ended(await replica.kickoff(deed=deed)) for deed in ("exit", "os_exit", "segfault")}
+    assert {deed: one["status"] for deed, one in seen.items()} == dict.fromkeys(seen, "error")
+    assert seen["exit"]["reason"] == "CrewExited"
+    assert "exit code 6" in seen["os_exit"]["error"]
+    assert "segmentation fault" in seen["segfault"]["error"]
+    assert (await replica.ended(await replica.kickoff(deed="fine")))["status"] == "completed"
+
+
+async def test_kickoff_over_its_memory_says_so(real):
+    replica = await real("hostile:crew", CREWOPS_SLOT_MEMORY="96")
+    seen = await replica.ended(await replica.kickoff(deed="grow"), 40)
+    assert seen["status"] == "error"
+    assert "96 MiB" in seen["error"], seen
+
+
+async def test_probes_answer_while_a_real_tool_holds_the_gil(real):
+    replica = await real("hostile:crew")
+    await _tool_runs(replica, await replica.kickoff(deed="hold_gil"))
+    taken = []
+    for _ in range(60):
+        begun = time.perf_counter()
+        assert (await replica.health.get("/readyz")).status_code == 200
+        taken.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.02)
+    assert sorted(taken)[56] < 0.05, sorted(taken)[-5:]
+
+
+async def test_module_that_does_not_import_is_told_on_startupz(real, make):
+    replica = await make(
+        start=False,
+        worker=(crew_python(), "-m", "crew_runtime.worker"),
+        CREWOPS_ENTRYPOINT="support.user_crews.no_such:crew",
+        PYTHONPATH=str(TESTS),
+    )
+    replica.start_server()
+    await replica.listening()
+    replica.start_worker()
+
+    async def failed():
+        told = (await replica.health.get("/startupz")).json()
+        return told if told["phase"] == "failed" else None
+
+    told = await wait_until(failed, "the failure is told", 40)
+    assert "no_such" in told["message"]
