@@ -5,7 +5,9 @@ from crewctl.demo import kube
 from crewctl.demo.stage import Stage
 from crewctl.errors import CrewctlError
 
-LOG_LINES = 15
+LOG_LINES = 8
+MAX_LINE = 600
+"""Characters; a traceback in a JSON log is longer, and its beginning says enough."""
 
 
 def of(stage: Stage) -> str:
@@ -22,7 +24,7 @@ def of(stage: Stage) -> str:
 
 def _section(stage: Stage, *args: str) -> str:
     try:
-        text = stage.kubectl(*args).rstrip()
+        text = "\n".join(line[:MAX_LINE] for line in stage.kubectl(*args).splitlines())
     except CrewctlError as error:
         text = str(error)
     return f"--- kubectl {' '.join(args)}\n{text}"

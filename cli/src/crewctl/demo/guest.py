@@ -36,7 +36,9 @@ def ask(pod: Manifest, message: str, session: str) -> Answer:
     def attempt() -> tuple[Answer | None, object]:
         began = time.monotonic()
         try:
-            response = httpx.post(url, params={"wait": KICKOFF_WAIT}, json=body, timeout=KICKOFF_WAIT + 5)
+            response = httpx.post(
+                url, params={"wait": KICKOFF_WAIT}, json=body, timeout=KICKOFF_WAIT + 5, trust_env=False
+            )
         except httpx.TransportError as error:
             return None, repr(error)
         if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:

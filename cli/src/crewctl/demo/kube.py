@@ -1,8 +1,7 @@
-"""A cluster as the demo needs it: objects by HTTP, acts by a stock kubectl."""
+"""The objects of a cluster as the demo needs them, by HTTP."""
 
 import base64
 import ssl
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,26 +54,6 @@ class Kube:
         return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
 
 
-class Kubectl:
-    """The stock binary, with the cluster's kubeconfig."""
-
-    def __init__(self, binary: Path, kubeconfig: Path, namespace: str = "default") -> None:
-        self._command = [str(binary), f"--kubeconfig={kubeconfig}", f"--namespace={namespace}"]
-
-    def __call__(self, *args: str, stdin: str | None = None, timeout: float = 60) -> str:
-        """What `kubectl *args` prints. Raises ClusterError with what it says when it fails."""
-        shown = " ".join(("kubectl", *args))
-        try:
-            done = subprocess.run(
-                [*self._command, *args], input=stdin, capture_output=True, text=True, timeout=timeout, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ClusterError(f"{shown}: no answer in {timeout:g} s") from error
-        if done.returncode:
-            raise ClusterError(f"{shown}: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
-
-
 def condition(crew: Manifest | None, type_: str) -> Manifest:
     """The condition, or one that says that it is not there."""
     conditions = ((crew or {}).get("status") or {}).get("conditions") or []
@@ -95,7 +74,9 @@ def _client(kubeconfig: Path) -> httpx.Client:
     cluster = _named(config, "clusters", context["cluster"])["cluster"]
     user = _named(config, "users", context["user"]).get("user") or {} if context.get("user") else {}
     headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
-    return httpx.Client(base_url=cluster["server"], headers=headers, verify=_verify(cluster, user), timeout=10)
+    return httpx.Client(
+        base_url=cluster["server"], headers=headers, verify=_verify(cluster, user), timeout=10, trust_env=False
+    )
 
 
 def _named(config: Manifest, kind: str, name: str | None) -> Manifest:

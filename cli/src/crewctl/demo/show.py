@@ -67,3 +67,12 @@ def _lines(row: Row) -> list[tuple[str, str, str, str]]:
     if row.failure:
         lines.append(("", "", "FAILED", whole))
     return lines or [("", "", "", whole)]
+
+
+def verdict(rows: list[Row], *, with_memory: bool) -> Text:
+    """The last line."""
+    failed = [row.step.title for row in rows if not row.passed]
+    if not failed:
+        return Text("Every step passed: what was told once was known ever after.", style="bold green")
+    missing = "" if with_memory else " (memory was switched off: so they should)"
+    return Text(f"Failed{missing}: {', '.join(failed)}.", style="bold red")

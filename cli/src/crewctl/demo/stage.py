@@ -12,6 +12,7 @@ import yaml
 
 from crew_operator.api import names
 from crewctl.demo import guest, kube, waiting
+from crewctl.local.kubectl import Kubectl
 
 Tell = Callable[[str], None]
 """Says a line to whoever watches."""
@@ -51,7 +52,7 @@ class Stage:
     """One CrewDeployment on one cluster."""
 
     api: kube.Kube
-    kubectl: kube.Kubectl
+    kubectl: Kubectl
     pids: Pids
     manifest: Path
     tell: Tell

@@ -58,8 +58,9 @@ def bare(tmp_path):
         )
     )
     from crewctl.demo import kube
+    from crewctl.local import kubectl
 
-    return stage.Stage(kube.Kube(kubeconfig), kube.Kubectl(Path("kubectl"), kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)
+    return stage.Stage(kube.Kube(kubeconfig), kubectl.Kubectl(kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)
 
 
 @pytest.mark.parametrize(

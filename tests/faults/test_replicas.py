@@ -1,0 +1,101 @@
+"""A replica's processes die one by one: what dies costs what it ran, and nothing else."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from support.hotel import FACT, QUESTION, WORD
+from support.waiting import wait_until
+
+
+def main_process(hotel, pod, container):
+    return hotel.pids(pod["metadata"]["name"], container)[0]
+
+
+def kill_and_wait_for_another(hotel, pod, container):
+    old = main_process(hotel, pod, container)
+    os.kill(old, signal.SIGKILL)
+
+    def another():
+        found = hotel.pids(pod["metadata"]["name"], container)
+        return found and found[0] != old
+
+    wait_until(another, f"the container {container} runs again", 60)
+
+
+@pytest.mark.parametrize("container", ["server", "crew"])
+def test_a_killed_container_comes_back_in_the_same_pod_and_remembers(slow_hotel, container):
+    hotel = slow_hotel
+    (pod,) = hotel.replicas()
+    session = f"killed-{container}"
+    hotel.say(pod, FACT, session)
+    kill_and_wait_for_another(hotel, pod, container)
+    hotel.wait_ready()
+    (after,) = hotel.wait_replicas(1)
+    assert after["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert WORD in hotel.say(after, QUESTION, session)
+
+
+def test_a_kickoff_whose_zygote_was_killed_ends_as_lost(slow_hotel):
+    (pod,) = slow_hotel.wait_replicas(1)
+    kickoff = start(slow_hotel, pod, "zygote")
+    kill_and_wait_for_another(slow_hotel, pod, "crew")
+    seen = wait_ended(slow_hotel, pod, kickoff)
+    assert (seen["status"], seen["reason"]) == ("error", "WorkerLost"), seen
+    slow_hotel.wait_ready()
+
+
+def test_a_killed_slot_costs_its_kickoff_and_no_other(slow_hotel):
+    (pod,) = slow_hotel.wait_replicas(1)
+    zygote = main_process(slow_hotel, pod, "crew")
+    kickoffs = [start(slow_hotel, pod, f"slot-{number}") for number in range(2)]
+    os.kill(slot_of(slow_hotel, pod, kickoffs[0]), signal.SIGKILL)
+    seen = [wait_ended(slow_hotel, pod, kickoff) for kickoff in kickoffs]
+    assert sorted(one["status"] for one in seen) == ["completed", "error"], seen
+    (lost,) = [one for one in seen if one["status"] == "error"]
+    assert lost["reason"] == "Crashed"
+    assert "SIGKILL" in lost["error"]
+    assert main_process(slow_hotel, pod, "crew") == zygote
+
+
+def test_a_deleted_replica_hands_its_kickoff_back_or_finishes_it(slow_hotel):
+    (pod,) = slow_hotel.wait_replicas(1)
+    kickoff = start(slow_hotel, pod, "drained")
+    slow_hotel.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+    (new,) = slow_hotel.wait_replicas(1, {pod["metadata"]["name"]})
+    seen = wait_ended(slow_hotel, new, kickoff)
+    assert seen["status"] == "completed", seen
+    assert seen["memory"] == "ok", seen
+    assert WORD in slow_hotel.say(new, QUESTION, "drained")
+
+
+def start(hotel, pod, session):
+    """A kickoff that is in its first task."""
+    response = hotel.kickoff(pod, f"slowly: {FACT}", session, wait=0)
+    assert response.is_success, response.text
+    kickoff = response.json()["kickoff_id"]
+
+    def running():
+        seen = hotel.status(pod, kickoff)
+        return seen["status"] == "running" and not seen["queued"]
+
+    wait_until(running, f"kickoff {kickoff} has a slot", 30)
+    return kickoff
+
+
+def wait_ended(hotel, pod, kickoff):
+    def ended():
+        seen = hotel.status(pod, kickoff)
+        return seen if seen.get("kickoff_id") and seen["status"] != "running" else None
+
+    return wait_until(ended, f"kickoff {kickoff} ended", 60)
+
+
+def slot_of(hotel, pod, kickoff):
+    """The process that runs a kickoff, as the server's log says."""
+    for line in str(hotel.kubectl("logs", pod["metadata"]["name"], "-c", "server")).splitlines():
+        if kickoff in line and "kickoff started" in line:
+            return json.loads(line)["pid"]
+    raise AssertionError(f"the server's log does not say which process runs {kickoff}")

@@ -1,0 +1,83 @@
+"""A local cluster in processes of its own, for tests that kill and stall what runs in it."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from support.processes import environment
+
+if TYPE_CHECKING:
+    from crewctl.demo.kube import Kube
+    from crewctl.local.kubectl import Kubectl
+    from crewctl.local.state import Handle
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "localhost/concierge:dev"
+
+
+class Cluster:
+    """What a test needs of a cluster: its API, kubectl, and the processes behind it."""
+
+    def __init__(self, handle: "Handle") -> None:
+        self._handle = handle
+
+    def api(self, namespace: str) -> "Kube":
+        """Reads of a namespace."""
+        from crewctl.demo.kube import Kube
+
+        return Kube(self._handle.kubeconfig, namespace)
+
+    @cache  # noqa: B019 - one cluster a run; looking for kubectl runs it
+    def kubectl(self, namespace: str) -> "Kubectl":
+        """A stock kubectl in a namespace."""
+        from crewctl.local.kubectl import Kubectl
+
+        return Kubectl(self._handle.kubeconfig, namespace)
+
+    def pids(self, namespace: str, pod: str, container: str) -> Sequence[int]:
+        """The main process of a container; empty while it does not run."""
+        return self._handle.pod_processes(namespace, pod, container)
+
+    def operator_pid(self) -> int | None:
+        """The operator's process; None while it does not run."""
+        wanted = f"{self._handle.identity}/operator"
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and environment(int(entry.name)).get("CREWCTL_CONTAINER") == wanted:
+                return int(entry.name)
+        return None
+
+    def apiserver_pid(self) -> int:
+        """The process of the API server, which is the controllers' and the node's as well."""
+        return self._handle.pid
+
+    def stop(self) -> int:
+        """End it; how many processes were left over."""
+        return self._handle.stop()
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="crewops-e2e-"))
+
+
+_running: list[Cluster] = []
+
+
+def shared() -> Cluster:
+    """The cluster of this run, started when first asked for."""
+    from crewctl.local import launch
+
+    if not _running:
+        wish = launch.Wish(folder=_folder(), images=(f"{IMAGE}={ROOT / 'examples' / 'concierge'}",))
+        _running.append(Cluster(launch.in_background(wish)))
+    return _running[0]
+
+
+def stop_shared() -> None:
+    """End it, if it was started."""
+    while _running:
+        _running.pop().stop()
+        shutil.rmtree(_folder(), ignore_errors=True)

@@ -1,0 +1,63 @@
+"""The fixtures of tests/e2e and tests/faults: one local cluster for the whole run, one crew for each module."""
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support import cluster as clusters
+from support.hotel import ROOT, Hotel
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> clusters.Cluster:
+    """The local cluster; both folders' conftests share it, and `stop_cluster` ends it."""
+    return clusters.shared()
+
+
+def stop_cluster() -> None:
+    """At the session's end."""
+    clusters.stop_shared()
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the module's own, emptied after it so that its processes do not slow the next one down."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.module.__name__.rpartition(".")[2].removeprefix("test_"))
+    name = f"{words[:40].strip('-')}-{next(_numbers)}"
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    cluster.kubectl("default")("apply", "-f", "-", stdin=json.dumps(made))
+    yield name
+    cluster.kubectl(name)("delete", "crewdeployments", "--all", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def spec() -> dict[str, Any]:
+    """What a module's crew has different from the example's; a module may have its own."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def hotel(cluster: clusters.Cluster, namespace: str, spec: dict[str, Any]) -> Hotel:
+    """The module's crew, Ready."""
+    made = Hotel(cluster, namespace)
+    made.apply(**spec)
+    made.wait_ready()
+    return made
+
+
+@pytest.fixture(scope="module")
+def slow_hotel(cluster: clusters.Cluster, namespace: str) -> Hotel:
+    """One replica of a crew that thinks for seconds about a message that begins with "slowly"."""
+    made = Hotel(cluster, namespace, "slow")
+    path = os.pathsep.join([str(ROOT / "tests" / "faults" / "crews"), str(ROOT / "examples" / "concierge")])
+    crew = {"entrypoint": "slow_concierge:crew", "env": [{"name": "PYTHONPATH", "value": path}]}
+    made.apply(replicas=1, crew=crew)
+    made.wait_ready()
+    return made

@@ -1,0 +1,21 @@
+"""Processes as /proc shows them."""
+
+from pathlib import Path
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def environment(pid: int) -> dict[str, str]:
+    """What the process was started with; empty when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+    except FileNotFoundError:
+        return {}
+    return dict(one.split("=", 1) for one in text.split("\0") if "=" in one)
