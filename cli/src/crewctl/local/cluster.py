@@ -122,7 +122,7 @@ class Cluster:
         while True:
             self._operator = Process(Command(component.argv, env, str(self.folder), log, f"{self.identity}/operator"))
             code = await self._operator.wait()
-            _log.warning("the operator has ended and is started again", extra={"exit_code": code, "log": str(log)})
+            _log.warning("the operator ended with %s and is started again; see %s", code, log)
             await asyncio.sleep(_RESTART_SECONDS)
 
     async def _wait_ready(self) -> None:

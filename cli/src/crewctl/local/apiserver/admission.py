@@ -29,6 +29,15 @@ def cluster_address(store: Store, cidr: str, service: Manifest) -> None:
     spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
+def storage_class(store: Store, claim: Manifest) -> None:
+    """Give a new claim that names no class the default one, in place."""
+    if claim["spec"].get("storageClassName") is None:
+        for record in store.select(("storage.k8s.io", "storageclasses")):
+            annotations = record.manifest["metadata"].get("annotations") or {}
+            if annotations.get("storageclass.kubernetes.io/is-default-class") == "true":
+                claim["spec"]["storageClassName"] = record.manifest["metadata"]["name"]
+
+
 def accept_crd(crd: Manifest, now: str) -> None:
     """Say in a CRD's status that it is served, in place: here that is true at once."""
     names = crd["spec"]["names"]

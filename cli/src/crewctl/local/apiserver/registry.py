@@ -355,6 +355,8 @@ class Registry:
             new = schema.default(resource.node, new)
         else:
             defaults.fill(resource.plural, new)
+            if resource.plural == "persistentvolumeclaims" and live is None:
+                admission.storage_class(self.store, new)
             if resource.plural == "services":
                 if live and not new["spec"].get("clusterIP"):
                     new["spec"]["clusterIP"] = live["spec"].get("clusterIP")

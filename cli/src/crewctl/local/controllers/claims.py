@@ -12,7 +12,7 @@ def volume_name(claim: Manifest) -> str:
     return f"pvc-{claim['metadata']['uid']}"
 
 
-def plan(claim: Manifest, pods: Sequence[Manifest], volume: Manifest | None, storage_class: str, path: str) -> Plan:
+def plan(claim: Manifest, pods: Sequence[Manifest], volume: Manifest | None, path: str) -> Plan:
     """Bind a claim at once, follow its size, and let go of it when no pod uses it any more."""
     metadata = claim["metadata"]
     finalizers = metadata.get("finalizers") or []
@@ -23,7 +23,7 @@ def plan(claim: Manifest, pods: Sequence[Manifest], volume: Manifest | None, sto
         gone: list[Action] = [Delete("persistentvolumes", volume)] if volume is not None else []
         return Plan([*gone, Replace("persistentvolumeclaims", {**claim, "metadata": kept})])
     if PROTECTION not in finalizers or not claim["spec"].get("volumeName"):
-        spec = {"storageClassName": storage_class, **claim["spec"], "volumeName": volume_name(claim)}
+        spec = {**claim["spec"], "volumeName": volume_name(claim)}
         protected = [*finalizers, *({PROTECTION} - set(finalizers))]
         bound = {**claim, "metadata": {**metadata, "finalizers": protected}, "spec": spec}
         return Plan([Replace("persistentvolumeclaims", bound)])

@@ -105,7 +105,7 @@ class Manager:
             try:
                 self._do(action)
             except ApiError as error:
-                _log.warning("controller could not act", extra={"object": "/".join(key), "error": str(error)})
+                _log.warning("could not act for %s: %s", "/".join(key), error)
                 again = _RETRY
         if again is not None:
             self._timers[key] = asyncio.get_running_loop().call_later(again, self._mark, key)
@@ -164,7 +164,7 @@ class Manager:
         volume = self._client.get("persistentvolumes", "", claims.volume_name(manifest))
         pods = self._client.select("pods", manifest["metadata"]["namespace"])
         path = str(self._volumes / claims.volume_name(manifest))
-        return claims.plan(manifest, pods, volume, "local", path)
+        return claims.plan(manifest, pods, volume, path)
 
 
 def _key(plural: str, manifest: Manifest) -> Key:

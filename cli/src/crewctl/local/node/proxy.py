@@ -185,7 +185,7 @@ class Proxies:
                 port.server = await asyncio.get_running_loop().create_server(lambda: _Front(opened), *key, backlog=512)
             except OSError as error:
                 del self._ports[key]
-                _log.warning("a Service's port cannot be served", extra={"address": key, "error": str(error)})
+                _log.warning("a Service's port %s cannot be served: %s", key, error)
 
     def _close(self, port: _Port) -> None:
         if port.server is not None:
