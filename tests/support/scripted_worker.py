@@ -127,9 +127,11 @@ ACTS = {
 }
 
 
-def run_slot(token: str, role: str) -> None:
+def run_slot(token: str, role: str, zygote: int) -> None:
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != zygote:
+        os._exit(0)  # it died before we asked to die with it
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     slot = Connection()
@@ -236,13 +238,14 @@ class Zygote:
                 sys.exit(0)
 
     def fork(self, token: str, role: str) -> None:
+        zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             self.server.socket.close()
             if os.environ.get("SCRIPTED_STILLBORN"):
                 os._exit(1)
-            run_slot(token, role)
+            run_slot(token, role, zygote)
             os._exit(0)
         self.children[pid] = token
         self.server.send(frames.FORKED, token=token, pid=pid)
