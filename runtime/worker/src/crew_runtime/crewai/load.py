@@ -87,8 +87,7 @@ def _import(name: str) -> Any:
         raise EntrypointError(f"importing {name} failed: {error!r}", user_traceback(error)) from error
 
 
-def _resolve(source: str, named: object) -> Loaded:
-    found: Any = named
+def _resolve(source: str, found: Any) -> Loaded:
     if isinstance(found, crewai.Crew):
         return _crew(source, found)
     if isinstance(found, Flow):
@@ -97,7 +96,8 @@ def _resolve(source: str, named: object) -> Loaded:
         if issubclass(found, Flow) and found is not Flow:
             return _flow(source, found)
         if getattr(found, "is_crew_class", False):
-            return _crew(source, _made_crew(source, _call(source, lambda: found().crew())))
+            decorated: Any = found
+            return _crew(source, _made_crew(source, _call(source, lambda: decorated().crew())))
         message = f"{source} is the class {found.__name__}, which is neither a Flow nor a @CrewBase class"
         raise EntrypointError(f"{message}: name a Crew, a @CrewBase class, a Flow or a function that returns one")
     if callable(found):

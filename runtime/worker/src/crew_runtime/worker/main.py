@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import threading
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,16 @@ def _zygote() -> int:
             plan = starter.run()
         except StartError as error:
             return _failed(zygote, starter.report, error)
+        except Exception as error:  # noqa: BLE001 - a bug of ours has to be told to the server too
+            told = StartError("StartFailed", f"the worker failed to start: {error!r}", traceback.format_exc())
+            return _failed(zygote, starter.report, told)
         zygote.phase("ready", report=reports.to_dict(starter.report))
         zygote.serve(plan)
     except ServerGoneError as error:
         log.error("cannot reach the server", detail=str(error))  # noqa: TRY400 - the text says it all
         return EXIT_SERVER_GONE
-    except Exit as told:
-        child.leave(told.code)
+    except Exit as end:
+        child.leave(end.code)
     return 0
 
 
@@ -80,13 +84,16 @@ class _Starter:
         told = settings.read(os.environ)
         self._zygote.configure(told.slot_memory, told.grace_period)
         self._zygote.phase("importing", report=reports.to_dict(self.report))
-        self._learn(entrypoint=told.entrypoint or told.definition, **start.install())
+        installed = start.install()
+        self._learn(
+            entrypoint=told.entrypoint or told.definition,
+            crewai_version=installed.crewai_version,
+        )
         self._zygote.take_signals()
         self._zygote.phase("loading", report=reports.to_dict(self.report))
         found = self._trial("entrypoint", told)
         if found.error:
-            reason = "BackendUnavailable" if found.backend else "EntrypointBroken"
-            raise StartError(reason, found.error, found.detail)
+            raise StartError(found.reason, found.error, found.detail)
         self._learn(**_typed(found.loaded))
         plan = self._decide(found, told)
         self._zygote.take_signals()
@@ -202,11 +209,19 @@ def write_termination(path: Path, error: StartError) -> None:
     """Leave reason and message where Kubernetes looks, if it does."""
     if not path.exists():
         return
-    text = error.full.encode()[: MAX_TERMINATION - 200].decode(errors="ignore")
     try:
-        path.write_text(json.dumps({"reason": error.reason, "message": text}))
+        path.write_bytes(_termination(error.reason, error.full))
     except OSError as failed:
         log.warning("cannot write the termination message", path=str(path), detail=str(failed))
+
+
+def _termination(reason: str, message: str) -> bytes:
+    """The longest beginning of the message that fits, as JSON."""
+    while True:
+        told = json.dumps({"reason": reason, "message": message}, ensure_ascii=False).encode(errors="replace")
+        if len(told) <= MAX_TERMINATION:
+            return told
+        message = message[: len(message) - max(1, (len(told) - MAX_TERMINATION) // 4)]
 
 
 def _own_threads() -> str:

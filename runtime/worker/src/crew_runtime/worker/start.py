@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from crew_runtime.errors import (
     BackendError,
@@ -21,6 +21,9 @@ from crew_runtime.errors import (
 )
 from crew_runtime.settings import Settings
 from crew_runtime.worker.errors import StartError
+
+if TYPE_CHECKING:
+    from crew_runtime.install import Installation
 
 TRACEBACK_FRAMES = 12
 
@@ -68,18 +71,17 @@ def prepare() -> None:
     extend_path(sys.path, Path.cwd())
 
 
-def install() -> dict[str, Any]:
-    """Register every seam of CrewAI and import it. The answer is what the report says of it."""
+def install() -> "Installation":
+    """Import CrewAI and register every seam that it has. The answer is for the report."""
     try:
         from crew_runtime import install as installing
 
-        installed = installing.install(Settings.from_env(os.environ))
+        return installing.install(Settings.from_env(os.environ))
     except CrewRuntimeError as error:
         raise StartError(_reason(error), str(error)) from error
     except Exception as error:
         # CrewAI itself or what it brings cannot be imported in this image.
         raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}", _tail(error)) from error
-    return {"crewai_version": installed.crewai_version}
 
 
 def _reason(error: CrewRuntimeError) -> str:

@@ -30,10 +30,10 @@ class Trial:
     """What a trial child found."""
 
     error: str = ""
-    """Why the entrypoint gives no crew, or ``."""
+    """Why the worker cannot start with this crew, or ``."""
+    reason: str = "EntrypointBroken"
+    """Of the error."""
     detail: str = ""
-    backend: bool = False
-    """The error is the backend's and not the entrypoint's."""
     unsafe: str = ""
     """Why a process that loaded this must not fork, or ``."""
     learned: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ def of_entrypoint(settings: WorkerSettings) -> Trial:
     try:
         facts = describe(loaded)
     except BackendError as error:
-        return Trial(error=f"the backend failed while the crew was tried: {error}", backend=True)
+        return Trial(error=f"the backend failed while the crew was tried: {error}", reason="BackendUnavailable")
     canned.kickoff(memory=loaded.uses_memory)
     learned = tuple(_third_party([name for name in sys.modules if name not in before], loaded.source))
     return Trial(unsafe=unsafe, learned=learned, loaded=facts)
@@ -70,7 +70,7 @@ def of_modules(names: Sequence[str]) -> Trial:
 
 
 def describe(loaded: load.Loaded) -> dict[str, Any]:
-    """What the report says of a crew and of where its state lies. Raises BackendError."""
+    """What the report says of a crew and of where its state lies, now that it is loaded. Raises BackendError."""
     made = install.installed()
     shared = {} if made is None else {**made.facts(), "state": [asdict(one) for one in made.state(loaded.crew)]}
     return {
