@@ -7,6 +7,10 @@ CrewRuntimeError
     +-- BackendUnavailableError     it refused, did not answer in time, or the breaker is open
     +-- DimensionMismatchError      the vectors do not fit those that are stored
     +-- StoreMismatchError          what is stored was written by something that this version cannot read
+    +-- ForeignRecordError          a record was to be overwritten that belongs to another session
+    +-- InvalidVectorError          an embedder gave what is no vector
+    +-- LockTimeoutError            another held the lock for too long
+    +-- LockLostError               somebody else may have held the lock at the same time
 
 None is a RuntimeError: CrewAI takes that for the interpreter's shutdown and drops the save without a word.
 """
@@ -36,7 +40,8 @@ class BackendError(CrewRuntimeError):
     def __init__(self, message: str, kind: str = "Error") -> None:
         super().__init__(message)
         self.kind = kind
-        """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Store`, `Error`."""
+        """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Vector`,
+        `Store`, `Foreign`, `Lock`, `Error`."""
 
 
 class BackendUnavailableError(BackendError):
@@ -61,3 +66,33 @@ class StoreMismatchError(BackendError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "Store")
+
+
+class ForeignRecordError(BackendError):
+    """A save names the id of a record that the session does not see."""
+
+    def __init__(self, record_id: str) -> None:
+        super().__init__(
+            f"there is a record {record_id!r} that this session does not see: save under a new id", "Foreign"
+        )
+
+
+class InvalidVectorError(BackendError, ValueError):
+    """An embedder gave NaN or infinite values: no search would ever find them."""
+
+    def __init__(self) -> None:
+        super().__init__("the embedder gave a vector with NaN or infinite values: correct the embedder", "Vector")
+
+
+class LockTimeoutError(BackendError):
+    """Another holds the lock."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Lock")
+
+
+class LockLostError(BackendError):
+    """The lock was not held to the end."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Lock")

@@ -1,44 +1,50 @@
-"""`install()`: CrewAI's memory, flow state and locks go to the shared backend from here on.
+"""`install()`: from here on, CrewAI in this process keeps its state on the shared backend, or the call fails.
 
-Call it before the crew's code is imported. It reaches the backend or raises; there is no local fallback.
+There is no local fallback. Call it before any import of code that uses CrewAI.
 """
 
 import os
 import time
+from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
-
+from crew_runtime import redis_client
 from crew_runtime.contract import keys
 from crew_runtime.contract.report import StateKind
 from crew_runtime.errors import BackendError, BackendUnavailableError
-from crew_runtime.redis_client import Connections, connect, mapped
+from crew_runtime.redis_client import Client, Connections
 from crew_runtime.settings import Settings
 
+if TYPE_CHECKING:
+    from crew_runtime.crewai.seams import Registered
+
 START_PATIENCE = 10
-"""At start the backend has this many deadlines to come up: it may be starting beside us."""
-PAUSE = 0.3
-"""Seconds between two tries."""
+"""How much longer than a call the start may take, in units of the backend's deadline: Redis may be starting too."""
+LOOK_EVERY = 0.25
+"""Seconds."""
+HEALTH_SECONDS = 60
+QUIET = {
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "OTEL_SDK_DISABLED": "true",
+    "CREWAI_TRACING_ENABLED": "false",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+}
+"""Else `import crewai` starts threads and calls home, which costs 5.2 s on a closed network (crewai 1.15.30)."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What is registered, and where it goes."""
+    """What was installed."""
 
     settings: Settings
     connections: Connections
-    registered: Any
-    """`crewai.seams.Registered`."""
+    registered: "Registered"
     crewai_version: str
-    where: str
-    """The server and the key prefix, without credentials."""
-
-    def state(self, crew: Any = None) -> tuple[StateKind, ...]:
-        """Where each kind of state lies really, now."""
-        from crew_runtime.crewai import seams
-
-        return seams.effective_state(self.registered, crew, self.where)
+    search_mode: str
+    """`index` or `plain`."""
+    dimension: int | None
+    """Of the vectors in the store when it was installed; None: it held none."""
 
     def facts(self) -> dict[str, Any]:
         """Fields of the worker's report; asks the backend. Raises BackendError."""
@@ -49,63 +55,92 @@ class Installation:
             "dimension": storage.dimension,
         }
 
+    def state(self, crew: object = None) -> tuple[StateKind, ...]:
+        """Where each kind of CrewAI's state lies now; to be asked after the user's code was imported.
+
+        `crew`: kept alive while it is looked for; everything alive is looked at.
+        """
+        from crew_runtime.crewai import seams
+
+        found = seams.effective_state()
+        del crew
+        return found
+
 
 _installed: Installation | None = None
 
 
-def install(settings: Settings | None = None) -> Installation:
-    """Register everything and prove that the backend takes writes.
+def installed() -> Installation | None:
+    """What `install` made in this process, or in the one that it was forked from."""
+    return _installed
 
-    Raises SettingsError, UnsupportedCrewAIError, and BackendError when the backend could not be reached within ten
-    deadlines, refuses, or holds what does not fit. Leaves no connection and no thread behind, so that the process may
-    fork.
+
+def install(settings: Settings | None = None) -> Installation:
+    """Register our storage with CrewAI, once the backend answered a PING and a write.
+
+    Leaves neither a thread nor a connection, so the process may fork; each process connects at its first call.
+
+    Args:
+        settings: By default from the CREWOPS_* variables.
+
+    Raises:
+        SettingsError: The variables cannot be used.
+        BackendUnavailableError: No answer within ten times the deadline of a call.
+        BackendError: The backend refuses us, takes no writes, or holds what does not fit (DimensionMismatchError,
+            StoreMismatchError).
+        UnsupportedCrewAIError: CrewAI is missing or has no seams.
     """
     global _installed
     settings = settings or Settings.from_env(os.environ)
-    from crew_runtime.crewai import versions
-
-    version = versions.check()
-    where = _reach(settings)
-    from crew_runtime.crewai import seams
-
+    quiet(os.environ)
     connections = Connections(settings)
-    registered = seams.register(settings, connections)
-    _installed = Installation(settings, connections, registered, version, where)
     try:
-        registered.storage.check()
+        # Before CrewAI, whose import takes seconds: a wrong address should not.
+        wait_for_backend(settings, connections)
+
+        from crew_runtime.crewai import seams, versions
+
+        version = versions.check()
+        registered = seams.register(settings, connections)
+        storage = registered.storage
+        storage.check()
+        _installed = Installation(settings, connections, registered, version, storage.search_mode, storage.dimension)
     finally:
         connections.close()
     return _installed
 
 
-def installed() -> Installation | None:
-    """What `install` made in this process, or the one it was forked from."""
-    return _installed
+def quiet(environ: MutableMapping[str, str]) -> None:
+    """Turn CrewAI's telemetry off, unless the user's own environment says otherwise."""
+    for name, value in QUIET.items():
+        environ.setdefault(name, value)
 
 
-def _reach(settings: Settings) -> str:
-    """PING and a write, until they succeed. The answer is where."""
-    end = time.monotonic() + START_PATIENCE * settings.backend_deadline
+def wait_for_backend(settings: Settings, connections: Connections) -> None:
+    """Until it took a write. Raises BackendError: at once when waiting would not help."""
+    patience = settings.backend_deadline * START_PATIENCE
+    ends = time.monotonic() + patience
     while True:
-        client = connect(settings)
-        where = _where(client, settings)
         try:
-            with mapped(f"reaching {where}"):
-                client.ping()
-                client.set(keys.health(settings.key_prefix, f"install:{os.getpid()}"), "1", px=5000)
+            with redis_client.mapped("start"):
+                _ping_and_write(connections.redis, settings)
         except BackendUnavailableError as error:
-            if time.monotonic() + PAUSE > end:
-                patience = START_PATIENCE * settings.backend_deadline
-                raise BackendError(f"{error}; tried for {patience:g} s", error.kind) from error
-            time.sleep(PAUSE)
+            if time.monotonic() >= ends:
+                raise BackendUnavailableError(
+                    f"Redis at {redis_client.address(settings)} could not be reached for {patience:g} s ({error}): "
+                    "check spec.redis and that its pod runs",
+                    error.kind,
+                ) from error
+            time.sleep(LOOK_EVERY)
+        except BackendError as error:
+            raise BackendError(
+                f"Redis at {redis_client.address(settings)} cannot be used: {error}", error.kind
+            ) from error
         else:
-            return where
-        finally:
-            client.close()
-            client.connection_pool.disconnect()
+            return
 
 
-def _where(client: redis.Redis, settings: Settings) -> str:
-    given = client.connection_pool.connection_kwargs
-    address = given.get("path") or f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
-    return f"redis {address}, keys {keys.root(settings.key_prefix)}"
+def _ping_and_write(client: Client, settings: Settings) -> None:
+    client.ping()
+    # A full server and a replica still answer PING.
+    client.set(keys.health(settings.key_prefix, f"start:{os.uname().nodename}"), "1", ex=HEALTH_SECONDS)

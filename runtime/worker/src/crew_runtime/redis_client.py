@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -80,6 +81,12 @@ def connect(settings: Settings) -> Client:
     if settings.redis_password:  # an explicit password wins over one in the URL
         pool.connection_kwargs["password"] = settings.redis_password
     return redis.Redis(connection_pool=pool)
+
+
+def address(settings: Settings) -> str:
+    """Where Redis is, without its password: for messages."""
+    parts = urlsplit(settings.redis_url)
+    return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
 
 
 @contextmanager

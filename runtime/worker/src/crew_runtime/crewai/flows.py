@@ -1,108 +1,121 @@
-"""CrewAI's flow persistence (`@persist`, pending human feedback) on Redis.
+"""CrewAI's flow persistence on the shared store: the last state of each flow, and what waits for a human's answer.
 
-The HASH `f:<id>`: `state` JSON, `method`, `at`; while it waits for a human also `context` and `waiting`, its state.
-Source of the contract: crewai/flow/persistence/base.py and sqlite.py (1.15.30).
+One HASH a flow: `state` and `method` of the last save, `pending` and `pending_state` while feedback is awaited. Source
+of the contract: crewai/flow/persistence/base.py, and what sqlite.py keeps (1.15.30).
 """
 
 import json
-import time
-from collections.abc import Callable
-from datetime import date, datetime
-from typing import Any
-from uuid import UUID
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, ClassVar
 
 from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence.base import FlowPersistence
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, Field
 
 from crew_runtime.contract import keys
+from crew_runtime.errors import CrewRuntimeError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Client
+from crew_runtime.sessions import binding
 
-PENDING = ("context", "waiting")
 
+class FlowStates:
+    """The hashes in Redis."""
 
-class RedisFlowPersistence(FlowPersistence):
-    """The states of one crew's flows."""
+    def __init__(self, guard: Guard, prefix: str, session_ttl: float | None = None) -> None:
+        self._guard = guard
+        self._prefix = prefix
+        self._ttl = session_ttl
 
-    persistence_type: str = Field(default="RedisFlowPersistence")
-    _guard: Guard = PrivateAttr()
-    _prefix: str = PrivateAttr()
-    _ttl: float | None = PrivateAttr()
-
-    def __init__(self, guard: Guard, prefix: str, ttl: float | None) -> None:
-        super().__init__()
-        self._guard, self._prefix, self._ttl = guard, prefix, ttl
-
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> "RedisFlowPersistence":
-        """Copies share what lies in Redis anyway."""
-        return self
-
-    def init_db(self) -> None:
-        """Nothing: Redis makes keys by writing them."""
-
-    def save_state(self, flow_uuid: str, method_name: str, state_data: dict[str, Any] | BaseModel) -> None:
-        """Replace the flow's state."""
-        self._write(flow_uuid, {"state": _json(state_data), "method": method_name})
-
-    def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
-        """The last saved state, or None."""
-        found = self._guard.call("flow", lambda client: client.hget(self._key(flow_uuid), "state"))
-        state = json.loads(found) if isinstance(found, bytes) else None
-        return state if isinstance(state, dict) else None
-
-    def save_pending_feedback(
-        self, flow_uuid: str, context: PendingFeedbackContext, state_data: dict[str, Any] | BaseModel
-    ) -> None:
-        """Keep state and context until a human has answered."""
-        state = _json(state_data)
-        told = json.dumps(context.to_dict(), default=_plain)
-        self._write(flow_uuid, {"state": state, "method": context.method_name, "context": told, "waiting": state})
-
-    def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
-        """State and context, or None when nobody is asked."""
-        context, waiting = self._guard.call(
-            "flow", lambda client: client.hmget(self._key(flow_uuid), list(PENDING[:2]))
-        )
-        if context is None or waiting is None:
-            return None
-        return json.loads(waiting), PendingFeedbackContext.from_dict(json.loads(context))
-
-    def clear_pending_feedback(self, flow_uuid: str) -> None:
-        """The human has answered."""
-        self._guard.call("flow", lambda client: client.hdel(self._key(flow_uuid), *PENDING))
-
-    def _key(self, flow_uuid: str) -> str:
-        return keys.flow(self._prefix, flow_uuid)
-
-    def _write(self, flow_uuid: str, fields: dict[str, Any]) -> None:
-        key = self._key(flow_uuid)
+    def write(self, flow_id: str, fields: Mapping[str, str]) -> None:
+        """Set fields, all or none. The state that goes by its session's id lives as long as that session."""
+        key = keys.flow(self._prefix, flow_id)
 
         def ask(client: Client) -> None:
             pipeline = client.pipeline(transaction=True)
-            pipeline.hset(key, mapping={**fields, "at": repr(time.time())})
-            if self._ttl is not None:
+            pipeline.hset(key, mapping=dict(fields))
+            if self._ttl is not None and flow_id == binding.session():
                 pipeline.pexpire(key, int(self._ttl * 1000))
             pipeline.execute()
 
         self._guard.call("flow", ask)
 
+    def read(self, flow_id: str, *fields: str) -> Sequence[bytes | None]:
+        """Fields in their order, None for those that are not there."""
+        key = keys.flow(self._prefix, flow_id)
+        found: Sequence[bytes | None] = self._guard.call("flow", lambda client: client.hmget(key, list(fields)))
+        return found
 
-def _json(state: dict[str, Any] | BaseModel) -> str:
-    plain = state.model_dump(mode="json") if isinstance(state, BaseModel) else state
-    return json.dumps(plain, default=_plain)
+    def drop(self, flow_id: str, *fields: str) -> None:
+        """Remove fields."""
+        key = keys.flow(self._prefix, flow_id)
+        self._guard.call("flow", lambda client: client.hdel(key, *fields))
 
 
-def _plain(value: Any) -> Any:
-    for known, told in _PLAIN:
-        if isinstance(value, known):
-            return told(value)
-    raise TypeError(f"a flow's state cannot hold a {type(value).__name__}: it is not JSON")
+class RedisFlowPersistence(FlowPersistence):
+    """State of flows, seen by every replica. Has no fields of its own: CrewAI writes it into checkpoints by name."""
+
+    persistence_type: str = Field(default="RedisFlowPersistence")
+    states: ClassVar[FlowStates | None] = None
+    """Set by `seams`; of the process."""
+
+    def init_db(self) -> None:
+        """Nothing has to be made."""
+
+    def save_state(self, flow_uuid: str, method_name: str, state_data: dict[str, Any] | BaseModel) -> None:
+        """Replace the flow's state."""
+        self._states().write(flow_uuid, _state_fields(method_name, state_data))
+
+    def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
+        """The last state, None when there is none."""
+        return _read_object(self._states().read(flow_uuid, "state")[0])
+
+    def save_pending_feedback(
+        self, flow_uuid: str, context: PendingFeedbackContext, state_data: dict[str, Any] | BaseModel
+    ) -> None:
+        """Keep the state and what is needed to go on once the answer is there."""
+        fields = _state_fields(context.method_name, state_data)
+        pending = {"pending": json.dumps(context.to_dict(), default=_plain), "pending_state": fields["state"]}
+        self._states().write(flow_uuid, {**fields, **pending})
+
+    def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
+        """State and context of a flow that waits, None when it does not."""
+        state, context = map(_read_object, self._states().read(flow_uuid, "pending_state", "pending"))
+        if state is None or context is None:
+            return None
+        return state, PendingFeedbackContext.from_dict(context)
+
+    def clear_pending_feedback(self, flow_uuid: str) -> None:
+        """The answer came."""
+        self._states().drop(flow_uuid, "pending", "pending_state")
+
+    def _states(self) -> FlowStates:
+        if self.states is None:
+            raise CrewRuntimeError("flow state has no store yet: call crew_runtime.install.install() first")
+        return self.states
 
 
-_PLAIN: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
-    (BaseModel, lambda value: value.model_dump(mode="json")),
-    ((datetime, date), lambda value: value.isoformat()),
-    (UUID, str),
-    ((set, frozenset), sorted),
-)
+def _state_fields(method_name: str, state: dict[str, Any] | BaseModel) -> dict[str, str]:
+    return {
+        "state": json.dumps(_plain(state) if isinstance(state, BaseModel) else dict(state), default=_plain),
+        "method": method_name,
+        "at": datetime.now(UTC).isoformat(),
+    }
+
+
+def _read_object(text: bytes | None) -> dict[str, Any] | None:
+    found = json.loads(text) if text else None
+    return found if isinstance(found, dict) else None
+
+
+def _plain(value: object) -> Any:
+    """As CrewAI's own SQLite persistence writes what JSON does not know."""
+    if isinstance(value, BaseModel):
+        try:
+            return value.model_dump(mode="json")
+        except ValueError:  # pydantic's PydanticSerializationError: a field that JSON does not know
+            return value.model_dump(mode="python")
+    if isinstance(value, set | tuple | frozenset):
+        return list(value)
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,13 +1,18 @@
-"""Proof that CrewAI's own Memory reaches the shared store from this process: a nonce is remembered, found, forgotten.
+"""The proof that CrewAI's own Memory reaches the shared store from this process: write a nonce, read it elsewhere.
 
-In an area of its own that no recall of a crew ever sees; without an LLM; with vectors out of a hash, so that the
-user's embedder is not asked (and paid) every few minutes.
+Through the class and the factory that the crew's memory goes through, but with an embedder and an LLM that cost
+nothing, and in an area that no crew sees.
 """
 
+import contextlib
 import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+from crewai.events.event_bus import crewai_event_bus
+from crewai.llms.base_llm import BaseLLM
 from crewai.memory.unified_memory import Memory
 
 from crew_runtime.crewai import seams
@@ -15,69 +20,100 @@ from crew_runtime.errors import CrewRuntimeError
 from crew_runtime.sessions import binding
 
 SCOPE = "/crewops/proof"
-CATEGORY = "crewops-proof"
-LIMIT = 50
-"""Proofs at once; each is forgotten after it was read."""
-
-
-class NotSharedError(CrewRuntimeError):
-    """CrewAI's factory does not give the shared storage."""
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""What a prover that died left behind goes with the next proof."""
+NEAREST = 5
 
 
 class Prover:
-    """Writes, reads and forgets nonces."""
+    """Writes, reads and forgets nonces. Raises what CrewAI raises, BackendError among it."""
 
-    def __init__(self, loaded: Any = None) -> None:
+    def __init__(self, loaded: object = None) -> None:
+        """`loaded`: the crew; kept out of it, because its embedder may cost money."""
+        del loaded
         self._memory: Memory | None = None
-        self._dimension: int | None = None
 
     def write(self, nonce: str) -> None:
         """Remember the nonce."""
-        with binding.bind_proof():
-            self._remembering().remember(
-                nonce, scope=SCOPE, categories=[CATEGORY], importance=0.5, metadata={"nonce": nonce}
+        with _unseen():
+            memory = self._made()
+            # Everything that CrewAI would ask an LLM for is given.
+            memory.remember(
+                _text(nonce),
+                scope=SCOPE,
+                categories=["proof"],
+                metadata={"nonce": nonce},
+                importance=0.0,
+                source="crewops",
             )
+            now = datetime.now(UTC).replace(tzinfo=None)
+            memory.forget(scope=SCOPE, older_than=now - FORGOTTEN_AFTER)
 
     def read(self, nonce: str) -> tuple[bool, str]:
-        """(whether it is found, how: `recall` by vector, or `list` while the store has no dimension yet)."""
-        with binding.bind_proof():
-            memory = self._remembering()
-            if self._dimension is None:
-                return any(one.content == nonce for one in memory.list_records(scope=SCOPE, limit=LIMIT)), "list"
-            matches = memory.recall(nonce, scope=SCOPE, categories=[CATEGORY], limit=LIMIT, depth="shallow")
-            return any(one.record.content == nonce for one in matches), "recall"
+        """Whether the nonce is there, and how it was looked for: `recall`, or `list` while nothing has a vector."""
+        with _unseen():
+            memory = self._made()
+            if _storage().dimension is not None:
+                matches = memory.recall(_text(nonce), scope=SCOPE, limit=NEAREST, depth="shallow")
+                if any(one.record.content == _text(nonce) for one in matches):
+                    return True, "recall"
+            # It may have been written before the first vector fixed the dimension.
+            listed = memory.list_records(SCOPE, limit=1000)
+            found = any(one.content == _text(nonce) for one in listed)
+        return found, "list" if found or _storage().dimension is None else "recall"
 
     def forget(self, nonce: str) -> None:
-        """Remove it again."""
-        with binding.bind_proof():
-            self._remembering().forget(scope=SCOPE, metadata_filter={"nonce": nonce})
+        """Forget the nonce."""
+        with _unseen():
+            self._made().forget(scope=SCOPE, metadata_filter={"nonce": nonce})
 
-    def _remembering(self) -> Memory:
-        storage = seams.storage()
-        if storage is None:
-            raise NotSharedError(
-                "CrewAI's memory does not go to the shared store: the crew's code replaced the factory"
-            )
-        dimension = storage.dimension
-        if self._memory is None or dimension != self._dimension:
-            self._dimension = dimension
-            self._memory = Memory(embedder=_Embedder(dimension or 0), llm="none", consolidation_threshold=1.0)
+    def _made(self) -> Memory:
+        if self._memory is None:
+            self._memory = Memory(llm=_NoLLM(model="none"), embedder=_embed)
+            if self._memory._storage is not _storage():
+                raise CrewRuntimeError(
+                    "CrewAI's Memory is not on the shared store: the crew's code replaced its storage factory"
+                )
         return self._memory
 
 
-class _Embedder:
-    """Unit vectors out of a hash; none at all while the store has no dimension."""
+@contextlib.contextmanager
+def _unseen() -> Iterator[None]:
+    """In the area of proofs, and without CrewAI's own listeners, which would print each of them in a box."""
+    with binding.bind_proof(), crewai_event_bus.scoped_handlers():
+        yield
 
-    def __init__(self, dimension: int) -> None:
-        self._dimension = dimension
 
-    def __call__(self, texts: list[str]) -> list[list[float]]:
-        """One vector a text."""
-        return [self._vector(text) for text in texts]
+class _NoLLM(BaseLLM):
+    """CrewAI makes its default LLM, which needs a key, unless it is given one."""
 
-    def _vector(self, text: str) -> list[float]:
-        if not self._dimension:
-            return []
-        raw = np.frombuffer(hashlib.shake_128(text.encode()).digest(self._dimension * 2), dtype=np.uint16)
-        values = raw.astype(np.float32) / 32768 - 1
-        return [float(one) for one in values / np.linalg.norm(values)]
+    def call(self, messages: Any, *args: Any, **kwargs: Any) -> str:
+        """Never asked."""
+        raise CrewRuntimeError(
+            "a proof needs no LLM, and CrewAI asked one: this version remembers otherwise than known"
+        )
+
+
+def _storage() -> Any:
+    registered = seams.registered()
+    if registered is None:
+        raise CrewRuntimeError("there is nothing to prove before crew_runtime.install.install() was called")
+    return registered.storage
+
+
+def _text(nonce: str) -> str:
+    return f"crewops proof {nonce}"
+
+
+def _embed(texts: Sequence[str]) -> list[list[float]]:
+    """One direction a text, of the store's own dimension; none while it has none."""
+    dimension = _storage().dimension or 0
+    return [_direction(text, dimension) for text in texts]
+
+
+def _direction(text: str, dimension: int) -> list[float]:
+    if not dimension:
+        return []
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    vector = np.random.default_rng(seed).standard_normal(dimension)
+    return list((vector / np.linalg.norm(vector)).tolist())

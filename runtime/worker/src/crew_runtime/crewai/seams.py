@@ -1,89 +1,132 @@
-"""CrewAI's own seams: what is registered there, and what is really in force after the user's code was imported."""
+"""Registers our storage at every seam that CrewAI has, and tells afterwards where its state really lies."""
 
+import gc
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import crewai_core.lock_store
 from crewai.flow.persistence import factory as flow_factory
 from crewai.memory.storage import factory as memory_factory
-from crewai_core import lock_store
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import locks
-from crew_runtime.crewai.flows import RedisFlowPersistence
+from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
+from crew_runtime.crewai.locks import RedisLocks
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
 
-DEFAULT_SPEC = "lancedb"
-"""What `memory=True` asks for. Any other string is a choice of the user's own, and the report calls it local."""
+ENGINES = ("lancedb", "qdrant-edge")
+"""What `memory=True` asks for, and the other that CrewAI knows by name (1.15.30)."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """The backends of this process."""
+    """What CrewAI was given; one of each serves the whole process."""
 
     storage: RedisStorage
-    flows: RedisFlowPersistence
-    lock: Any
+    locks: RedisLocks
+
+    def memory(self, spec: str) -> RedisStorage | None:
+        """For the names of CrewAI's engines. A path is a store of the user's own, which `effective_state` shows."""
+        return self.storage if spec in ENGINES else None
+
+
+_registered: Registered | None = None
 
 
 def register(settings: Settings, connections: Connections) -> Registered:
-    """Set the three factories; before the user's code is imported, because `@persist` resolves at decoration."""
+    """Before the user's code is imported: `@persist` asks for its store when a class is made."""
+    global _registered
     guard = Guard(connections)
-    made = Registered(
-        storage=RedisStorage(settings, connections),
-        flows=RedisFlowPersistence(guard, settings.key_prefix, settings.session_ttl),
-        lock=locks.backend(guard, settings.key_prefix),
-    )
-    memory_factory.set_memory_storage_factory(lambda spec: made.storage if spec == DEFAULT_SPEC else None)
-    flow_factory.set_flow_persistence_factory(lambda: made.flows)
-    lock_store.set_lock_backend(made.lock)
+    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix))
+    RedisFlowPersistence.states = FlowStates(guard, settings.key_prefix, settings.session_ttl)
+    memory_factory.set_memory_storage_factory(made.memory)
+    flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
+    crewai_core.lock_store.set_lock_backend(made.locks)
+    _registered = made
     return made
 
 
-def effective_state(made: Registered, crew: Any = None, where: str = "") -> tuple[StateKind, ...]:
-    """Where each kind of state lies now. `crew`: the user's, asked for memories of its own; `where`: the server."""
+def registered() -> Registered | None:
+    """What `register` gave CrewAI in this process."""
+    return _registered
+
+
+def effective_state() -> tuple[StateKind, ...]:
+    """Where each kind of state lies now, after the user's code was imported and its crew made.
+
+    Looks at the factories and at every live object that keeps state: the user's code may have set its own, on either.
+    """
+    memories, flows, knowledges, checkpointed = _live()
     return (
-        _memory(made, crew, where),
-        _kind("flow", flow_factory.default_flow_persistence() is made.flows, where, "sqlite"),
-        _kind("locks", lock_store._backend is made.lock, where, "files"),
-        StateKind("knowledge", "chroma", local=True, detail="built from the crew's sources in each replica"),
-        StateKind("checkpoints", "files", local=True, detail="only with Crew(checkpoint=...)"),
-        StateKind("task-outputs", "sqlite", local=True, detail="of the last kickoff, for `crewai replay`"),
+        _memory(memories),
+        _flow(flows),
+        _locks(),
+        _knowledge(knowledges),
+        _checkpoints(checkpointed),
+        StateKind(
+            "task-outputs", "sqlite", local=True, detail="of the last kickoff, for `crewai replay`; no kickoff reads it"
+        ),
     )
 
 
-def storage() -> RedisStorage | None:
-    """What the registered factory gives for `memory=True`; None when it is not ours."""
-    found = memory_factory.resolve_memory_storage(DEFAULT_SPEC)
-    return found if isinstance(found, RedisStorage) else None
+def _live() -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    from crewai.flow.persistence.base import FlowPersistence
+    from crewai.knowledge.knowledge import Knowledge
+    from crewai.memory.unified_memory import Memory
+
+    found: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
+    for one in gc.get_objects():
+        kind = type(one)
+        if issubclass(kind, Memory):
+            found[0].append(one)
+        elif issubclass(kind, FlowPersistence):
+            found[1].append(one)
+        elif issubclass(kind, Knowledge):
+            found[2].append(one)
+        elif kind.__name__ == "CheckpointConfig":
+            found[3].append(one)
+    return found
 
 
-def _memory(made: Registered, crew: Any, where: str) -> StateKind:
-    ours = storage() is made.storage
-    foreign = sorted(
-        {
-            type(found).__name__
-            for owner in (crew, *getattr(crew, "agents", ()))
-            if (found := _storage_of(owner)) is not None and not isinstance(found, RedisStorage)
-        }
-    )
-    if foreign:
-        return StateKind("memory", ", ".join(foreign), local=True, detail="Memory(storage=...) in the crew's own code")
-    return _kind("memory", ours, where, "lancedb")
+def _memory(memories: Iterable[Any]) -> StateKind:
+    elsewhere = _names(one._storage for one in memories if not isinstance(one._storage, RedisStorage))
+    if elsewhere:
+        return StateKind("memory", elsewhere, local=True, detail="the crew's code gives Memory a storage of its own")
+    if _registered is None or memory_factory._factory != _registered.memory:
+        return StateKind("memory", "lancedb", local=True, detail="the crew's code replaced the storage factory")
+    return StateKind("memory", "redis", local=False)
 
 
-def _storage_of(owner: Any) -> Any:
-    for name in ("memory", "_memory"):
-        memory = getattr(owner, name, None)
-        backing = getattr(memory, "_memory", None) or memory
-        found = getattr(backing, "_storage", None)
-        if found is not None:
-            return found
-    return None
+def _flow(persistences: Iterable[Any]) -> StateKind:
+    elsewhere = _names(one for one in persistences if not isinstance(one, RedisFlowPersistence))
+    if elsewhere:
+        return StateKind("flow", elsewhere, local=True, detail="the crew's code gives a flow a persistence of its own")
+    if flow_factory._factory is not RedisFlowPersistence:
+        return StateKind("flow", "sqlite", local=True, detail="the crew's code replaced the persistence factory")
+    return StateKind("flow", "redis", local=False)
 
 
-def _kind(kind: str, ours: bool, where: str, default: str) -> StateKind:
-    detail = where if ours else "the crew's own code replaced the runtime's backend"
-    return StateKind(kind, "redis" if ours else default, local=not ours, detail=detail)
+def _locks() -> StateKind:
+    if _registered is None or crewai_core.lock_store._backend is not _registered.locks:
+        return StateKind("locks", "files", local=True, detail="the crew's code replaced the lock backend")
+    return StateKind("locks", "redis", local=False, detail="those of files on this host stay with the file")
+
+
+def _knowledge(knowledges: Iterable[Any]) -> StateKind:
+    if not list(knowledges):
+        return StateKind("knowledge", "unused", local=False)
+    return StateKind("knowledge", "chroma", local=True, detail="every replica makes its own copy from the sources")
+
+
+def _checkpoints(configured: Iterable[Any]) -> StateKind:
+    if not list(configured):
+        return StateKind("checkpoints", "unused", local=False)
+    return StateKind("checkpoints", "files", local=True, detail="only the replica that wrote one can restore it")
+
+
+def _names(objects: Iterable[object]) -> str:
+    known = {"LanceDBStorage": "lancedb", "QdrantEdgeStorage": "qdrant", "SQLiteFlowPersistence": "sqlite"}
+    return ", ".join(sorted({known.get(type(one).__name__, type(one).__name__) for one in objects}))

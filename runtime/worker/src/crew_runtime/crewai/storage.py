@@ -7,19 +7,18 @@ session may see. Source of the contract: crewai/memory/storage/backend.py (1.15.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
+from crew_runtime.errors import InvalidVectorError
 from crew_runtime.guard.call import Guard
 from crew_runtime.memory import filters, ladder, records, vectors
 from crew_runtime.memory.filters import Filter
 from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Search, Summary
-from crew_runtime.memory.store import Store
-from crew_runtime.redis_client import Connections
+from crew_runtime.memory.store import Store, Target
 from crew_runtime.sessions import areas, binding
 from crew_runtime.sessions.areas import Areas
 from crew_runtime.settings import Settings
@@ -31,9 +30,10 @@ RENEW_EVERY = 0.1
 class RedisStorage:
     """One crew's memory; shared by all Memory objects of the process."""
 
-    def __init__(self, settings: Settings, connections: Connections) -> None:
+    def __init__(self, settings: Settings, guard: Guard) -> None:
         self._settings = settings
-        self._store = Store(Guard(connections), settings.key_prefix)
+        self._guard = guard
+        self._store = Store(guard, settings.key_prefix)
         self._chosen: Search | None = None
         self._renewed: dict[str, float] = {}
 
@@ -63,16 +63,12 @@ class RedisStorage:
     def save(self, records: list[MemoryRecord]) -> None:
         """Insert the records, all or none, in one round trip."""
         seen = self._areas()
-        own: list[Record] = []
-        shared: list[Record] = []
-        for one in records:
-            scope = areas.to_store(seen, one.scope)
-            (own if areas.within(scope, seen.own) else shared).append(self._to_store(one, scope))
+        stored = [self._to_store("save", one, areas.to_store(seen, one.scope)) for one in records]
+        own = [one for one in stored if areas.within(one.scope, seen.own)]
         if own:
-            ttl = self._settings.session_ttl if seen.session is not None else None
-            self._fixed(self._store.save(own, ttl, seen.own.rpartition("/")[2] if ttl else ""))
-        if shared:
-            self._fixed(self._store.save([_without_end(one) for one in shared]))
+            self._insert(own, seen)
+        if len(own) < len(stored):
+            self._insert([one for one in stored if not areas.within(one.scope, seen.own)], areas.CREW)
 
     def search(
         self,
@@ -86,9 +82,9 @@ class RedisStorage:
         """The nearest records with their score `1/(1+L2^2)`, best first."""
         if limit < 1:
             return []
-        vector = self._pack(query_embedding)
+        vector = self._pack("search", query_embedding)
         self._store.fits("search", vectors.dimension(vector))
-        found = self._search.nearest(self._filter(scope_prefix, categories, metadata_filter), vector, limit)
+        found = self._search.nearest(self._seen(scope_prefix, categories, metadata_filter), vector, limit)
         scored = ((record, vectors.score(distance)) for record, distance in found)
         return [(_to_crewai(record), score) for record, score in scored if score >= min_score]
 
@@ -100,15 +96,24 @@ class RedisStorage:
         older_than: datetime | None = None,
         metadata_filter: dict[str, Any] | None = None,
     ) -> int:
-        """Delete what fulfils every demand; the answer is how many there were."""
-        wanted = self._filter(scope_prefix, categories, metadata_filter, older_than)
+        """Delete what fulfils every demand; the answer is how many there were.
+
+        Named records may be any that the session sees. Without names a session deletes its own only: what all share is
+        not one guest's to forget.
+        """
+        seen = self._areas()
+        prefix = scope_prefix or "/"
+        roots = (areas.to_store(seen, prefix),) if record_ids is None else areas.seen_roots(seen, prefix)
+        wanted = self._filter(roots, categories, metadata_filter, older_than)
+        ids: Sequence[str]
         if record_ids is not None and not (categories or metadata_filter or older_than):
-            return self._store.delete(record_ids, wanted.roots)
-        ids: Sequence[str] = self._search.ids(wanted)
-        if record_ids is not None:
-            chosen = set(record_ids)
-            ids = [one for one in ids if one in chosen]
-        return self._store.delete(ids, wanted.roots)
+            ids = record_ids
+        else:
+            ids = self._search.ids(wanted)
+            if record_ids is not None:
+                named = set(record_ids)
+                ids = [one for one in ids if one in named]
+        return self._store.delete(ids, roots)
 
     def update(self, record: MemoryRecord) -> None:
         """Replace the record of the same id; one that was deleted meanwhile stays deleted."""
@@ -118,7 +123,7 @@ class RedisStorage:
             return
         # It stays in the area that it is in: an update is no way out of a session, or into one.
         area = next(root for root in seen.seen if areas.within(stored.scope, root))
-        changed = self._to_store(record, areas.join(area, record.scope), expires=stored.expires)
+        changed = self._to_store("update", record, areas.join(area, record.scope), expires=stored.expires)
         self._store.update(changed, seen.seen)
 
     def get_record(self, record_id: str) -> MemoryRecord | None:
@@ -130,7 +135,7 @@ class RedisStorage:
 
     def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
         """Newest first."""
-        return [_to_crewai(one) for one in self._search.newest(self._filter(scope_prefix), limit, offset)]
+        return [_to_crewai(one) for one in self._search.newest(self._seen(scope_prefix), limit, offset)]
 
     def get_scope_info(self, scope: str) -> ScopeInfo:
         """Counts, categories, the span of time and the immediate children of a scope."""
@@ -158,10 +163,8 @@ class RedisStorage:
         return self._summary(scope_prefix).count
 
     def reset(self, scope_prefix: str | None = None) -> None:
-        """Delete all that this session sees below the scope; of the crew's shared memories none, unless outside any."""
-        seen = self._areas()
-        root = areas.join(seen.own, scope_prefix or "/")
-        self._store.delete(self._search.ids(Filter((root,))), (root,))
+        """Delete all below the scope; a session its own only."""
+        self.delete(scope_prefix)
 
     def touch_records(self, record_ids: list[str]) -> None:
         """Note that they were recalled just now."""
@@ -204,15 +207,24 @@ class RedisStorage:
                 self._renewed = {seen.session: now}
         return seen
 
-    def _filter(
+    def _seen(
         self,
         scope_prefix: str | None,
+        categories: Sequence[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Filter:
+        """What the running work sees below a logical scope."""
+        return self._filter(areas.seen_roots(self._areas(), scope_prefix), categories, metadata)
+
+    def _filter(
+        self,
+        roots: tuple[str, ...],
         categories: Sequence[str] | None = None,
         metadata: dict[str, Any] | None = None,
         older_than: datetime | None = None,
     ) -> Filter:
         return Filter(
-            roots=areas.seen_roots(self._areas(), scope_prefix),
+            roots=roots,
             categories=tuple(categories or ()),
             metadata=metadata or {},
             older_than=None if older_than is None else _epoch(older_than),
@@ -220,9 +232,9 @@ class RedisStorage:
         )
 
     def _summary(self, scope_prefix: str | None) -> Summary:
-        return self._search.summary(self._filter(scope_prefix))
+        return self._search.summary(self._seen(scope_prefix))
 
-    def _to_store(self, one: MemoryRecord, scope: str, expires: float | None = None) -> Record:
+    def _to_store(self, op: str, one: MemoryRecord, scope: str, expires: float | None = None) -> Record:
         ttl = self._settings.session_ttl
         in_session = scope.startswith("/s/")
         return Record(
@@ -237,15 +249,22 @@ class RedisStorage:
             source=one.source,
             private=one.private,
             expires=expires or (_now() + ttl if ttl is not None and in_session else records.NEVER),
-            vector=self._pack(one.embedding),
+            vector=self._pack(op, one.embedding),
         )
 
-    def _pack(self, vector: Sequence[float] | None) -> bytes:
-        return b"" if vector is None or len(vector) == 0 else vectors.pack(vector)
+    def _pack(self, op: str, vector: Sequence[float] | None) -> bytes:
+        if vector is None or len(vector) == 0:
+            return b""
+        try:
+            return vectors.pack(vector)
+        except InvalidVectorError as error:
+            self._guard.refuse(op, error)
 
-    def _fixed(self, fixed: bool) -> None:
-        if fixed:
-            self._search.ensure()
+    def _insert(self, new: Sequence[Record], where: Areas) -> None:
+        ttl = self._settings.session_ttl if where.session is not None else None
+        session = where.own.rpartition("/")[2] if where.session is not None else ""
+        if self._store.save(new, Target((where.own,), session, ttl)):
+            self._search.ensure()  # the first vectors: now an index can be made
 
 
 def _to_crewai(one: Record) -> MemoryRecord:
@@ -267,10 +286,6 @@ def _to_crewai(one: Record) -> MemoryRecord:
 
 def _children(found: Summary, parent: str) -> list[str]:
     return filters.children([areas.to_crewai(scope) for scope in found.scopes], parent)
-
-
-def _without_end(one: Record) -> Record:
-    return replace(one, expires=records.NEVER)
 
 
 def _epoch(at: datetime) -> float:

@@ -1,13 +1,12 @@
-"""Whether the installed CrewAI can move its state: asked of its modules, not of its version number."""
+"""Is the installed CrewAI one whose state can be moved? Found by looking for the seams, not by comparing numbers."""
 
 import importlib
-import importlib.metadata
-import importlib.util
+from importlib import metadata
 
 from crew_runtime.errors import UnsupportedCrewAIError
 
-OLDEST = "1.14.7"
-"""The first with the factories."""
+FIRST = "1.14.7"
+"""The first release with all of SEAMS."""
 SEAMS = (
     ("crewai.memory.storage.factory", "set_memory_storage_factory"),
     ("crewai.flow.persistence.factory", "set_flow_persistence_factory"),
@@ -15,17 +14,23 @@ SEAMS = (
 )
 
 
-def check() -> str:
-    """The installed version. Raises UnsupportedCrewAIError when there is none, or it lacks a seam."""
+def installed() -> str:
+    """The version of the installed CrewAI, without importing it. Raises UnsupportedCrewAIError when there is none."""
     try:
-        version = importlib.metadata.version("crewai")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise UnsupportedCrewAIError(f"CrewAI is not installed here: install crewai >= {OLDEST}") from error
+        return metadata.version("crewai")
+    except metadata.PackageNotFoundError as error:
+        message = f"CrewAI is not installed in this interpreter: add crewai>={FIRST} to the image"
+        raise UnsupportedCrewAIError(message) from error
+
+
+def check() -> str:
+    """The version, having imported CrewAI and found every seam. Raises UnsupportedCrewAIError."""
+    version = installed()
     missing = [f"{module}.{name}" for module, name in SEAMS if not _has(module, name)]
     if missing:
         raise UnsupportedCrewAIError(
-            f"CrewAI {version} has no {', '.join(missing)}: install crewai >= {OLDEST}, the first that can keep its "
-            "state elsewhere"
+            f"CrewAI {version} cannot keep its state on a shared backend (it lacks {', '.join(missing)}): "
+            f"install crewai>={FIRST}"
         )
     return version
 
@@ -33,5 +38,8 @@ def check() -> str:
 def _has(module: str, name: str) -> bool:
     try:
         return hasattr(importlib.import_module(module), name)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        # A dependency of CrewAI that is missing is another fault, and has to be told as such.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
         return False

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 
 FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
-"""Seconds between two tries while it hangs; doubled each time."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two tries while it hangs; doubled each time. Also how much later than the backend we recover."""
 
 
 class Breaker:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from crew_runtime import redis_client
 from crew_runtime.errors import BackendError, BackendUnavailableError
@@ -47,6 +47,11 @@ class Guard:
             raise
         self._breaker.closed()
         return answer
+
+    def refuse(self, op: str, error: BackendError) -> NoReturn:
+        """Raise `error`, found without asking the backend, having recorded it."""
+        ledger.record(ledger.Failure(op, error.kind, str(error)))
+        raise error
 
     def _once(self, op: str, ask: Callable[[Client], Answer]) -> Answer:
         try:

@@ -55,7 +55,8 @@ class IndexedSearch:
         if not self._ready():
             return self._before_any_vector.newest(wanted, limit, offset)
         command = ["FT.SEARCH", self._name, query(wanted), "RETURN", str(len(READ_FIELDS)), *READ_FIELDS,
-                   "SORTBY", "ts", "DESC", "LIMIT", str(offset), str(limit), "TIMEOUT", self._timeout, "DIALECT", "2"]  # fmt: skip
+                   "SORTBY", "ts", "DESC", "LIMIT", str(offset), str(limit),
+                   "TIMEOUT", self._timeout, "DIALECT", "2"]  # fmt: skip
         return [record for record, _ in self._found(self._ask("list", command))]
 
     def ids(self, wanted: Filter) -> list[str]:
@@ -201,6 +202,11 @@ def _raw(client: Client, command: Sequence[Any]) -> Any:
     try:
         connection.send_command(*command)
         return connection.read_response()
+    except redis.exceptions.ResponseError:
+        raise
+    except BaseException:
+        connection.disconnect()  # an answer may be on its way, and the next caller must not take it for its own
+        raise
     finally:
         client.connection_pool.release(connection)
 

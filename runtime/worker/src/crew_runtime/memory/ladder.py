@@ -1,7 +1,5 @@
 """Which way of searching a server offers: its own index, else a copy in this process."""
 
-import redis
-
 from crew_runtime.memory.indexed import IndexedSearch
 from crew_runtime.memory.plain import PlainSearch
 from crew_runtime.memory.search import Search
@@ -11,15 +9,11 @@ from crew_runtime.redis_client import Client
 
 def choose(store: Store, deadline: float) -> Search:
     """Ask the server once. Raises BackendError."""
-    offered = store.guard.call("probe", _offers_search)
-    return IndexedSearch(store, deadline) if offered else PlainSearch(store)
+    return IndexedSearch(store, deadline) if store.guard.call("probe", _has_index) else PlainSearch(store)
 
 
-def _offers_search(client: Client) -> bool:
-    try:
-        client.execute_command("FT._LIST")
-    except redis.exceptions.ResponseError as error:
-        if "unknown command" not in str(error).lower():
-            raise
-        return False
-    return True
+def _has_index(client: Client) -> bool:
+    if int(client.get_connection_kwargs().get("db") or 0):
+        return False  # the server keeps indexes for database 0 only
+    # As one word: redis-py's parser for `COMMAND` fails on a command that is not there (8.1).
+    return any(client.execute_command("COMMAND INFO", "FT.SEARCH"))

@@ -1,8 +1,8 @@
 """A memory record as it lies in Redis, and the hash that holds it. Pure.
 
 The HASH `m:<id>`: `d` JSON of what is only ever read as a whole, `scope` (stored, see `sessions.areas`), `cats` JSON
-list, `anc` `cat` `md` hashed tags for filters, `ts` `la` `exp` epoch seconds, `rev` the change that wrote it, `v` the
-vector. Times are UTC; CrewAI's are naive.
+list, `anc` `cat` `md` hashed tags for filters, `ts` (created) `la` `exp` epoch seconds, `rev` the change that wrote it,
+`v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of creation too: the server's index rounds it.
 """
 
 import hashlib
@@ -36,13 +36,13 @@ class Record:
     """Little-endian float32; empty: the record can be listed and not searched."""
 
 
-READ_FIELDS = ("d", "scope", "cats", "ts", "la", "exp")
+READ_FIELDS = ("d", "scope", "cats", "la", "exp")
 """What `from_fields` needs, in its order."""
 
 
 def to_fields(record: Record) -> list[str | bytes]:
     """Field, value, field, value ... of the hash."""
-    document = {"c": record.content, "i": record.importance}
+    document: dict[str, Any] = {"c": record.content, "i": record.importance, "t": record.created}
     if record.metadata:
         document["m"] = record.metadata
     if record.source is not None:
@@ -69,7 +69,7 @@ def to_fields(record: Record) -> list[str | bytes]:
 
 def from_fields(record_id: str, values: Sequence[bytes | None]) -> Record | None:
     """The record of READ_FIELDS' values; None when the hash is gone."""
-    document, scope, categories, created, accessed, expires = values
+    document, scope, categories, accessed, expires = values
     if document is None or scope is None:
         return None
     read = json.loads(document)
@@ -80,7 +80,7 @@ def from_fields(record_id: str, values: Sequence[bytes | None]) -> Record | None
         categories=tuple(json.loads(categories)) if categories and categories != b"[]" else (),
         metadata=read.get("m", {}),
         importance=read["i"],
-        created=float(created or 0),
+        created=read["t"],
         accessed=float(accessed or 0),
         expires=float(expires or NEVER),
         source=read.get("s"),

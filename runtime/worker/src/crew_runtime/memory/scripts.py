@@ -27,3 +27,4 @@ class Script:
 
 
 WRITE, DELETE, TOUCH, RENEW = Script("write"), Script("delete"), Script("touch"), Script("renew")
+TAKE, EXTEND, RELEASE = Script("take"), Script("extend"), Script("release")

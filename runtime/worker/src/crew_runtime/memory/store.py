@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 import redis
 
 from crew_runtime.contract import keys
-from crew_runtime.errors import DimensionMismatchError, StoreMismatchError
-from crew_runtime.guard import ledger
+from crew_runtime.errors import BackendError, DimensionMismatchError, ForeignRecordError, StoreMismatchError
 from crew_runtime.guard.call import Guard
-from crew_runtime.memory import records, scripts, vectors
+from crew_runtime.memory import records, scripts
 from crew_runtime.memory.records import READ_FIELDS, Record
 from crew_runtime.redis_client import Client
 
@@ -37,6 +36,17 @@ class Change:
     """Written; else deleted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where records are written."""
+
+    roots: tuple[str, ...]
+    """A record that is there already is only replaced below one of these stored scopes."""
+    session: str = ""
+    ttl: float | None = None
+    """Seconds that the records of a session live when it is not used; None: for ever."""
+
+
 class Store:
     """The records of one crew."""
 
@@ -49,6 +59,7 @@ class Store:
         self.ids_key = f"{self.root}ids"
         self._meta_key = keys.meta(prefix)
         self._revision_key = f"{self.root}rev"
+        self._mortal_key = f"{self.root}mortal"
         self._dimension: int | None = None
 
     # -- the store as a whole -------------------------------------------------------------------------------------
@@ -79,9 +90,7 @@ class Store:
         """Raise DimensionMismatchError, recorded, when vectors of this length cannot be stored or searched."""
         stored = self.dimension()
         if stored is not None and stored != dimension:
-            error = DimensionMismatchError(stored, dimension)
-            ledger.record(ledger.Failure(op, error.kind, str(error)))
-            raise error
+            self.guard.refuse(op, DimensionMismatchError(stored, dimension))
 
     def _declare(self, client: Client, dimension: int) -> None:
         client.hsetnx(self._meta_key, "dimension", str(dimension))
@@ -89,51 +98,54 @@ class Store:
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def save(self, new: Sequence[Record], session_ttl: float | None = None, session: str = "") -> bool:
+    def save(self, new: Sequence[Record], target: Target) -> bool:
         """Insert records, or replace those of the same id. True when this fixed the store's dimension."""
-        fixed = [self._write(part, "save", (), session_ttl, session)[1] for part in _parts(new)]
+        fixed = [self._write("save", part, target)[1] for part in _parts(new)]
         return any(fixed)
 
     def update(self, record: Record, roots: tuple[str, ...]) -> bool:
         """Replace a record that exists below one of `roots`; its vector stays when the new one has none."""
-        return bool(self._write([record], "update", roots, None, "")[0])
+        return bool(self._write("update", [record], Target(roots))[0])
 
-    def _write(
-        self, batch: Sequence[Record], mode: str, roots: tuple[str, ...], ttl: float | None, session: str
-    ) -> tuple[int, bool]:
-        lengths = {vectors.dimension(one.vector) for one in batch if one.vector}
-        if len(lengths) > 1:
-            raise DimensionMismatchError(min(lengths), max(lengths))
-        length = lengths.pop() if lengths else 0
-        if length and self._dimension not in (None, length):
-            self.fits(mode, length)
+    def _write(self, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
+        length = self._one_length(mode, batch)
         arguments: list[str | bytes | int | float] = [
-            self.record_root, length, LOG_LENGTH, mode, int((ttl or 0) * 1000), len(roots), *roots
+            self.record_root, length, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), len(target.roots), *target.roots
         ]  # fmt: skip
         for one in batch:
             fields = records.to_fields(one)
-            arguments += [one.id, one.created, len(fields), *fields]
-        members = f"{self.root}s:{session}" if session else self.ids_key
-        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, members]
+            arguments += [one.id, repr(one.created), len(fields), *fields]
+        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key,
+                 f"{self.root}s:{target.session}"]  # fmt: skip
 
         def ask(client: Client) -> tuple[int, bool]:
             try:
-                answer = scripts.WRITE(client, names, arguments)
+                written, fixed = scripts.WRITE(client, names, arguments)
             except redis.exceptions.ResponseError as error:
-                if stored := re.search(r"DIMENSION (\d+)", str(error)):
-                    raise DimensionMismatchError(int(stored[1]), length) from error
+                if refusal := _refusal(str(error), length):
+                    raise refusal from error
                 raise
-            written, fixed = answer if isinstance(answer, list) else (0, 0)
             return int(written), bool(fixed)
 
-        written, fixed = self.guard.call(mode, ask)
+        answer = self.guard.call(mode, ask)
         if length:
             self._dimension = length
-        return written, fixed
+        return answer
+
+    def _one_length(self, op: str, batch: Sequence[Record]) -> int:
+        lengths = {len(one.vector) for one in batch if one.vector}
+        if not lengths:
+            return 0
+        length = lengths.pop() // 4
+        if lengths:
+            self.guard.refuse(op, DimensionMismatchError(length, lengths.pop() // 4))
+        if self._dimension not in (None, length):
+            self.fits(op, length)
+        return length
 
     def delete(self, ids: Sequence[str], roots: tuple[str, ...]) -> int:
         """Delete those of the records that lie below one of `roots`; the answer is how many there were."""
-        names = [self.ids_key, self.log_key, self._revision_key]
+        names = [self.ids_key, self.log_key, self._revision_key, self._mortal_key]
         deleted = 0
         for part in _parts(ids):
             arguments: list[str | bytes | int | float] = [self.record_root, LOG_LENGTH, len(roots), *roots, *part]
@@ -147,7 +159,7 @@ class Store:
 
     def renew(self, session: str, expires: float, ttl: float) -> None:
         """Let all records of a session live until `expires` (epoch seconds), `ttl` seconds from now."""
-        names = [f"{self.root}s:{session}", self.log_key, self._revision_key]
+        names = [f"{self.root}s:{session}", self.log_key, self._revision_key, self._mortal_key]
         arguments: list[str | bytes | int | float] = [self.record_root, repr(expires), int(ttl * 1000), LOG_LENGTH]
         self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
 
@@ -195,6 +207,15 @@ class Store:
         found = self.guard.call(op, lambda client: client.xrevrange(self.log_key, count=1))
         last = [_change(*entry) for entry in found]
         return (last[0].position, last[0].revision) if last else ("0-0", 0)
+
+
+def _refusal(message: str, length: int) -> BackendError | None:
+    """What our own script refused, as an error of ours."""
+    if found := re.search(r"DIMENSION (\d+)", message):
+        return DimensionMismatchError(int(found[1]), length)
+    if found := re.search(r"FOREIGN (.*)", message, re.DOTALL):
+        return ForeignRecordError(found[1])
+    return None
 
 
 def _change(position: bytes, entry: dict[bytes, bytes]) -> Change:

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from crew_runtime.errors import InvalidVectorError
+
 Matrix = npt.NDArray[np.float32]
 
 
 def pack(vector: "Sequence[float] | npt.NDArray[np.floating]") -> bytes:
-    """Little-endian float32. Raises ValueError on what is not finite: it would be found by no search."""
+    """Little-endian float32. Raises InvalidVectorError on what is not finite: it would be found by no search."""
     packed = np.asarray(vector, dtype="<f4")
     if packed.size and not np.isfinite(packed).all():
-        raise ValueError("the embedder gave a vector with NaN or infinite values")
+        raise InvalidVectorError
     return packed.tobytes()
 
 

@@ -28,7 +28,7 @@ PROOF = Areas("/p", ("/p",))
 
 def of_session(session_id: str) -> Areas:
     """A session's own memories and the crew's shared ones."""
-    own = f"/s/{quote(session_id, safe='')}"
+    own = f"/s/{quote(session_id, safe='', errors='surrogatepass')}"
     return Areas(own, (own, CREW.own), session_id)
 
 

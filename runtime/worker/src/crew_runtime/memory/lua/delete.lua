@@ -1,5 +1,5 @@
 -- Delete those of the records that lie below a root, and log it. Answers how many there were.
--- KEYS: ids, log, counter of revisions
+-- KEYS: ids, log, counter of revisions, ids that expire
 -- ARGV: prefix of record keys, length of the log, number of roots, the roots; then the ids
 local roots, deleted = tonumber(ARGV[3]), 0
 local function below(scope)
@@ -13,11 +13,10 @@ for at = 4 + roots, #ARGV do
   local id = ARGV[at]
   local key = ARGV[1] .. id
   local scope = redis.call('HGET', key, 'scope')
-  if not scope then
-    redis.call('ZREM', KEYS[1], id)
-  elseif below(scope) then
+  if scope and below(scope) then
     redis.call('UNLINK', key)
     redis.call('ZREM', KEYS[1], id)
+    redis.call('ZREM', KEYS[4], id)
     local revision = redis.call('INCR', KEYS[3])
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'o', 'd', 'i', id, 'r', revision)
     deleted = deleted + 1

@@ -1,20 +1,19 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
--- KEYS: meta, ids, log, counter of revisions, ids of the session (or the same as ids)
+-- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end), ids of the session
 -- ARGV: prefix of record keys, dimension (0: no vectors), length of the log, `save` or `update`, ms to live (0: for ever),
 --       number of roots, the roots; then for each record: id, created, number of fields and values, these
--- `update` changes only what exists and lies below a root: a late one cannot bring a deleted record back.
+-- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 local prefix, dimension, length, mode, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
-local fixed = 0
+local roots, update, fixed = tonumber(ARGV[6]), ARGV[4] == 'update', 0
+local first = 7 + roots
 if dimension > 0 then
   local stored = redis.call('HGET', KEYS[1], 'dimension')
   if not stored then
-    redis.call('HSET', KEYS[1], 'dimension', dimension, 'schema', 1)
     fixed = 1
   elseif tonumber(stored) ~= dimension then
     return redis.error_reply('DIMENSION ' .. stored)
   end
 end
-local roots = tonumber(ARGV[6])
 local function below(scope)
   for r = 7, 6 + roots do
     local root = ARGV[r]
@@ -22,27 +21,49 @@ local function below(scope)
   end
   return false
 end
-local at, written = 7 + roots, 0
+local existing, at = {}, first
+while ARGV[at] do
+  local scope = redis.call('HGET', prefix .. ARGV[at], 'scope')
+  if scope then
+    if not below(scope) then return redis.error_reply('FOREIGN ' .. ARGV[at]) end
+    existing[ARGV[at]] = true
+  end
+  at = at + 3 + tonumber(ARGV[at + 2])
+end
+if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'schema', 1) end
+local written, now = 0, 0
+if ttl > 0 then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+at = first
 while ARGV[at] do
   local id, created, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local key, allowed = prefix .. id, true
-  if mode == 'update' then
-    local scope = redis.call('HGET', key, 'scope')
-    allowed = scope and below(scope)
-    if allowed then redis.call('HDEL', key, 'cat', 'md') end
-  end
-  if allowed then
+  local key, there = prefix .. id, existing[id]
+  if there or not update then
+    if there then redis.call('HDEL', key, 'cat', 'md') end
     local revision = redis.call('INCR', KEYS[4])
     redis.call('HSET', key, 'rev', revision, unpack(ARGV, at + 3, at + 2 + count))
     redis.call('ZADD', KEYS[2], created, id)
     if ttl > 0 then
       redis.call('PEXPIRE', key, ttl)
-      redis.call('SADD', KEYS[5], id)
-      redis.call('PEXPIRE', KEYS[5], ttl)
+      redis.call('ZADD', KEYS[5], now + ttl, id)
+      redis.call('SADD', KEYS[6], id)
+      redis.call('PEXPIRE', KEYS[6], ttl)
     end
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'p', 'i', id, 'r', revision)
     written = written + 1
   end
   at = at + 3 + count
+end
+if ttl > 0 then
+  -- What expired leaves its id behind: each write clears a few more than it makes.
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 2 * written + 2)) do
+    redis.call('ZREM', KEYS[5], id)
+    if redis.call('EXISTS', prefix .. id) == 0 then
+      redis.call('ZREM', KEYS[2], id)
+      redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'd', 'i', id, 'r', redis.call('INCR', KEYS[4]))
+    end
+  end
 end
 return {written, fixed}
