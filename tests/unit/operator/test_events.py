@@ -1,0 +1,26 @@
+from crew_operator import events
+from crew_operator.events import Note
+from crew_operator.status.conditions import Transition
+
+OWNER = {"metadata": {"name": "concierge", "namespace": "lobby", "uid": "u"}}
+
+
+def test_same_thing_said_again_is_the_same_event_counted():
+    note = Note("RedisWedged", "no answer", warning=True)
+    first, again = (events.event(OWNER, note, 0, now, count) for now, count in ((0, 1), (60, 2)))
+    assert first["metadata"] == again["metadata"]
+    assert (again["count"], again["firstTimestamp"], again["lastTimestamp"]) == (
+        2,
+        "1970-01-01T00:00:00Z",
+        "1970-01-01T00:01:00Z",
+    )
+
+
+def test_new_conditions_are_no_news_except_a_crew_that_is_not_ready():
+    new = [Transition(type_, "False", "X", "m", None) for type_ in ("Ready", "MemoryReady")]
+    assert [note.message for note in events.notes(new)] == ["Ready=False: m"]
+
+
+def test_every_later_transition_is_news_and_false_is_a_warning():
+    changes = [Transition("MemoryReady", "False", "X", "m", "True"), Transition("Ready", "True", "Y", "m", "False")]
+    assert [note.warning for note in events.notes(changes)] == [True, False]

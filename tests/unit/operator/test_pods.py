@@ -1,0 +1,62 @@
+from crew_operator.api.reasons import Reason
+from crew_operator.status import pods
+
+
+def pod(name="concierge-1", *, component="crew", created="2026-01-01T00:00:00Z", **status):
+    labels = {"app.kubernetes.io/component": component, "pod-template-hash": status.pop("hash", "a")}
+    about = {"name": name, "uid": name, "labels": labels, "creationTimestamp": created}
+    return {"metadata": about, "status": {"phase": "Running", "podIP": "10.0.0.1", **status}}
+
+
+def waiting(reason, message=""):
+    return {"name": "crew", "restartCount": 2, "state": {"waiting": {"reason": reason, "message": message}}}
+
+
+def test_ready_pod_is_a_ready_replica():
+    (one,) = pods.replicas([pod(conditions=[{"type": "Ready", "status": "True"}])])
+    assert (one.ready, one.ip, one.newest, one.trouble) == (True, "10.0.0.1", True, None)
+
+
+def test_redis_and_ended_pods_are_no_replicas():
+    assert pods.replicas([pod(component="redis"), pod(phase="Failed")]) == ()
+
+
+def test_youngest_pod_shows_the_newest_template():
+    found = pods.replicas([pod("new", created="2026-02-01T00:00:00Z", hash="b"), pod("old")])
+    assert [(one.name, one.newest) for one in found] == [("old", False), ("new", True)]
+
+
+def test_image_that_cannot_be_pulled_is_told_with_the_kubelets_words():
+    (one,) = pods.replicas([pod(containerStatuses=[waiting("ImagePullBackOff", "no such image")])])
+    assert one.trouble.reason is Reason.IMAGE_NOT_PULLED
+    assert one.trouble.message == "container crew: ImagePullBackOff: no such image"
+
+
+def test_crash_loop_tells_how_the_container_ended():
+    status = waiting("CrashLoopBackOff") | {"lastState": {"terminated": {"exitCode": 3, "message": "no module x"}}}
+    (one,) = pods.replicas([pod(containerStatuses=[status])])
+    assert one.trouble.reason is Reason.CONTAINER_CRASHES
+    assert one.trouble.message.endswith("(last exit code 3: no module x)")
+    assert one.restarts == 2
+
+
+def test_starting_container_is_no_trouble():
+    (one,) = pods.replicas([pod(containerStatuses=[waiting("ContainerCreating")])])
+    assert one.trouble is None
+
+
+def test_unscheduled_pod_says_what_is_missing():
+    conditions = [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes have enough memory"}]
+    (one,) = pods.replicas([pod(conditions=conditions)])
+    assert "0/3 nodes have enough memory" in one.trouble.message
+
+
+def test_redis_pod_is_found_by_its_name():
+    found = pods.redis_pod([pod(), pod("concierge-redis-0", component="redis")], "concierge")
+    assert (found.uid, found.ip) == ("concierge-redis-0", "10.0.0.1")
+    assert pods.redis_pod([], "concierge") is None
+
+
+def test_deployment_that_its_controller_has_not_seen_is_not_up_to_date():
+    deployment = {"metadata": {"generation": 4}, "spec": {"replicas": 3}, "status": {"observedGeneration": 3}}
+    assert pods.workload(deployment).up_to_date is False

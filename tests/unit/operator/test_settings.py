@@ -1,0 +1,45 @@
+import itertools
+
+import pytest
+
+from crew_operator import healing, redis_client, replica_client, settings
+from crew_operator.api.reasons import Reason
+
+
+def test_flags_win_over_environment_and_environment_over_defaults():
+    environ = {"CREW_OPERATOR_REDIS_IMAGE": "redis:8.2", "CREW_OPERATOR_RESYNC": "10", "KUBECONFIG": "/k"}
+    found = settings.parse(["--redis-image", "redis:8.4"], environ)
+    assert (found.redis_image, found.resync, found.kubeconfig) == ("redis:8.4", 10.0, "/k")
+
+
+def test_namespaces_come_from_repeated_flags_or_one_variable():
+    assert settings.parse(["--namespace", "a", "--namespace", "b"], {}).namespaces == ("a", "b")
+    assert settings.parse([], {"CREW_OPERATOR_NAMESPACES": "a, b"}).namespaces == ("a", "b")
+    assert settings.parse([], {}).namespaces == ()
+
+
+def test_unknown_flag_ends_with_usage(capsys):
+    with pytest.raises(SystemExit):
+        settings.parse(["--nonsense"], {})
+    assert "usage: crew-operator" in capsys.readouterr().err
+
+
+def test_dead_redis_is_seen_within_ten_seconds_whatever_a_pass_waits_for():
+    """A pass may just have looked when Redis dies, then wait for a proof and pause; the next look has its deadline."""
+    found = settings.Settings()
+    worst = replica_client.PROOF_DEADLINE + found.restless_tick + redis_client.DEADLINE
+    healthy = found.tick + replica_client.REPORT_DEADLINE + redis_client.DEADLINE
+    assert max(worst, healthy) < 10
+
+
+def test_wedged_redis_gets_more_patience_than_it_takes_to_be_seen():
+    assert settings.Settings().tick + redis_client.DEADLINE < healing.PATIENCE
+
+
+def test_reasons_are_unlike_and_carry_cause_and_remedy():
+    for one, other in itertools.combinations(Reason, 2):
+        assert one.word != other.word
+    for reason in Reason:
+        assert reason.word.isalpha()
+        assert reason.cause.endswith(".")
+        assert reason.remedy.endswith(".")
