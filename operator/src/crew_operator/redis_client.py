@@ -6,7 +6,7 @@ A new connection each time, because it proves what a replica that starts now wou
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -57,13 +57,18 @@ async def look(target: Target) -> RedisLook:
         async with asyncio.timeout(DEADLINE):
             await _knock(target)
             accepted = True
-            run_id = await _ping_and_write(target)
+            server = await _ping_and_write(target)
     except TimeoutError:
         return _timed_out(accepted)
     except (exceptions.RedisError, OSError) as error:
         state, message = explain(error)
         return RedisLook(state, message)
-    return RedisLook(RedisState.OK, latency=time.monotonic() - begun, run_id=run_id)
+    return RedisLook(
+        RedisState.OK,
+        latency=time.monotonic() - begun,
+        run_id=str(server.get("run_id", "")),
+        up_since=time.time() - float(server["uptime_in_seconds"]) if "uptime_in_seconds" in server else 0.0,
+    )
 
 
 def explain(error: Exception) -> tuple[RedisState, str]:
@@ -120,12 +125,14 @@ async def _knock(target: Target) -> None:
         await writer.wait_closed()
 
 
-async def _ping_and_write(target: Target) -> str:
+async def _ping_and_write(target: Target) -> Mapping[str, Any]:
+    """INFO of the server that took the write."""
     client = _client(target)
     try:
         await _answer(client.ping())
         await client.set(keys.health(target.key_prefix, "operator"), f"{time.time():.3f}", ex=_KEY_LIFE)
-        return str((await client.info("server")).get("run_id", ""))
+        server: Mapping[str, Any] = await client.info("server")
+        return server
     finally:
         await client.aclose()
 

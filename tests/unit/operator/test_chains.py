@@ -184,3 +184,17 @@ def test_message_about_many_replicas_stays_short():
     many = tuple(replica(f"r{n}", report=Failure("refused")) for n in range(50))
     message = chains.verdicts(good(replicas=many))[Type.MEMORY_READY].message
     assert "and 47 more" in message
+
+
+def test_restarted_redis_is_not_ready_until_every_replica_wrote_to_it():
+    def seen(*written):
+        looks = [replace(OK, checked_at=at) for at in written]
+        replicas = [
+            replica(name, report=Report(replica=name, phase="ready", backend=look))
+            for name, look in zip("ab", looks, strict=True)
+        ]
+        return good(redis=RedisLook(RedisState.OK, run_id="2", up_since=100.0), replicas=tuple(replicas))
+
+    assert said(seen(101.0, 99.0), Type.MEMORY_READY) == ("False", Reason.REDIS_RESTARTED)
+    assert "b has not written" in chains.verdicts(seen(101.0, 99.0))[Type.MEMORY_READY].message
+    assert said(seen(101.0, 100.5), Type.MEMORY_READY)[0] == "True"

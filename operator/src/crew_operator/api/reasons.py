@@ -112,6 +112,11 @@ class Reason(Enum):
         "Redis accepts connections but answers no PING within the deadline: stalled, stopped, or starved of CPU.",
         "Managed: its pod is replaced after 20 s. External: ask who runs it.",
     )
+    REDIS_RESTARTED = (
+        "RedisRestarted",
+        "Redis ended and was started again; not every replica has written to the new one yet.",
+        "Wait a few seconds. If it comes back often, kubectl logs the pod of Redis with --previous.",
+    )
     REDIS_LOADING = ("RedisLoading", "Redis reads its data back into memory.", "Wait; about 2 s for 100,000 records.")
     REDIS_AUTH_FAILED = (
         "RedisAuthFailed",

@@ -187,6 +187,17 @@ def every_replica_writes(seen: Observed) -> Verdict | None:
     return _bad(Reason.REPLICA_LOST_REDIS, f"Redis answers the operator but not {told}")
 
 
+def every_replica_wrote_since_redis_started(seen: Observed) -> Verdict | None:
+    """What a replica wrote to a Redis that has ended since proves nothing about the one that runs now."""
+    if not isinstance(seen.redis, RedisLook):
+        return None
+    up_since = seen.redis.up_since
+    stale = [one.name for one, report in reports(seen.ready_replicas) if report.backend.checked_at < up_since]
+    if not stale:
+        return None
+    return _bad(Reason.REDIS_RESTARTED, f"Redis was started again, and {_list(stale)} has not written to it since")
+
+
 # Shared memory -------------------------------------------------------------------------------------------------------
 
 

@@ -40,6 +40,8 @@ class RedisLook:
     """Seconds for PING and write together."""
     run_id: str = ""
     """Of the server process: another one means that it was restarted or failed over."""
+    up_since: float = 0.0
+    """Unix time, up to a second late; 0: it did not say."""
 
 
 @dataclass(frozen=True)
