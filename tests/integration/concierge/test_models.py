@@ -31,6 +31,19 @@ def test_the_crew_builds_without_a_model_session_so_that_it_may_be_forked():
     assert done.stdout.split()[-2:] == ["0", "False"]
 
 
+def test_the_embedder_leaves_no_thread_no_file_and_no_telemetry_behind(tmp_path):
+    code = (
+        "import os; from concierge import minilm; minilm.embed('warm');"
+        "open_files = [os.path.realpath(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd')];"
+        "print(len(os.listdir('/proc/self/task')), [one for one in open_files if 'onnxruntime' in one])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(EXAMPLE), "HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    env.pop("ORT_DISABLE_TELEMETRY", None)
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "1 []"
+    assert not list(tmp_path.rglob("*onnxruntime*"))
+
+
 def test_an_empty_message_is_greeted(say):
     assert say(" ") == "How can I help you?"
 
