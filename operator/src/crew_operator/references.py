@@ -100,10 +100,12 @@ def decode(value: str) -> str:
 
 
 def _check_url(found: References, path: str) -> None:
-    if found.problems:
+    """A URL that is none is not kept: nobody may connect to it or show it."""
+    if not found.redis_url:
         return
+    found.redis_url = found.redis_url.strip()
     try:
-        redis_client.address(found.redis_url.strip())
+        redis_client.address(found.redis_url)
     except ValueError as error:
         found.problems.append(Problem(path, str(error)))
-    found.redis_url = found.redis_url.strip()
+        found.redis_url = ""

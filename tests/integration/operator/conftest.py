@@ -12,6 +12,7 @@ import itertools
 import os
 import random
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -131,9 +132,11 @@ async def _install(kubeconfig: str, namespace: str) -> None:
 
 async def _request(kubeconfig: str, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
     access = await kube_client.access(kubeconfig)
-    cert = (access.certificate_path, access.private_key_path) if access.certificate_path else None
+    tls = ssl.create_default_context(cafile=access.ca_path)
+    if access.certificate_path:
+        tls.load_cert_chain(access.certificate_path, access.private_key_path)
     headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
-    async with httpx.AsyncClient(verify=access.ca_path or True, cert=cert, headers=headers, trust_env=False) as http:
+    async with httpx.AsyncClient(verify=tls, headers=headers, trust_env=False) as http:
         answer = await http.request(method, access.server + path, json=body)
     assert answer.status_code < 500, answer.text
     return answer
