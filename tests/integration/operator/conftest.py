@@ -118,8 +118,9 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def _install(kubeconfig: str, namespace: str) -> None:
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    await _request(kubeconfig, "POST", path, crd.manifest())
+    made = crd.manifest()
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{made['metadata']['name']}"
+    await _request(kubeconfig, "PATCH", f"{path}?fieldManager=tests&force=true", made)
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     await _request(kubeconfig, "POST", "/api/v1/namespaces", made)
 
@@ -137,6 +138,8 @@ async def _request(kubeconfig: str, method: str, path: str, body: dict[str, Any]
         tls.load_cert_chain(access.certificate_path, access.private_key_path)
     headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
     async with httpx.AsyncClient(verify=tls, headers=headers, trust_env=False) as http:
+        if method == "PATCH":
+            http.headers["Content-Type"] = "application/apply-patch+yaml"
         answer = await http.request(method, access.server + path, json=body)
     assert answer.status_code < 500, answer.text
     return answer
