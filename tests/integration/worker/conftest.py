@@ -10,6 +10,14 @@ import pytest
 
 from support.waiting import wait_until
 
+PID = "TEST_REDIS_PID"
+
+
+@pytest.fixture(scope="session")
+def redis_pid(redis_env: dict[str, str]) -> int:
+    """Its process, to be stopped and continued."""
+    return int(redis_env[PID])
+
 
 @pytest.fixture(scope="session")
 def redis_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
@@ -24,7 +32,7 @@ def redis_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
         server = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log)
     try:
         wait_until(lambda: _listens(port), "redis-server listens", timeout=10)
-        yield {"CREWOPS_REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+        yield {"CREWOPS_REDIS_URL": f"redis://127.0.0.1:{port}/0", PID: str(server.pid)}
     finally:
         server.kill()
         server.wait()

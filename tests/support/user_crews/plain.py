@@ -69,4 +69,3 @@ def nothing() -> None:
 
 
 NUMBER = 7
-echo = EchoLLM(model="echo")

@@ -16,6 +16,7 @@ def pair(monkeypatch):
     # The reader ends its process when the connection ends; this process is pytest's.
     monkeypatch.setattr(channels.os, "_exit", lambda code: None)
     made = channels.Channel(theirs, "slot", "token-1")
+    made.start_kickoff()
     yield made, ours
     theirs.shutdown(socket.SHUT_RDWR)
     ours.close()
@@ -66,6 +67,7 @@ def test_frames_reach_the_main_thread(pair):
 
 def test_a_term_between_kickoffs_is_ignored(pair):
     channel, sock = pair
+    channel.busy = False
     sock.sendall(frames.encode(frames.TERM) + frames.encode(frames.RUN, id="k"))
     assert channel.take()["t"] == frames.RUN
 

@@ -52,8 +52,8 @@ def started() -> bool:
     return bool(crewai_event_bus._executor_initialized)
 
 
-def listen(heard: Heard) -> Callable[[], None]:
-    """Call `heard` for each event, from the bus' threads and out of order; the answer stops it."""
+def listen(heard: Heard) -> None:
+    """Call `heard` for each event from now on, from the bus' threads and out of order."""
 
     def handler(source: Any, event: Any) -> None:
         task = event.task_name or getattr(event, "method_name", None) or ""
@@ -62,12 +62,6 @@ def listen(heard: Heard) -> Callable[[], None]:
 
     for kind in _KINDS:
         crewai_event_bus.register_handler(kind, handler)
-
-    def stop() -> None:
-        for kind in _KINDS:
-            crewai_event_bus.off(kind, handler)
-
-    return stop
 
 
 def flush(seconds: float) -> bool:

@@ -59,6 +59,9 @@ class Channel:
     def event(self, seq: int, **fields: Any) -> None:
         """Queue an event of the kickoff's progress, or drop and count it. Never blocks for long."""
         with self._lock:
+            if not self.busy:
+                # A handler that ran late, or a thread that was left behind: nobody would know whose event it is.
+                return
             if len(self._events) >= MAX_EVENTS:
                 self._dropped += 1
                 return

@@ -82,6 +82,7 @@ class Slot:
     def serve(self) -> int:
         """Take kickoffs until one leaves the slot unclean. The answer is the exit code."""
         canned.kickoff(memory=self._loaded.uses_memory)
+        bus.listen(lambda seq, kind, task, agent: self._channel.event(seq, type=kind, task=task, agent=agent))
         signal.signal(signal.SIGTERM, _terminate)
         limits.cap_data(self._settings.slot_memory)
         gc.collect()
@@ -123,14 +124,10 @@ class Slot:
     def _answer(self, job: Job) -> Answer:
         if lacking := inputs.missing(self._loaded.inputs, job.inputs):
             return _error("inputs", f"missing inputs: {', '.join(lacking)}")
-        stop = bus.listen(lambda seq, kind, task, agent: self._channel.event(seq, type=kind, task=task, agent=agent))
-        try:
-            with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
-                answer = self._run(job)
-                bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
-            return self._judged(answer, failed)
-        finally:
-            stop()
+        with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
+            answer = self._run(job)
+            bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
+        return self._judged(answer, failed)
 
     def _judged(self, answer: Answer, failed: watch.Failures) -> Answer:
         """A result whose memory failed is no result, or a degraded one, as the spec says."""

@@ -1,0 +1,65 @@
+"""CrewAI gives a normal result when its memory fails; a slot does not."""
+
+import os
+import signal
+
+import pytest
+
+from support.worker_peer import WorkerPeer
+
+CREW = "support.user_crews.remembering:crew"
+QUICK = {"CREWOPS_BACKEND_DEADLINE": "0.2"}
+
+
+@pytest.fixture
+def redis_stopped():
+    """Stops a redis-server as a wedged one is: it takes connections and answers nothing."""
+    stopped = []
+
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+
+    yield stop
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_kickoff_with_memory_is_ok_and_the_slot_is_used_again(tmp_path, redis_env):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREW, **redis_env)
+        report = (await peer.phase("ready"))["report"]
+        assert report["uses_memory"] is True
+        assert report["embedder"] == "custom/Hashed"
+        assert {one["kind"]: one["local"] for one in report["state"]}["memory"] is False
+        slot = await peer.fork()
+        for _ in range(3):
+            answer = await slot.run({"message": "hi"})
+            assert (answer["output"], answer["memory"]) == ("hi", "ok")
+            idle = await slot.idle()
+            assert idle["reusable"] is True, idle
+        assert not slot.line.of("guard")
+
+
+@pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
+async def test_a_wedged_store_is_told_and_judged_as_the_spec_says(
+    tmp_path, redis_env, redis_pid, redis_stopped, on_failure
+):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREW, CREWOPS_MEMORY_ON_FAILURE=on_failure, **QUICK, **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        assert (await slot.run({"message": "before"}))["memory"] == "ok"
+        await slot.idle()
+        redis_stopped(redis_pid)
+        slot.kick_off({"message": "during"})
+        answer = await slot.answer(timeout=30)
+        told = slot.line.of("guard")
+        assert told
+        assert {"op", "kind", "error"} <= told[0].keys()
+        if on_failure == "Degrade":
+            assert (answer["t"], answer["output"], answer["memory"]) == ("result", "during", "degraded")
+        else:
+            assert (answer["t"], answer["kind"]) == ("error", "memory")
+            assert answer["result"]["output"] == "during"
+            assert told[0]["op"] in answer["message"]
