@@ -176,14 +176,29 @@ class RedisStorage:
         await asyncio.to_thread(self.save, records)
 
     async def asearch(
-        self, query_embedding: list[float], *args: Any, **kwargs: Any
+        self,
+        query_embedding: list[float],
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+        limit: int = 10,
+        min_score: float = 0.0,
     ) -> list[tuple[MemoryRecord, float]]:
         """In a thread."""
-        return await asyncio.to_thread(self.search, query_embedding, *args, **kwargs)
+        return await asyncio.to_thread(
+            self.search, query_embedding, scope_prefix, categories, metadata_filter, limit, min_score
+        )
 
-    async def adelete(self, *args: Any, **kwargs: Any) -> int:
+    async def adelete(
+        self,
+        scope_prefix: str | None = None,
+        categories: list[str] | None = None,
+        record_ids: list[str] | None = None,
+        older_than: datetime | None = None,
+        metadata_filter: dict[str, Any] | None = None,
+    ) -> int:
         """In a thread."""
-        return await asyncio.to_thread(self.delete, *args, **kwargs)
+        return await asyncio.to_thread(self.delete, scope_prefix, categories, record_ids, older_than, metadata_filter)
 
     def close(self) -> None:
         """Nothing: CrewAI closes the storage of one Memory, and this one is shared by all of the process."""

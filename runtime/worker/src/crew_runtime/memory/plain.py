@@ -5,13 +5,13 @@ search module.
 """
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 
 from crew_runtime.memory import records, vectors
 from crew_runtime.memory.filters import Filter
-from crew_runtime.memory.records import NEVER, Record
+from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Summary
 from crew_runtime.memory.store import Change, Store
 
@@ -115,12 +115,11 @@ class _Cache:
         self._rows: dict[str, int] = {}
         self._records: list[Record | None] = []
         self._free: list[int] = []
-        self._tags: dict[tuple[str, str], set[int]] = defaultdict(set)
-        self._unsearchable: set[int] = set()
-        self._mortal: set[int] = set()
-        """Rows that expire."""
+        self._tags: dict[tuple[str, str], set[int]] = {}
         self._matrix = np.zeros((0, 0), np.float32)
         self._norms = np.zeros(0, np.float32)
+        self._ends = np.zeros(0, np.float64)
+        """When the vector of each row ceases to be found, epoch seconds; 0: it has none."""
 
     def put(self, record_id: str, record: Record | None) -> None:
         """Take over what a record is now; None: it is gone."""
@@ -141,37 +140,29 @@ class _Cache:
         if not self._matrix.size:
             return []
         rows = self._candidates(wanted)
-        if (
-            rows is None
-            and not self._free
-            and not self._unsearchable
-            and not self._mortal
-            and wanted.older_than is None
-        ):
-            chosen = np.arange(len(self._records))
-            matrix, norms = self._matrix[: len(chosen)], self._norms[: len(chosen)]
+        used = len(self._records)
+        found = self._ends[:used] > wanted.now
+        if rows is None and found.all():
+            chosen, matrix, norms = None, self._matrix[:used], self._norms[:used]
         else:
-            searched = range(len(self._records)) if rows is None else rows
-            chosen = np.fromiter((row for row in searched if self._searchable(row, wanted)), np.intp)
+            carrying = np.arange(used) if rows is None else np.fromiter(rows, np.intp, len(rows))
+            chosen = carrying[found[carrying]]
             if not len(chosen):
                 return []
             matrix, norms = self._matrix[chosen], self._norms[chosen]
         order, distances = vectors.nearest(matrix, norms, vector, limit)
-        found = [(self._records[chosen[at]], float(distance)) for at, distance in zip(order, distances, strict=True)]
-        return [(record, distance) for record, distance in found if record is not None]
-
-    def _searchable(self, row: int, wanted: Filter) -> bool:
-        record = self._records[row]
-        return record is not None and row not in self._unsearchable and _alive(record, wanted)
+        at = order if chosen is None else chosen[order]
+        pairs = zip((self._records[row] for row in at), distances, strict=True)
+        return [(record, float(distance)) for record, distance in pairs if record is not None]
 
     def _candidates(self, wanted: Filter) -> set[int] | None:
         """Rows that carry the tags; None: all rows do."""
         rows: set[int] | None = None
         for name, tags in wanted.tags():
-            carrying = set().union(*(self._tags.get((name, one), set()) for one in tags))
-            rows = carrying if rows is None else rows & carrying
-        if rows is not None and len(rows) == len(self._rows):
-            return None
+            carrying = [found for one in tags if (found := self._tags.get((name, one)))]
+            either = carrying[0] if len(carrying) == 1 else set().union(*carrying)
+            if len(either) < len(self._rows):  # else this demand leaves nothing out
+                rows = either if rows is None else rows & either
         return rows
 
     def _add(self, record: Record) -> None:
@@ -181,34 +172,34 @@ class _Cache:
         self._rows[record.id] = row
         self._records[row] = records.with_vector(record, b"")
         for key in _tags_of(record):
-            self._tags[key].add(row)
-        if record.expires < NEVER:
-            self._mortal.add(row)
-        if not record.vector:
-            self._unsearchable.add(row)
-            return
+            self._tags.setdefault(key, set()).add(row)
         vector = vectors.unpack(record.vector)
-        if row >= len(self._matrix) or not self._matrix.size:
+        if row >= len(self._ends) or (not self._matrix.size and len(vector)):
             self._grow(row, len(vector))
-        self._matrix[row] = vector
-        self._norms[row] = float(vector @ vector)
+        if len(vector):
+            self._matrix[row] = vector
+            self._norms[row] = float(vector @ vector)
+            self._ends[row] = record.expires
 
     def _grow(self, row: int, dimension: int) -> None:
         room = max(ROOM, 2 * (row + 1))
-        matrix, norms = np.zeros((room, dimension), np.float32), np.zeros(room, np.float32)
+        matrix = np.zeros((room, self._matrix.shape[1] or dimension), np.float32)
+        norms, ends = np.zeros(room, np.float32), np.zeros(room, np.float64)
         if self._matrix.size:
-            matrix[: len(self._matrix)], norms[: len(self._norms)] = self._matrix, self._norms
-        self._matrix, self._norms = matrix, norms
+            matrix[: len(self._matrix)] = self._matrix
+        norms[: len(self._norms)], ends[: len(self._ends)] = self._norms, self._ends
+        self._matrix, self._norms, self._ends = matrix, norms, ends
 
     def _forget(self, record_id: str, row: int) -> None:
         record = self._records[row]
         if record is not None:
             for key in _tags_of(record):
                 self._tags[key].discard(row)
+                if not self._tags[key]:
+                    del self._tags[key]
         del self._rows[record_id]
         self._records[row] = None
-        self._unsearchable.discard(row)
-        self._mortal.discard(row)
+        self._ends[row] = 0
         self._free.append(row)
 
 
@@ -218,7 +209,7 @@ def _alive(record: Record, wanted: Filter) -> bool:
     )
 
 
-def _tags_of(record: Record) -> list[tuple[str, str]]:
-    found = [("anc", one) for one in records.ancestor_tags(record.scope).split(",")]
-    found += [("cat", records.tag(one)) for one in record.categories]
-    return found + [("md", one) for one in records.metadata_tags(record.metadata)]
+def _tags_of(record: Record) -> set[tuple[str, str]]:
+    found = {("anc", one) for one in records.ancestor_tags(record.scope).split(",")}
+    found |= {("cat", records.tag(one)) for one in record.categories}
+    return found | {("md", one) for one in records.metadata_tags(record.metadata)}

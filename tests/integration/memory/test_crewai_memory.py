@@ -1,0 +1,140 @@
+"""Through CrewAI's own Memory, Flow and lock, in processes of their own as replicas are."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.redis_server import RedisServer
+
+TESTS = Path(__file__).parents[2]
+
+
+class Programs:
+    """Forks a process for each question, out of one that has imported CrewAI."""
+
+    def __init__(self, folder: Path) -> None:
+        environ = {**os.environ, "HOME": str(folder), "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, str(TESTS / "support" / "memory_programs.py")]
+        self._log = (folder / "log").open("wb")
+        self.process = subprocess.Popen(
+            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, bufsize=0
+        )
+
+    def ask(self, **question: object) -> None:
+        self.process.stdin.write(json.dumps(question).encode() + b"\n")
+
+    def answer(self) -> object:
+        told = json.loads(self.process.stdout.readline())
+        if "error" in told:
+            raise AssertionError(told["error"])
+        return told["answer"]
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    made = Programs(tmp_path_factory.mktemp("programs"))
+    yield made
+    made.process.stdin.close()
+    made.process.wait(10)
+
+
+class Run:
+    """Calls functions of the programs, each in a process of its own."""
+
+    def __init__(self, programs: Programs, mode: str, url: str, folder: Path) -> None:
+        self.mode, self.folder, self._programs = mode, folder, programs
+        self._environ = {"CREWOPS_REDIS_URL": url, "CREWOPS_KEY_PREFIX": f"crewai/{mode}/{folder.name}"}
+
+    def __call__(self, name: str, *arguments: str, **environ: str) -> object:
+        return self.at_once(1, name, *arguments, **environ)[0]
+
+    def at_once(self, times: int, name: str, *arguments: str, **environ: str) -> list[object]:
+        for _ in range(times):
+            self._programs.ask(
+                name=name, arguments=arguments, environ={**self._environ, **environ}, folder=str(self.folder)
+            )
+        return [self._programs.answer() for _ in range(times)]
+
+
+@pytest.fixture(params=["index", "plain"])
+def run(request: pytest.FixtureRequest, programs: Programs, tmp_path: Path) -> Run:
+    server: RedisServer = request.getfixturevalue(f"{request.param}_server")
+    return Run(programs, request.param, server.url, tmp_path)
+
+
+def test_what_one_process_remembers_another_recalls(run):
+    """Two replicas share one memory; nothing of it lies on a disk."""
+    assert run("remember", "s1", "Anna is allergic to peanuts", "The pool opens at seven") == 2
+    assert run("recall", "s1", "allergic to peanuts")[0] == "Anna is allergic to peanuts"
+    assert run("recall", "s2", "allergic to peanuts") == []
+    assert run("deep_recall", "s1", "allergic to peanuts")[0] == "Anna is allergic to peanuts"
+    assert list(run.folder.rglob("*.lance")) == []
+
+
+def test_a_crew_is_built_on_the_shared_store(run):
+    assert run("crew_storage") == ["RedisStorage", "RedisStorage", run.mode]
+
+
+def test_the_proof_goes_through_every_process(run):
+    run("prove", "write", "nonce-1")
+    assert run("prove", "read", "nonce-1") == [True, "list"]
+    run("remember", "s1", "now there is a dimension")
+    assert run("prove", "read", "nonce-1") == [True, "list"], "written before any vector"
+    run("prove", "write", "nonce-2")
+    assert run("prove", "read", "nonce-2") == [True, "recall"]
+    assert run("prove", "read", "nonce-3") == [False, "recall"]
+    run("prove", "forget", "nonce-2")
+    assert run("prove", "read", "nonce-2") == [False, "recall"]
+    assert run("recall", "s1", "crewops proof nonce-1") == ["now there is a dimension"]
+
+
+def test_effective_state_says_what_the_crew_really_uses(run):
+    assert run("state", "untouched") == {
+        "memory": ["redis", False],
+        "flow": ["redis", False],
+        "locks": ["redis", False],
+        "knowledge": ["unused", False],
+        "checkpoints": ["unused", False],
+        "task-outputs": ["sqlite", True],
+    }
+    assert run("state", "own_memory")["memory"] == ["lancedb", True]
+    assert run("state", "own_factory")["memory"] == ["lancedb", True]
+    assert run("state", "own_persistence")["flow"] == ["sqlite", True]
+    assert run("state", "own_locks")["locks"] == ["files", True]
+
+
+def test_a_flow_goes_on_in_another_process(run):
+    assert run("flow", "guest-7") == 1
+    assert run("flow", "guest-7") == 2
+    assert run("flow", "guest-8") == 1
+    assert list(run.folder.rglob("flow_states.db")) == []
+
+
+def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
+    flow_id = run("ask_human")
+    assert run("answer_human", flow_id, "approved") == ["approved", "the draft"]
+    assert run("pending", flow_id) is None
+
+
+def test_the_process_may_fork_after_install(run):
+    """The zygote installs and forks: neither thread nor connection is left in it."""
+    assert run("fork_after_install") == {"threads": ["MainThread"], "sockets": 0, "children": [True, True]}
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(run):
+    """Ten read-modify-writes of each of three processes, without a loss."""
+    run.at_once(3, "count_under_lock", "10")
+    assert run("counted") == 30
+
+
+def test_no_store_means_no_start(run):
+    """Never a local fallback."""
+    with pytest.raises(
+        AssertionError, match=r"BackendUnavailableError: Redis at 127\.0\.0\.1:1 could not be reached for 2 s"
+    ):
+        run("crew_storage", CREWOPS_REDIS_URL="redis://127.0.0.1:1/0", CREWOPS_BACKEND_DEADLINE="0.2")

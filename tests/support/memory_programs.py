@@ -1,0 +1,203 @@
+"""What the processes of the memory tests do.
+
+`python memory_programs.py` imports CrewAI once and forks a process for each line of its input, `{name, arguments,
+environ, folder}`; that process installs anew and answers with one line: `{answer}` or `{error}`.
+"""
+
+import json
+import os
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+
+from crew_runtime.install import Installation, install, quiet
+from crew_runtime.sessions import binding
+
+
+def memory(**options):
+    from crewai.memory.unified_memory import Memory
+
+    from support.memories import embed
+
+    return Memory(embedder=embed, llm=silent_llm(), **options)
+
+
+def silent_llm():
+    from crewai.llms.base_llm import BaseLLM
+
+    class Silent(BaseLLM):
+        def call(self, *args, **kwargs):
+            raise AssertionError("no LLM is to be asked")
+
+    return Silent(model="silent")
+
+
+def remember(installed, session, *facts):
+    with binding.bind(session):
+        made = memory(root_scope="/crew/concierge")
+        for fact in facts:
+            made.remember(fact, scope="/guests", categories=["fact"], metadata={}, importance=0.5)
+    return len(facts)
+
+
+def recall(installed, session, query, depth="shallow"):
+    with binding.bind(session):
+        made = memory(root_scope="/crew/concierge")
+        return [one.record.content for one in made.recall(query, depth=depth, limit=3)]
+
+
+def deep_recall(installed, session, query):
+    return recall(installed, session, query, "deep")
+
+
+def crew_storage(installed: Installation):
+    from crewai import Agent, Crew, Task
+
+    agent = Agent(role="r", goal="g", backstory="b", llm=silent_llm())
+    crew = Crew(agents=[agent], tasks=[Task(description="d", expected_output="e", agent=agent)], memory=True)
+    return [type(one._memory._storage).__name__ for one in (crew, crew.copy())] + [installed.facts()["search_mode"]]
+
+
+def prove(installed, action, nonce):
+    from crew_runtime.crewai.proof import Prover
+
+    return getattr(Prover(), action)(nonce)
+
+
+def state(installed: Installation, what):
+    kept = []
+    if what == "own_memory":
+        kept.append(memory(storage=tempfile.mkdtemp()))
+    elif what == "own_factory":
+        from crewai.memory.storage.factory import set_memory_storage_factory
+
+        set_memory_storage_factory(None)
+    elif what == "own_persistence":
+        from crewai.flow.persistence.sqlite import SQLiteFlowPersistence
+
+        kept.append(SQLiteFlowPersistence("flows.db"))
+    elif what == "own_locks":
+        from crewai_core.lock_store import set_lock_backend
+
+        set_lock_backend(None)
+    return {one.kind: [one.backend, one.local] for one in installed.state(kept)}
+
+
+def flow(installed, session):
+    from crewai.flow.flow import Flow, start
+    from crewai.flow.persistence import persist
+    from pydantic import BaseModel
+
+    class Counter(BaseModel):
+        id: str = ""
+        visits: int = 0
+
+    @persist()
+    class Visits(Flow[Counter]):
+        @start()
+        def visit(self):
+            self.state.visits += 1
+
+    made = Visits()
+    made.kickoff(inputs={"id": session})
+    return made.state.visits
+
+
+def _persistence():
+    from crewai.flow.persistence.factory import default_flow_persistence
+
+    return default_flow_persistence()
+
+
+def ask_human(installed):
+    from crewai.flow.async_feedback.types import PendingFeedbackContext
+
+    context = PendingFeedbackContext(
+        flow_id="f 1", flow_class="x.Y", method_name="review", method_output="the draft", message="ok?"
+    )
+    _persistence().save_pending_feedback("f 1", context, {"id": "f 1", "draft": "the draft"})
+    return "f 1"
+
+
+def answer_human(installed, flow_id, answer):
+    found_state, context = _persistence().load_pending_feedback(flow_id)
+    _persistence().clear_pending_feedback(flow_id)
+    assert found_state["draft"] == context.method_output
+    assert _persistence().load_state(flow_id) == found_state
+    return [answer, context.method_output]
+
+
+def pending(installed, flow_id):
+    return _persistence().load_pending_feedback(flow_id)
+
+
+def fork_after_install(installed):
+    sockets = sum(1 for one in Path("/proc/self/fd").iterdir() if str(Path(one).resolve()).count("socket:"))
+    threads = [one.name for one in threading.enumerate()]
+    children = []
+    for number in range(2):
+        pid = os.fork()
+        if not pid:
+            try:
+                remember(installed, f"s{number}", f"fact {number}")
+                os._exit(0 if recall(installed, f"s{number}", "fact") == [f"fact {number}"] else 1)
+            finally:
+                os._exit(2)
+        children.append(os.waitpid(pid, 0)[1] == 0)
+    return {"threads": threads, "sockets": sockets, "children": children}
+
+
+def count_under_lock(installed: Installation, times):
+    import time
+
+    from crewai_core.lock_store import lock
+
+    counter = Path("counter")
+    for _ in range(int(times)):
+        with lock("the counter"):
+            seen = int(counter.read_text()) if counter.exists() else 0
+            time.sleep(0.002)
+            counter.write_text(str(seen + 1))
+
+
+def counted(installed):
+    return int(Path("counter").read_text())
+
+
+def do(name, arguments, environ, folder):
+    """In a process of its own."""
+    os.environ.update(environ)
+    os.chdir(folder)
+    return globals()[name](install(), *arguments)
+
+
+def main():
+    install_imports()
+    answers = os.dup(1)
+    os.dup2(2, 1)  # CrewAI prints
+    for line in sys.stdin:
+        if not os.fork():
+            try:
+                told = {"answer": do(**json.loads(line))}
+            except BaseException as error:
+                told = {"error": "".join(traceback.format_exception(error))}
+            os.write(answers, json.dumps(told).encode() + b"\n")
+            os._exit(0)
+
+
+def install_imports():
+    quiet(os.environ)
+    import crewai
+    from crewai.memory import unified_memory
+
+    from crew_runtime.crewai import proof
+
+    assert crewai
+    assert unified_memory
+    assert proof
+
+
+if __name__ == "__main__":
+    main()
