@@ -150,6 +150,8 @@ class Children:
             return
         log.info("applying", extra={"kind": kind, "object": name, "exists": there is not None})
         try:
+            if there is not None and drift.foreign_ports(wanted, there):
+                await self._kube.merge(kind, wanted["metadata"]["namespace"], name, _ports_of(wanted))
             now = await self._kube.apply(wanted)
         except RejectedError as error:
             raise RejectedError(error.status, f"the {kind} {name} was refused: {error.message}") from error
@@ -189,6 +191,10 @@ class Children:
         except RejectedError as error:
             return error.message
         return ""
+
+
+def _ports_of(service: Object) -> Object:
+    return {"spec": {"ports": service["spec"]["ports"]}}
 
 
 def _password_of(live: Live, crew: CrewDeployment) -> str | None:

@@ -53,6 +53,15 @@ def test_what_others_added_is_theirs():
     assert not drift.drifted(deployment(), live)
 
 
+def test_port_that_is_not_ours_is_foreign():
+    service = next(one for one in CHILDREN if one["kind"] == "Service")
+    live = deepcopy(service)
+    assert not drift.foreign_ports(service, live)
+    live["spec"]["ports"][0]["port"] += 1
+    assert drift.foreign_ports(service, live)
+    assert not drift.foreign_ports(deployment(), deployment())
+
+
 def test_rewritten_quantity_is_the_same():
     wanted = {"kind": "X", "metadata": {}, "spec": {"memory": "1024Mi", "cpu": "0.5"}}
     assert not drift.drifted(wanted, {"kind": "X", "metadata": {}, "spec": {"memory": "1Gi", "cpu": "500m"}})

@@ -28,6 +28,16 @@ def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
     return not _holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
 
 
+def foreign_ports(wanted: Manifest, live: Mapping[str, Any]) -> bool:
+    """True when a Service has ports that are not ours. To apply leaves them: they are another's, told apart by number,
+    and one that has our port's name makes the API server refuse ours. The list has to be replaced as a whole.
+    """
+    if wanted["kind"] != "Service":
+        return False
+    ours = {one["port"] for one in wanted["spec"]["ports"]}
+    return any(one["port"] not in ours for one in live.get("spec", {}).get("ports", []))
+
+
 def _without_values(manifest: Manifest) -> Manifest:
     """A Secret's hash is made of its keys alone: an annotation is no place for anything derived from a password."""
     if manifest["kind"] != "Secret":
