@@ -48,7 +48,8 @@ def of_entrypoint(settings: WorkerSettings) -> Trial:
     try:
         loaded = load.load(settings.entrypoint, settings.definition)
     except load.EntrypointError as error:
-        return Trial(error=error.message, detail=error.detail)
+        reason = "DefinitionBroken" if settings.definition else "EntrypointBroken"
+        return Trial(error=error.message, reason=reason, detail=error.detail)
     unsafe = must_not_fork()
     try:
         facts = describe(loaded)
