@@ -46,6 +46,8 @@ class Settings:
         elif set(prefix) & set("{} \n"):
             read.problem(env.KEY_PREFIX, "must have no braces and no blanks")
         dimension = read.number(env.EMBEDDER_DIMENSION, 0)
+        if dimension % 1:
+            read.problem(env.EMBEDDER_DIMENSION, f"has to be a whole number, and is {dimension:g}")
         settings = cls(
             redis_url=url,
             key_prefix=prefix,
@@ -83,6 +85,7 @@ class _Reader:
             value = -1.0
         if not 0 <= value < float("inf"):
             self.problem(name, f"has to be a number of 0 or more, and is {text!r}")
+            return default
         return value
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
