@@ -77,7 +77,7 @@ def test_a_dimension_that_the_embedder_has_not_is_named(hotel):
 
 def test_variables_of_the_operator_cannot_be_overridden_unnoticed(hotel):
     hotel.patch({"crew": {"env": [{"name": "CREWOPS_KEY_PREFIX", "value": "someone/else"}]}})
-    found = hotel.wait_condition("Ready", "False", "EnvIgnored", timeout=60)
+    found = hotel.wait_condition("Ready", "True", "EnvIgnored", timeout=60)
     assert "CREWOPS_KEY_PREFIX" in found["message"]
     hotel.patch({"crew": {"env": None}})
     hotel.wait_ready()

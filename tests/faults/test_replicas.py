@@ -73,7 +73,7 @@ def test_a_deleted_replica_hands_its_kickoff_back_or_finishes_it(slow_hotel):
 
 def start(hotel, pod, session):
     """A kickoff that is in its first task."""
-    response = hotel.kickoff(pod, f"slowly: {FACT}", session, wait=0)
+    response = hotel.accepted(pod, f"slowly: {FACT}", session, wait=0)
     assert response.is_success, response.text
     kickoff = response.json()["kickoff_id"]
 

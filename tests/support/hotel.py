@@ -149,9 +149,18 @@ class Hotel:
             timeout=wait + 10,
         )
 
+    def accepted(self, pod: Mapping[str, Any], message: str, session: str, wait: float = 60) -> httpx.Response:
+        """The answer to a kickoff, tried again as Retry-After says while the replica takes none."""
+
+        def attempt() -> httpx.Response | None:
+            response = self.kickoff(pod, message, session, wait)
+            return response if response.status_code != httpx.codes.SERVICE_UNAVAILABLE else None
+
+        return wait_until(attempt, f"{pod['metadata']['name']} takes a kickoff", 60)
+
     def say(self, pod: Mapping[str, Any], message: str, session: str) -> str:
         """The reply to a message; the kickoff has to complete."""
-        response = self.kickoff(pod, message, session)
+        response = self.accepted(pod, message, session)
         assert response.status_code == httpx.codes.OK, response.text
         seen = response.json()
         assert seen["status"] == "completed", seen

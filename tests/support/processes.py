@@ -13,9 +13,9 @@ def alive(pid: int) -> bool:
 
 
 def environment(pid: int) -> dict[str, str]:
-    """What the process was started with; empty when it is gone."""
+    """What the process was started with; empty when it is gone, or another user's."""
     try:
         text = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
         return {}
     return dict(one.split("=", 1) for one in text.split("\0") if "=" in one)
