@@ -85,7 +85,7 @@ class _Lease:
             raise error
 
     def _renew(self) -> None:
-        arguments: list[str | bytes | int | float] = [self._token, int(LEASE * 1000)]
+        arguments: list[str | bytes | int] = [self._token, int(LEASE * 1000)]
         while not self._ended.wait(RENEW_EVERY):
             try:
                 if not self._guard.call("lock", lambda client: scripts.EXTEND(client, [self._key], arguments)):

@@ -7,7 +7,7 @@ session may see. Source of the contract: crewai/memory/storage/backend.py (1.15.
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
@@ -25,6 +25,9 @@ from crew_runtime.settings import Settings
 
 RENEW_EVERY = 0.1
 """Of a session's time to live: how far its end may lag behind its last use."""
+
+
+_EPOCH = datetime(1970, 1, 1)
 
 
 class RedisStorage:
@@ -309,7 +312,7 @@ def _epoch(at: datetime) -> float:
 
 
 def _naive(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None)
+    return _EPOCH + timedelta(seconds=at)
 
 
 def _now() -> float:

@@ -12,11 +12,12 @@ from typing import Any
 
 import redis
 
+from crew_runtime import redis_client
 from crew_runtime.errors import BackendError, StoreMismatchError
 from crew_runtime.memory import records
 from crew_runtime.memory.filters import Filter, query
 from crew_runtime.memory.plain import PlainSearch
-from crew_runtime.memory.records import READ_FIELDS, Record
+from crew_runtime.memory.records import FOUND_FIELDS, Record
 from crew_runtime.memory.search import Summary
 from crew_runtime.memory.store import Store
 from crew_runtime.redis_client import Client
@@ -46,7 +47,7 @@ class IndexedSearch:
         if not self._ready():
             return []
         command = ["FT.SEARCH", self._name, f"{query(wanted)}=>[KNN {limit} @v $v AS distance]", "PARAMS", "2", "v",
-                   vector, "RETURN", str(len(READ_FIELDS) + 1), "distance", *READ_FIELDS, "SORTBY", "distance",
+                   vector, "RETURN", str(len(FOUND_FIELDS) + 1), "distance", *FOUND_FIELDS, "SORTBY", "distance",
                    "LIMIT", "0", str(limit), "TIMEOUT", self._timeout, "DIALECT", "2"]  # fmt: skip
         return [(record, float(fields[b"distance"])) for record, fields in self._found(self._ask("search", command))]
 
@@ -54,7 +55,7 @@ class IndexedSearch:
         """By the sortable time of creation."""
         if not self._ready():
             return self._before_any_vector.newest(wanted, limit, offset)
-        command = ["FT.SEARCH", self._name, query(wanted), "RETURN", str(len(READ_FIELDS)), *READ_FIELDS,
+        command = ["FT.SEARCH", self._name, query(wanted), "RETURN", str(len(FOUND_FIELDS)), *FOUND_FIELDS,
                    "SORTBY", "ts", "DESC", "LIMIT", str(offset), str(limit),
                    "TIMEOUT", self._timeout, "DIALECT", "2"]  # fmt: skip
         return [record for record, _ in self._found(self._ask("list", command))]
@@ -86,7 +87,7 @@ class IndexedSearch:
         for row in rows:
             number = int(row[b"n"])
             scopes[row[b"scope"].decode("utf-8", "surrogatepass")] += number
-            for category in json.loads(row[b"cats"]):
+            for category in json.loads(row.get(b"cats") or b"[]"):
                 categories[category] += number
         return Summary(
             scopes,
@@ -121,7 +122,7 @@ class IndexedSearch:
         def ask(client: Client) -> list[Any]:
             try:
                 # Not through redis-py's parsers for FT: they are slower and drop bytes that are no text.
-                answer: list[Any] = _raw(client, command)
+                answer: list[Any] = redis_client.command(client, command)
             except redis.exceptions.ResponseError as error:
                 if "no such index" not in str(error).lower():
                     raise
@@ -155,7 +156,7 @@ class IndexedSearch:
     def _info(self) -> dict[bytes, Any]:
         def ask(client: Client) -> dict[bytes, Any] | redis.exceptions.ResponseError:
             try:
-                return _pairs(_raw(client, ["FT.INFO", self._name]))
+                return _pairs(redis_client.command(client, ["FT.INFO", self._name]))
             except redis.exceptions.ResponseError as error:
                 return error  # there is none yet: not a failure
 
@@ -169,10 +170,11 @@ class IndexedSearch:
         vector = next((one for one in attributes if "v" in one[:4]), [])
         prefixes = [_text(one) for one in _pairs(info[b"index_definition"])[b"prefixes"]]
         if prefixes != [self._store.record_root] or str(dimension) not in vector:
-            raise StoreMismatchError(
+            refused = StoreMismatchError(
                 f"the index {self._name!r} was made otherwise (prefixes {prefixes}, vector {vector}, wanted "
                 f"{dimension} dimensions): drop it by FT.DROPINDEX, which keeps the records, and it is made anew"
             )
+            self._store.guard.refuse("index", refused)
 
     def _wait(self) -> None:
         end = time.monotonic() + INDEXING_DEADLINE
@@ -185,30 +187,13 @@ class IndexedSearch:
         found = []
         for key, values in zip(answer[1::2], answer[2::2], strict=True):
             fields = _pairs(values or [])
-            record = records.from_fields(self._id(key), [fields.get(name) for name in _READ])
+            record = records.from_fields(self._id(key), fields.get(b"d"), fields.get(b"la"))
             if record is not None:  # expired between the search and its answer
                 found.append((record, fields))
         return found
 
     def _id(self, key: bytes) -> str:
         return key.decode()[len(self._store.record_root) :]
-
-
-_READ = tuple(name.encode() for name in READ_FIELDS)
-
-
-def _raw(client: Client, command: Sequence[Any]) -> Any:
-    connection = client.connection_pool.get_connection()
-    try:
-        connection.send_command(*command)
-        return connection.read_response()
-    except redis.exceptions.ResponseError:
-        raise
-    except BaseException:
-        connection.disconnect()  # an answer may be on its way, and the next caller must not take it for its own
-        raise
-    finally:
-        client.connection_pool.release(connection)
 
 
 def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:

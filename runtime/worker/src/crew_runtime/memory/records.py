@@ -1,30 +1,30 @@
 """A memory record as it lies in Redis, and the hash that holds it. Pure.
 
-The HASH `m:<id>`: `d` JSON of what is only ever read as a whole, `scope` (stored, see `sessions.areas`), `cats` JSON
-list, `anc` `cat` `md` hashed tags for filters, `ts` (created) `la` `exp` epoch seconds, `rev` the change that wrote it,
-`v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of creation too: the server's index rounds it.
+The HASH `m:<id>`: `d` JSON of all that does not change by itself, `scope` (stored, see `sessions.areas`) and `cats`
+(JSON list) for scripts and counts, `anc` `cat` `md` hashed tags for filters, `ts` (created) `la` `exp` epoch seconds,
+`rev` the change that wrote it, `v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of creation too: the
+server's index rounds it.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 NEVER = 9_999_999_999.0
 """`exp` of a record without an end: a number, because a search has to compare with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One memory."""
+class Record(NamedTuple):
+    """One memory. A tuple: a search makes ten of them, and a frozen dataclass costs three times as much."""
 
     id: str
     content: str
     scope: str
     """As stored."""
     categories: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = MappingProxyType({})
     importance: float = 0.5
     created: float = 0.0
     """Epoch seconds."""
@@ -36,61 +36,68 @@ class Record:
     """Little-endian float32; empty: the record can be listed and not searched."""
 
 
-READ_FIELDS = ("d", "scope", "cats", "la", "exp")
-"""What `from_fields` needs, in its order."""
+FOUND_FIELDS = ("d", "la")
+"""What `from_fields` needs of a record that a search found: the fewer, the less redis-py has to parse."""
+READ_FIELDS = (*FOUND_FIELDS, "exp")
+"""The same of one that may be written again."""
 
 
-def to_fields(record: Record) -> list[str | bytes]:
-    """Field, value, field, value ... of the hash."""
-    document: dict[str, Any] = {"c": record.content, "i": record.importance, "t": record.created}
+def to_fields(record: Record, *, over: bool = False) -> list[str | bytes]:
+    """Field, value, field, value ... of the hash; `over`: of one that exists, whose every field has to be replaced."""
+    document: dict[str, Any] = {
+        "c": record.content, "i": record.importance, "t": record.created, "s": record.scope
+    }  # fmt: skip
+    if record.categories:
+        document["k"] = record.categories
     if record.metadata:
         document["m"] = record.metadata
     if record.source is not None:
-        document["s"] = record.source
+        document["o"] = record.source
     if record.private:
         document["p"] = True
     fields: list[str | bytes] = [
         "d", json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"),
         "scope", record.scope,
-        "cats", json.dumps(record.categories, ensure_ascii=False).encode("utf-8", "surrogatepass"),
         "anc", ancestor_tags(record.scope),
         "ts", repr(record.created),
         "la", repr(record.accessed),
         "exp", repr(record.expires),
     ]  # fmt: skip
-    if record.categories:
+    if record.categories or over:
+        fields += ["cats", json.dumps(record.categories, ensure_ascii=False).encode("utf-8", "surrogatepass")]
         fields += ["cat", ",".join(map(tag, record.categories))]
-    if record.metadata:
+    if record.metadata or over:
         fields += ["md", ",".join(metadata_tags(record.metadata))]
     if record.vector:
         fields += ["v", record.vector]
     return fields
 
 
-def from_fields(record_id: str, values: Sequence[bytes | None]) -> Record | None:
-    """The record of READ_FIELDS' values; None when the hash is gone."""
-    document, scope, categories, accessed, expires = values
-    if document is None or scope is None:
+def from_fields(
+    record_id: str, document: bytes | None, accessed: bytes | None, expires: bytes | None = None
+) -> Record | None:
+    """The record of FOUND_FIELDS' or READ_FIELDS' values; None when the hash is gone."""
+    if document is None:
         return None
-    read = json.loads(document)
+    read = json.loads(document.decode("utf-8", "surrogatepass"))
     return Record(
         id=record_id,
         content=read["c"],
-        scope=scope.decode("utf-8", "surrogatepass"),
-        categories=tuple(json.loads(categories)) if categories and categories != b"[]" else (),
+        scope=read["s"],
+        categories=tuple(read.get("k", ())),
         metadata=read.get("m", {}),
         importance=read["i"],
         created=read["t"],
         accessed=float(accessed or 0),
-        expires=float(expires or NEVER),
-        source=read.get("s"),
+        source=read.get("o"),
         private=read.get("p", False),
+        expires=float(expires or NEVER),
     )
 
 
 def with_vector(record: Record, vector: bytes) -> Record:
     """The same record with its vector."""
-    return replace(record, vector=vector)
+    return record._replace(vector=vector)
 
 
 def tag(text: str) -> str:

@@ -1,10 +1,12 @@
 """The Lua scripts as objects; each is called by one typed method of `store`."""
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
 import redis
 
+from crew_runtime import redis_client
 from crew_runtime.redis_client import Client
 
 
@@ -15,15 +17,18 @@ class Script:
         self._text = resources.files("crew_runtime.memory").joinpath("lua", f"{name}.lua").read_text("utf-8")
         self._sha = ""
 
-    def __call__(self, client: Client, keys: list[str], arguments: list[str | bytes | int | float]) -> Any:
+    def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
         """Run it; a server that forgot it (restart, SCRIPT FLUSH) is told again."""
         if self._sha:
             try:
-                return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
+                return self._run(client, keys, arguments)
             except redis.exceptions.NoScriptError:
                 pass
         self._sha = str(client.script_load(self._text))
-        return client.execute_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
+        return self._run(client, keys, arguments)
+
+    def _run(self, client: Client, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        return redis_client.command(client, ["EVALSHA", self._sha, len(keys), *keys, *arguments])
 
 
 WRITE, DELETE, TOUCH, RENEW = Script("write"), Script("delete"), Script("touch"), Script("renew")

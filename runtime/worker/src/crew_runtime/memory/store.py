@@ -78,10 +78,11 @@ class Store:
         """
         schema = self.guard.call("meta", lambda client: client.hget(self._meta_key, "schema"))
         if schema is not None and schema != str(SCHEMA).encode():
-            raise StoreMismatchError(
-                f"what lies under the key prefix {self.prefix!r} has schema {schema!r}, this version reads {SCHEMA}: "
-                "use the runtime that wrote it, or another spec.memory.keyPrefix"
+            refused = StoreMismatchError(
+                f"what lies under the key prefix {self.prefix!r} has schema {schema.decode(errors='replace')}, and "
+                f"this version reads {SCHEMA}: use the runtime that wrote it, or another spec.memory.keyPrefix"
             )
+            self.guard.refuse("meta", refused)
         if declared is not None:
             self.guard.call("meta", lambda client: self._declare(client, declared))
             self.fits("meta", declared)
@@ -109,11 +110,11 @@ class Store:
 
     def _write(self, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
-        arguments: list[str | bytes | int | float] = [
+        arguments: list[str | bytes | int] = [
             self.record_root, length, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), len(target.roots), *target.roots
         ]  # fmt: skip
         for one in batch:
-            fields = records.to_fields(one)
+            fields = records.to_fields(one, over=mode == "update")
             arguments += [one.id, repr(one.created), len(fields), *fields]
         names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key,
                  f"{self.root}s:{target.session}"]  # fmt: skip
@@ -148,19 +149,19 @@ class Store:
         names = [self.ids_key, self.log_key, self._revision_key, self._mortal_key]
         deleted = 0
         for part in _parts(ids):
-            arguments: list[str | bytes | int | float] = [self.record_root, LOG_LENGTH, len(roots), *roots, *part]
+            arguments: list[str | bytes | int] = [self.record_root, LOG_LENGTH, len(roots), *roots, *part]
             deleted += int(self.guard.call("delete", partial(scripts.DELETE, keys=names, arguments=arguments)))
         return deleted
 
     def touch(self, ids: Sequence[str], at: float) -> None:
         """Note the time of a recall on records that still exist."""
-        arguments: list[str | bytes | int | float] = [self.record_root, repr(at), *ids]
+        arguments: list[str | bytes | int] = [self.record_root, repr(at), *ids]
         self.guard.call("touch", lambda client: scripts.TOUCH(client, [self._meta_key], arguments))
 
     def renew(self, session: str, expires: float, ttl: float) -> None:
         """Let all records of a session live until `expires` (epoch seconds), `ttl` seconds from now."""
         names = [f"{self.root}s:{session}", self.log_key, self._revision_key, self._mortal_key]
-        arguments: list[str | bytes | int | float] = [self.record_root, repr(expires), int(ttl * 1000), LOG_LENGTH]
+        arguments: list[str | bytes | int] = [self.record_root, repr(expires), int(ttl * 1000), LOG_LENGTH]
         self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -179,7 +180,7 @@ class Store:
             pipeline.hmget(self.record_root + one, list(wanted))
         read = []
         for record_id, values in zip(ids, pipeline.execute(), strict=True):
-            record = records.from_fields(record_id, values[: len(READ_FIELDS)])
+            record = records.from_fields(record_id, *values[: len(READ_FIELDS)])
             vector = values[len(READ_FIELDS)] if record and len(values) > len(READ_FIELDS) else None
             read.append(records.with_vector(record, vector) if record and vector else record)
         return read

@@ -35,9 +35,17 @@ def score(distance: float) -> float:
 
 def nearest(rows: Matrix, norms: Matrix, wanted: Matrix, limit: int) -> tuple[npt.NDArray[np.intp], Matrix]:
     """Positions and squared L2 distances of the `limit` nearest rows, nearest first. `norms`: squared, of the rows."""
-    distances = norms - 2.0 * (rows @ wanted) + np.float32(wanted @ wanted)
+    distances = norms - 2.0 * _products(rows, wanted) + np.float32(wanted @ wanted)
     np.maximum(distances, 0.0, out=distances)
     some = limit < len(distances)
     positions = np.argpartition(distances, limit)[:limit] if some else np.arange(len(distances))
     order = positions[np.argsort(distances[positions], kind="stable")]
     return order, distances[order]
+
+
+def _products(rows: Matrix, wanted: Matrix) -> Matrix:
+    # Not `rows @ wanted`: its threads wait for each other by spinning, so that with two busy cores 10,000 rows took
+    # 6 ms instead of 0.1; this takes 0.3 in either case (numpy 2.4 with OpenBLAS).
+    if hasattr(np, "vecdot"):
+        return np.vecdot(rows, wanted)
+    return np.asarray(np.einsum("ij,j->i", rows, wanted), np.float32)

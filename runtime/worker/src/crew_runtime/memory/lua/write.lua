@@ -41,7 +41,7 @@ while ARGV[at] do
   local id, created, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
   local key, there = prefix .. id, existing[id]
   if there or not update then
-    if there then redis.call('HDEL', key, 'cat', 'md') end
+    if there and not update then redis.call('HDEL', key, 'cats', 'cat', 'md') end
     local revision = redis.call('INCR', KEYS[4])
     redis.call('HSET', key, 'rev', revision, unpack(ARGV, at + 3, at + 2 + count))
     redis.call('ZADD', KEYS[2], created, id)

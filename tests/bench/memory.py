@@ -1,0 +1,281 @@
+"""Save and search: ours in both modes, beside CrewAI's LanceDB storage and the bare commands of Redis."""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+
+from bench.figures import Figure, median, percentile
+from crew_runtime import install
+from support.redis_server import start_redis
+
+install.quiet(os.environ)
+
+from crewai.memory.types import MemoryRecord  # noqa: E402 - after its telemetry is off
+
+from crew_runtime.crewai.storage import RedisStorage  # noqa: E402
+from crew_runtime.guard.call import Guard  # noqa: E402
+from crew_runtime.redis_client import Connections  # noqa: E402
+from crew_runtime.settings import Settings  # noqa: E402
+
+DIMENSION = 384
+SIZES = (1_000, 10_000)
+SCOPES = 50
+CALLS = 300
+LANCE_CALLS = 60
+"""It takes ten times as long."""
+SECONDS = 2.0
+"""Of saving by several processes."""
+PROCESSES = (1, 4, 16)
+MODES = ("index", "plain")
+BATCH = 500
+CONTENT = "The guest in room 214 asked for a quiet room on a high floor, and is allergic to peanuts. "
+Save = Callable[[MemoryRecord], object]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of each call."""
+
+    save: Sequence[float]
+    search: Sequence[float]
+    """Of all records."""
+    narrow: Sequence[float]
+    """Of one scope of SCOPES."""
+
+
+def run(folder: Path) -> list[Figure]:
+    """Every figure; about two minutes on two cores."""
+    rates = dict(_rates(folder))
+    return [figure for size in SIZES for figure in _calls(folder / str(size), size)] + list(_rate_figures(rates))
+
+
+# -- one call after the other -----------------------------------------------------------------------------------------
+
+
+def _calls(folder: Path, size: int) -> Iterator[Figure]:
+    times: dict[str, Times] = {}
+    for mode in MODES:
+        with _store(folder / mode, mode) as storage:
+            _fill(storage.save, size)
+            times[mode] = _time(lambda one, to=storage: to.save([one]), storage.search)
+            if mode == "index":
+                times["raw"] = _raw(storage)
+    times["lance"] = _lance(folder / "lance", size)
+    held = size == max(SIZES)
+    for mode in MODES:
+        yield from _figures(mode, size, times, aims=held and mode == "index")
+
+
+def _figures(mode: str, size: int, times: dict[str, Times], *, aims: bool) -> Iterator[Figure]:
+    where, ours, raw, lance = f"{mode}, {size:,}", times[mode], times["raw"], times["lance"]
+    save, search = median(ours.save), median(ours.search)
+    yield Figure(f"save p50, {where}", save, "ms", median(raw.save), "raw HSET", *_held(aims, save, 0.35, "ms"))
+    yield Figure(f"save p99, {where}", percentile(ours.save, 0.99), "ms", percentile(raw.save, 0.99), "raw HSET")
+    most = 1.5 * median(raw.search)
+    yield Figure(
+        f"search p50, {where}", search, "ms", median(raw.search), "raw FT.SEARCH",
+        *(("<= 1.5 x raw", search <= most) if aims else ("", None)),
+    )  # fmt: skip
+    yield Figure(
+        f"search p99, {where}", percentile(ours.search, 0.99), "ms", percentile(raw.search, 0.99), "raw FT.SEARCH"
+    )
+    yield Figure(f"search of a 2% scope p50, {where}", median(ours.narrow), "ms", median(raw.narrow), "raw FT.SEARCH")
+    faster = median(lance.search) / search
+    yield Figure(
+        f"search p50, {where}", search, "ms", median(lance.search), "LanceDB",
+        *((f">= 15 x faster (is {faster:.0f})", faster >= 15) if aims else ("", None)),
+    )  # fmt: skip
+    yield Figure(f"save p50, {where}", save, "ms", median(lance.save), "LanceDB")
+
+
+def _held(aims: bool, value: float, most: float, unit: str) -> tuple[str, bool | None]:
+    return (f"<= {most:g} {unit}", value <= most) if aims else ("", None)
+
+
+def _time(save: Save, search: Callable[..., Any], calls: int = CALLS) -> Times:
+    queries = [_vector(seed).tolist() for seed in range(1_000_000, 1_000_000 + calls)]
+    new = [_record(seed) for seed in range(2_000_000, 2_000_000 + calls)]
+    for query, one in zip(queries[:20], (_record(seed) for seed in range(3_000_000, 3_000_020)), strict=True):
+        save(one)
+        search(query)
+    saving = [_ms(save, one) for one in new]
+    searching = [_ms(search, query, None, None, None, 10) for query in queries]
+    narrow = [_ms(search, query, f"/crew/bench/s{at % SCOPES}", None, None, 10) for at, query in enumerate(queries)]
+    return Times(saving, searching, narrow)
+
+
+def _raw(storage: RedisStorage) -> Times:
+    """The bare commands: the same query over the same index, its answer left as the bytes that redis-py gives."""
+    store = storage._store
+    index, client = f"{store.root}ix", storage._guard._connections.redis
+    scopes = [f"/c/crew/bench/s{at}" for at in range(SCOPES)]
+
+    def save(one: MemoryRecord) -> object:
+        packed = np.asarray(one.embedding, np.float32).tobytes()
+        fields = {"d": one.content, "scope": one.scope, "anc": one.scope, "ts": "1", "v": packed}
+        return client.hset(f"raw:{one.id}", mapping=fields)
+
+    def search(query: list[float], scope: str | None = None, *_: object) -> object:
+        text = f"(@anc:{{{_tag(scopes[int(scope.rpartition('/s')[2])] if scope else '/c')}}})"
+        return client.execute_command(
+            "FT.SEARCH", index, f"{text}=>[KNN 10 @v $v AS distance]", "PARAMS", "2", "v",
+            np.asarray(query, np.float32).tobytes(), "RETURN", "3", "distance", "d", "la", "SORTBY", "distance",
+            "LIMIT", "0", "10", "DIALECT", "2",
+        )  # fmt: skip
+
+    return _time(save, search)
+
+
+def _tag(scope: str) -> str:
+    from crew_runtime.memory.records import tag
+
+    return tag(scope)
+
+
+def _lance(folder: Path, size: int) -> Times:
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+
+    storage = LanceDBStorage(path=folder)
+    _fill(storage.save, size)
+    return _time(lambda one: storage.save([one]), storage.search, LANCE_CALLS)
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+def _rates(folder: Path) -> Iterator[tuple[tuple[str, int], float]]:
+    for mode in MODES:
+        with _store(folder / f"rate-{mode}", mode) as storage:
+            storage.save([_record(0)])
+            storage._guard._connections.close()
+            for number in PROCESSES:
+                yield (mode, number), _rate(number, lambda to=storage: lambda one: to.save([one]))
+                storage.reset()
+                storage._guard._connections.close()
+    with _server(folder / "rate-raw", "index") as url:
+        for number in PROCESSES:
+            yield ("raw", number), _rate(number, lambda: _raw_saver(url))
+    for number in PROCESSES:
+        yield ("lance", number), _rate(number, lambda number=number: _lance_saver(folder / f"lance-{number}"))
+
+
+def _raw_saver(url: str) -> Save:
+    client = redis.Redis.from_url(url, protocol=2)
+
+    def save(one: MemoryRecord) -> object:
+        packed = np.asarray(one.embedding, np.float32).tobytes()
+        return client.hset(f"raw:{one.id}", mapping={"d": one.content, "scope": one.scope, "ts": "1", "v": packed})
+
+    return save
+
+
+def _lance_saver(folder: Path) -> Save:
+    from crewai.memory.storage.lancedb_storage import LanceDBStorage
+
+    storage = LanceDBStorage(path=folder)
+    return lambda one: storage.save([one])
+
+
+def _rate(number: int, make: Callable[[], Save]) -> float:
+    """Saves a second of that many processes at once."""
+    forking = multiprocessing.get_context("fork")
+    ready, counts = forking.Barrier(number + 1), forking.Queue()
+
+    def work(seed: int) -> None:
+        save = make()
+        new = [_record(seed * 100_000 + at) for at in range(200)]
+        save(new[0])
+        ready.wait()
+        done, ends = 0, time.perf_counter() + SECONDS
+        while time.perf_counter() < ends:
+            one = new[done % len(new)]
+            one.id = f"{seed}-{done}"
+            save(one)
+            done += 1
+        counts.put(done)
+
+    processes = [forking.Process(target=work, args=(seed,)) for seed in range(number)]
+    for one in processes:
+        one.start()
+    ready.wait()
+    begun = time.perf_counter()
+    total = sum(counts.get() for _ in processes)
+    seconds = time.perf_counter() - begun
+    for one in processes:
+        one.join()
+    return total / seconds
+
+
+def _rate_figures(rates: dict[tuple[str, int], float]) -> Iterator[Figure]:
+    for mode in MODES:
+        for number in PROCESSES:
+            rate = rates[mode, number]
+            aim = (">= 8,000 /s", rate >= 8_000) if (mode, number) == ("index", 16) else ("", None)
+            name = f"saves a second, {number} processes, {mode}"
+            yield Figure(name, rate, "/s", rates["raw", number], "raw HSET", *aim)
+            yield Figure(name, rate, "/s", rates["lance", number], "LanceDB")
+
+
+# -- what is saved ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _server(folder: Path, mode: str) -> Iterator[str]:
+    with start_redis(folder, with_search=mode == "index") as server:
+        yield server.url
+
+
+@contextmanager
+def _store(folder: Path, mode: str) -> Iterator[RedisStorage]:
+    with _server(folder, mode) as url:
+        connections = Connections(Settings(url, "bench/crew", backend_deadline=10.0))
+        storage = RedisStorage(Settings(url, "bench/crew", backend_deadline=10.0), Guard(connections))
+        if storage.search_mode != mode:
+            raise RuntimeError(f"the bench needs a Redis that searches by {mode}")
+        yield storage
+        connections.close()
+
+
+def _fill(save: Callable[[list[MemoryRecord]], object], size: int) -> None:
+    for start in range(0, size, BATCH):
+        save([_record(seed) for seed in range(start, min(size, start + BATCH))])
+
+
+def _vector(seed: int) -> Any:
+    vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def _record(seed: int) -> MemoryRecord:
+    return MemoryRecord(
+        content=f"{seed}: {CONTENT}",
+        scope=f"/crew/bench/s{seed % SCOPES}",
+        categories=[f"c{seed % 7}"],
+        metadata={"n": seed % 5},
+        embedding=_vector(seed).tolist(),
+    )
+
+
+def _ms(call: Callable[..., object], *arguments: object) -> float:
+    begun = time.perf_counter()
+    call(*arguments)
+    return (time.perf_counter() - begun) * 1000
+
+
+if __name__ == "__main__":
+    import tempfile
+    from dataclasses import asdict
+
+    with tempfile.TemporaryDirectory() as place:
+        for found in run(Path(place)):
+            print(json.dumps({**asdict(found), "ratio": found.ratio}), file=sys.stdout, flush=True)
