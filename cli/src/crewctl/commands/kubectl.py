@@ -20,4 +20,4 @@ def run(options: argparse.Namespace) -> int:
     words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     config = state.running(options.dir.resolve()).kubeconfig
     found = kubectl.find()
-    os.execve(found, [str(found), *words], {**os.environ, "KUBECONFIG": str(config)})
+    os.execve(found, [str(found), *words], {**os.environ, "KUBECONFIG": str(config)})  # noqa: S606 - as if typed  # noqa: S606 - no shell wanted

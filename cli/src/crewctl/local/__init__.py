@@ -1,1 +1,1 @@
-"""A Kubernetes cluster of local processes: no Docker, no root. A development tool, held to the real one by its tests."""
+"""A Kubernetes of local processes, without Docker or root: a development tool, held to the real one by tests."""

@@ -68,7 +68,7 @@ class Client:
 
     def _update(self, plural: str, manifest: Manifest, subresource: str) -> Manifest | None:
         metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
-        written = None
+        written: Manifest | None = None
         with _gone_is_fine():
             written = self._registry.update(
                 self._resource(plural),
@@ -78,7 +78,7 @@ class Client:
                 self._options,
                 subresource,
             )
-        return written
+        return written  # noqa: RET504 - None where the object was gone
 
     def delete(self, plural: str, namespace: str, name: str, *, grace_seconds: int | None = None) -> None:
         """Delete an object, if it is there."""

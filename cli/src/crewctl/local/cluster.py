@@ -41,7 +41,7 @@ _RESTART_SECONDS = 1.0
 
 def default_images() -> list[Image]:
     """The images that every cluster knows: the runtime, and redis where a redis-server can be found."""
-    from crewctl.local.redis_binary import find_redis  # noqa: PLC0415 - looks for programs; only a cluster needs it
+    from crewctl.local.redis_binary import find_redis
 
     server = find_redis(with_search=True)
     return [

@@ -119,7 +119,7 @@ def in_background(wish: Wish) -> state.Handle:
 
 async def serve(wish: Wish, tell: Callable[[str], None]) -> int:
     """Be the supervisor until SIGTERM or SIGINT."""
-    from crewctl.local.cluster import Cluster, Options  # noqa: PLC0415 - loads the whole cluster: only here
+    from crewctl.local.cluster import Cluster, Options
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -73,7 +73,7 @@ class Handle:
         fresh.replace(path)
 
     def stop(self) -> int:
-        """End the cluster and everything in it, also when its supervisor is dead; how many processes had to be killed."""
+        """End the cluster and all in it, also when its supervisor is dead; how many were killed."""
         if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)

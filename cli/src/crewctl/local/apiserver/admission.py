@@ -108,6 +108,15 @@ def scale_of(resource: Resource, manifest: Manifest) -> Manifest:
     }
 
 
+def scale_faults(resource: Resource, manifest: Manifest) -> list[Cause]:
+    """What is wrong with the replicas of a custom resource that can be scaled."""
+    path = resource.scale.get("specReplicasPath")
+    replicas = _at(manifest, path) if path else None
+    if path and isinstance(replicas, int) and replicas < 0:
+        return [Cause(path, f"Invalid value: {replicas}: should be a non-negative integer")]
+    return []
+
+
 def with_scale(resource: Resource, manifest: Manifest, scale: Manifest) -> Manifest:
     """The object with the replicas of a `Scale`."""
     replicas = (scale.get("spec") or {}).get("replicas", 0)

@@ -166,7 +166,8 @@ def _conflict(contested: Sequence[tuple[_Entry, set[Path]]]) -> ApiError:
     lines = []
     for entry, paths in contested:
         within = f' with subresource "{entry.subresource}"' if entry.subresource else ""
-        who = f'"{entry.manager}"{within} using {entry.api_version}'
+        using = f" using {entry.api_version}" if entry.operation == "Update" else ""
+        who = f'"{entry.manager}"{within}{using}'
         shown = [fields.readable(path) for path in sorted(paths)]
         causes += [Cause(path, f"conflict with {who}", "FieldManagerConflict") for path in shown]
         if len(shown) == 1:
@@ -218,21 +219,26 @@ def _merged_list(node: Node, stored: list[Any], sent: list[Any]) -> list[Any]:
     result: list[Any] = []
     done = 0
     for name, item in new.items():
+        if name in old and order.index(name) >= done:
+            until = order.index(name)
+        else:  # up to the next item that both have
+            until = next((at for at in range(done, len(order)) if order[at] in new), len(order))
+        result += [old[before] for before in order[done:until] if before not in new]
+        done = until
         if name not in old:
             result.append(item)
-            continue
-        at = order.index(name)
-        if at >= done:
-            result += [old[before] for before in order[done:at] if before not in new]
-            done = at + 1
-        result.append(item if name[0] == "v" else merge(inner_node, old[name], item))
+        else:
+            result.append(item if name[0] == "v" else merge(inner_node, old[name], item))
     return result + [old[before] for before in order[done:] if before not in new]
 
 
 def _without(node: Node, value: Any, paths: set[Path], held: set[Path]) -> Any:
     """`value` without the paths, and without the containers that become empty by that."""
-    for path in sorted(paths, key=len, reverse=True):
-        value = _removed(node, value, path, held, ())
+    done: set[Path] = set()
+    for path in sorted(paths, key=len):  # an item before its key: without the key it could not be found
+        if not any(path[:depth] in done for depth in range(1, len(path))):
+            value = _removed(node, value, path, held, ())
+            done.add(path)
     return value
 
 

@@ -16,8 +16,10 @@ from crewctl.local.apiserver.schema import Node
 from crewctl.local.apiserver.status import Cause
 
 _RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void"
-    " while".split()
+    (
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"),
+        *("let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    )
 )
 _REASONS = {"FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"}
 
@@ -141,9 +143,7 @@ def _violation(one: Mapping[str, Any], value: Any, old: Any, at: str) -> Cause |
     reason = one.get("reason", "FieldValueInvalid")
     field = at + (one.get("fieldPath") or "")
     field = field.removeprefix(".") or "<nil>"
-    return Cause(
-        field, f"Invalid value: {shown(value)}: {message}", reason if reason in _REASONS else "FieldValueInvalid"
-    )
+    return Cause(field, f"Invalid value: {message}", reason if reason in _REASONS else "FieldValueInvalid")
 
 
 def shown(value: Any) -> str:

@@ -52,7 +52,7 @@ def pod_spec(spec: Manifest) -> None:
 def _container(container: Manifest) -> None:
     image = str(container.get("image", ""))
     tag = image.rpartition("/")[2].partition(":")[2]
-    latest = not tag and "@" not in image or tag == "latest"
+    latest = (not tag and "@" not in image) or tag == "latest"
     _set(
         container,
         imagePullPolicy="Always" if latest else "IfNotPresent",

@@ -107,7 +107,7 @@ def _remove(root: Any, path: list[str]) -> Any:
 
 
 def strategic_merge(node: Node, target: Any, patch: Any) -> Any:
-    """Merge as kubectl's client-side patches mean it: lists by their merge key, `$patch` and `$setElementOrder` obeyed."""
+    """Merge as kubectl's patches mean it: lists by merge key, `$patch` and `$setElementOrder` obeyed."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     if patch.get("$patch") == "replace":
@@ -168,8 +168,6 @@ def _ordered(values: list[Any], order: list[Any], key: str | None) -> list[Any]:
         return value.get(key) if key and isinstance(value, dict) else value
 
     listed = sorted((value for value in values if name(value) in names), key=lambda value: names.index(name(value)))
-    result: list[Any] = []
     rest = iter(listed)
-    for value in values:  # those that the order does not name keep their places
-        result.append(value if name(value) not in names else next(rest))
-    return result
+    # those that the order does not name keep their places
+    return [value if name(value) not in names else next(rest) for value in values]

@@ -13,6 +13,7 @@ from crewctl.local.apiserver import admission, apply, cel, defaults, patch, sche
 from crewctl.local.apiserver.kinds import Kinds, Resource
 from crewctl.local.apiserver.status import (
     ApiError,
+    Cause,
     already_exists,
     bad_request,
     conflict,
@@ -33,7 +34,11 @@ _SERVER_METADATA = (
     "deletionGracePeriodSeconds",
     "selfLink",
 )
-_RETRIES = 5
+_UNCHECKED = Cause(
+    "<nil>",
+    "Invalid value: null: some validation rules were not checked because the object was invalid;"
+    " correct the existing errors to complete validation",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class Deletion:
 
 
 def utc_now() -> datetime:
+    """The time that objects are stamped with."""
+    """The time."""
     return datetime.now(UTC)
 
 
@@ -275,12 +282,13 @@ class Registry:
             new["metadata"]["managedFields"] = apply.track(resource.node, live, new, writer)
         if new == live:
             return live
-        if new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
-            if resource.plural != "pods" or new["metadata"].get("deletionGracePeriodSeconds") == 0:
-                if not options.dry_run:
-                    self.store.put(resource.storage, (namespace, name), new)
-                    self.remove(resource, namespace, name)
-                return new
+        # a pod is taken out by its node, once its processes have ended
+        ended = resource.plural != "pods" or new["metadata"].get("deletionGracePeriodSeconds") == 0
+        if ended and new["metadata"].get("deletionTimestamp") and not new["metadata"].get("finalizers"):
+            if not options.dry_run:
+                self.store.put(resource.storage, (namespace, name), new)
+                self.remove(resource, namespace, name)
+            return new
         return self._stored(resource, namespace, new, options)
 
     def _restricted(self, resource: Resource, live: Manifest, new: Manifest, subresource: str) -> Manifest:
@@ -364,8 +372,11 @@ class Registry:
         causes = list(validation.metadata(new))
         if resource.custom:
             causes += validation.by_schema(resource.node, new)
+            causes += admission.scale_faults(resource, new)
             if not causes:  # rules may rely on the types
                 causes += cel.violations(resource.node, new, live)
+            elif any(cel.rules(resource.node)):
+                causes.append(_UNCHECKED)
         else:
             causes += validation.builtin(resource, live, new)
         if causes:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from crewctl.local.apiserver import discovery, selectors, tables, watch
+from crewctl.local.apiserver import discovery, protobuf, selectors, tables, watch
 from crewctl.local.apiserver.kinds import Resource
 from crewctl.local.apiserver.registry import Deletion, Options, Registry
 from crewctl.local.apiserver.status import ApiError, bad_request
@@ -28,7 +28,6 @@ _PATCHES = {
     "application/strategic-merge-patch+json": "strategic",
     "application/apply-patch+yaml": "apply",
 }
-_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _WATCH_SECONDS = 1800.0
 """How long a watch lives when the client does not say; the real one's minimum."""
 
@@ -282,21 +281,19 @@ class Routes:
             warnings=warnings,
         )
         body = await request.body()
-        if request.headers.get("content-type", "").startswith(_PROTOBUF):
-            raise ApiError(415, "UnsupportedMediaType", "the local API server reads JSON and YAML, no protobuf")
         match request.method:
             case "POST":
-                response = self._create(request, target, _decoded(body), options)
+                response = self._create(request, target, _decoded(body, request), options)
             case "PUT":
                 self._count("update", target)
                 written = self._registry.update(
-                    target.resource, target.namespace, target.name, _decoded(body), options, target.subresource
+                    target.resource, target.namespace, target.name, _decoded(body, request), options, target.subresource
                 )
                 response = self._shown(request, target, written)
             case "PATCH":
                 response = self._patch(request, target, body, options)
             case "DELETE":
-                response = self._delete(request, target, _decoded(body) if body else {}, query)
+                response = self._delete(request, target, _decoded(body, request) if body else {}, query)
             case _:
                 raise ApiError(
                     405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
@@ -325,7 +322,7 @@ class Routes:
                 "Invalid",
                 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
             )
-        change = _decoded(body)
+        change = _decoded(body, request)
         manifest, created = self._registry.patch(
             target.resource, target.namespace, target.name, kind, change, options, target.subresource
         )
@@ -373,7 +370,9 @@ def _json(manifest: Manifest, code: int = 200, kind: str = "application/json") -
     return Response(json.dumps(manifest, separators=(",", ":")), code, media_type=kind)
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes, request: Request) -> Any:
+    if request.headers.get("content-type", "").startswith(protobuf.MEDIA_TYPE):
+        return protobuf.decode(body)
     try:
         return json.loads(body)
     except ValueError:

@@ -41,7 +41,7 @@ def link(schemas: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         if isinstance(whole, list) and len(whole) == 1 and "$ref" in whole[0]:
             target = schemas[whole[0]["$ref"].rsplit("/", 1)[1]]
             if "properties" not in target:  # a scalar such as Quantity: small enough to copy with its own extras
-                return {**resolve(target), **{key: value for key, value in node.items() if key not in ("allOf",)}}
+                return {**resolve(target), **{key: value for key, value in node.items() if key != "allOf"}}
             extras = {key: value for key, value in node.items() if key.startswith("x-kubernetes-")}
             found = linked[whole[0]["$ref"].rsplit("/", 1)[1]]
             return _Linked(found, extras) if extras else found
@@ -219,7 +219,7 @@ def matches_format(name: str, value: str) -> bool:
     """Whether a string has the format, for those formats that custom resources use."""
     if name == "date-time":
         try:
-            datetime.fromisoformat(value.replace("Z", "+00:00"))
+            datetime.fromisoformat(value)
         except ValueError:
             return False
     if name == "duration":

@@ -60,11 +60,11 @@ class Subscription:
         """Hand over a change; None ends the subscription."""
         self._queue.put_nowait(change)
 
-    async def next(self, timeout: float | None = None) -> Change | None:
-        """The next change; None when there is no more. Raises TimeoutError after `timeout` seconds."""
-        if timeout is None:
+    async def next(self, seconds: float | None = None) -> Change | None:
+        """The next change; None when there is no more. Raises TimeoutError after `seconds`."""
+        if seconds is None:
             return await self._queue.get()
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             return await self._queue.get()
 
     def waiting(self) -> list[Change]:

@@ -21,7 +21,7 @@ def since(time: str | None, now: datetime) -> str:
     if not time:
         return "<unknown>"
     try:
-        then = datetime.fromisoformat(time.replace("Z", "+00:00"))
+        then = datetime.fromisoformat(time)
     except ValueError:
         return "<invalid>"
     seconds = max(0, int((now - then.astimezone(UTC)).total_seconds()))
@@ -74,11 +74,8 @@ def _pod_status(manifest: Manifest, now: datetime) -> str:
     inits = status.get("initContainerStatuses") or []
     for index, one in enumerate(inits):
         state = one.get("state") or {}
-        if (
-            "terminated" in state
-            and state["terminated"].get("exitCode") == 0
-            or one["name"] in sidecars
-            and one.get("started")
+        if ("terminated" in state and state["terminated"].get("exitCode") == 0) or (
+            one["name"] in sidecars and one.get("started")
         ):
             continue
         reason = (state.get("terminated") or state.get("waiting") or {}).get("reason")
@@ -176,7 +173,8 @@ _PRINTED: dict[str, Sequence[tuple[str, str, int, Cell]]] = {
         ("Readiness Gates", "string", 1, lambda manifest, now: "<none>"),
     ),
     "deployments": (
-        _NAME, ("Ready", "string", 0, _ready), ("Up-to-date", "integer", 0, _spec("status", "updatedReplicas", default=0)),
+        _NAME, ("Ready", "string", 0, _ready),
+        ("Up-to-date", "integer", 0, _spec("status", "updatedReplicas", default=0)),
         ("Available", "integer", 0, _spec("status", "availableReplicas", default=0)), _AGE,
         ("Containers", "string", 1, _containers("name")), ("Images", "string", 1, _containers("image")),
         ("Selector", "string", 1, _selector),

@@ -1,4 +1,4 @@
-"""PodDisruptionBudget: (budget, pods that its selector picks) -> how many may go. Source: Kubernetes' disruption controller."""
+"""PodDisruptionBudget: (budget, its pods) -> how many may go. Source: Kubernetes' disruption controller."""
 
 from collections.abc import Sequence
 

@@ -112,16 +112,9 @@ def _pods(wanted: Manifest, found: Found, current: str, update: str) -> list[Act
         if pod is None:
             revision = update if number >= partition or current == update else current
             actions += _create(wanted, found, number, revision, update)
-            if ordered:
-                return actions
-        elif pod["metadata"].get("deletionTimestamp"):
-            if ordered:
-                return actions
-        elif (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded"):
+        elif _has_ended(pod):
             actions += _delete(wanted, pod)
-            if ordered:
-                return actions
-        elif not is_ready(pod) and ordered:
+        if ordered and (pod is None or not _runs_well(pod)):
             return actions
     if actions:
         return actions
@@ -134,6 +127,15 @@ def _pods(wanted: Manifest, found: Found, current: str, update: str) -> list[Act
         if ordered:
             return actions
     return actions or _update(wanted, there, list(numbers), partition, update)
+
+
+def _has_ended(pod: Manifest) -> bool:
+    ended = (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+    return ended and not pod["metadata"].get("deletionTimestamp")
+
+
+def _runs_well(pod: Manifest) -> bool:
+    return is_ready(pod) and not _has_ended(pod) and not pod["metadata"].get("deletionTimestamp")
 
 
 def _update(

@@ -86,6 +86,6 @@ def claim() -> Network:
             continue
         return Network(number, lock)
     raise ClusterError(
-        "no loopback network is free for the cluster's pods: on Linux all of 127.0.0.0/8 is the machine's own, elsewhere"
-        " it is not; stop other local clusters with 'crewctl down'"
+        "no loopback network is free for the cluster's pods: Linux has all of"
+        " 127.0.0.0/8, other systems have not; stop other local clusters with 'crewctl down'"
     )

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import platform
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ NODE = "local"
 _FOLLOW = 0.2
 """Seconds between looks at a log that somebody follows."""
 _PIECE = 1 << 16
+_SAME_NAME = 1.0
+"""Seconds that a pod of a StatefulSet takes to go, at least, as with a kubelet. `kubectl delete` looks, and watches
+0.1 s later: a successor of the same name that came in between would make it wait for ever (seen with kubectl 1.32)."""
 
 
 class Agent:
@@ -165,7 +169,7 @@ class Agent:
 
     def _start(self, manifest: Manifest) -> None:
         metadata = manifest["metadata"]
-        stable = any(owner["kind"] == "StatefulSet" for owner in metadata.get("ownerReferences") or ())
+        stable = _has_stable_name(manifest)
         address = self._network.pod(metadata["uid"], metadata["namespace"], metadata["name"], stable=stable)
         self.proxies.know_pod(metadata["namespace"], metadata["name"], address)
         pod = Pod(manifest, address, self._folders, self._client, self._images, self.proxies)
@@ -184,7 +188,10 @@ class Agent:
         uid = pod.manifest["metadata"]["uid"]
 
         async def ending() -> None:
+            began = time.monotonic()
             await pod.gone()
+            if _has_stable_name(pod.manifest):
+                await asyncio.sleep(max(0.0, began + _SAME_NAME - time.monotonic()))
             if self._pods.pop(uid, None) is not None:
                 self._network.release(uid)
                 self._client.forget_pod(pod.manifest)
@@ -247,6 +254,11 @@ class Agent:
                 and "running" in one.snapshot.state
             )
         return False
+
+
+def _has_stable_name(pod: Manifest) -> bool:
+    """Whether its successor will have the same name."""
+    return any(owner["kind"] == "StatefulSet" for owner in pod["metadata"].get("ownerReferences") or ())
 
 
 def _tail_offset(path: Path, lines: int) -> int:

@@ -87,7 +87,7 @@ def _taken(source: Manifest, container: Manifest, pod: Manifest, lookup: Lookup)
 
 
 def field(pod: Manifest, path: str) -> str:
-    """The downward API: a field of the pod as text. Raises ConfigError for one that Kubernetes does not offer either."""
+    """The downward API: a field of the pod as text. Raises ConfigError for one that Kubernetes has not either."""
     metadata, status, spec = pod["metadata"], pod.get("status") or {}, pod["spec"]
     plain = {
         "metadata.name": metadata["name"],

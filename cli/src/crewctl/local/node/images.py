@@ -1,4 +1,4 @@
-"""Images without a registry: an image is folders for the PATH, a working folder, variables and what is run by default."""
+"""Images without a registry: an image is folders for the PATH, a working folder, variables and an entrypoint."""
 
 import os
 import sys

@@ -123,7 +123,8 @@ class Pod:
         for one in (container for container in self.containers if container.snapshot.role != phases.MAIN):
             task = self._run(one)
             if one.snapshot.role == phases.INIT:
-                if await task != 0:
+                await asyncio.wait((task,))
+                if task.result() != 0:
                     self.changed()
                     return  # the pod has failed
             else:
@@ -132,7 +133,8 @@ class Pod:
                 started.cancel()
         main = [self._run(one) for one in self.containers if one.snapshot.role == phases.MAIN]
         self.changed()
-        await asyncio.gather(*main)
+        # waited for, not gathered: this task is cancelled when the pod is deleted, its containers are asked to end
+        await asyncio.wait(main)
         await self._stop_sidecars(time.monotonic() + self._default_grace())
         self.changed()
 

@@ -1,6 +1,5 @@
 """A pod's volumes as folders: (pod, Secrets, ConfigMaps, claims) -> volume name -> folder."""
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,7 +87,7 @@ def _file(path: Path, content: bytes, mode: int) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_bytes(content)
     fresh.chmod(mode | 0o400)
-    os.replace(fresh, path)  # a reader sees the old file or the new one, as in a kubelet's volume
+    fresh.replace(path)  # a reader sees the old file or the new one, as in a kubelet's volume
 
 
 def mounts(container: Manifest, folders: dict[str, Path]) -> list[Mount]:
