@@ -1,126 +1,71 @@
-"""Where a session's memories lie: whatever its id looks like, no session reaches another's."""
+"""Scopes in the store: no two sessions overlap, whatever their ids and scopes are."""
 
-import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from crew_runtime.sessions import areas, binding
+from crew_runtime.memory.filters import Filter, children
+from crew_runtime.memory.records import ancestor_tags, tag
+from crew_runtime.sessions import areas
 
-IDS = st.one_of(
-    st.text(), st.sampled_from(["", ".", "..", "../10", "a/b", "%2F", "a%2Fb", "/", "//", "@crew", "\ud800"])
-)
-SEGMENTS = st.text(min_size=1).filter(lambda text: "/" not in text and text != areas.CREW_WIDE_SEGMENT)
-SCOPES = st.lists(SEGMENTS, max_size=4).map(lambda parts: "/" + "/".join(parts))
-
-
-@given(IDS, SCOPES)
-def test_a_logical_scope_comes_back(session, scope):
-    for seen in (areas.of_session(session), areas.CREW, areas.PROOF):
-        assert areas.to_crewai(areas.to_store(seen, scope)) == scope
+ids = st.text(max_size=30)
+segments = st.text(st.characters(blacklist_characters="/"), min_size=1, max_size=8)
+scopes = st.lists(segments, max_size=4).map(lambda parts: "/" + "/".join(parts))
 
 
-@given(IDS, SCOPES)
-def test_a_session_sees_what_it_wrote(session, scope):
-    seen = areas.of_session(session)
-    stored = areas.to_store(seen, scope)
-    assert areas.visible(seen, stored)
-    assert areas.within(stored, seen.own)
-    assert any(areas.within(stored, root) for root in areas.seen_roots(seen, scope))
+@given(ids, scopes)
+def test_a_scope_comes_back_as_crewai_gave_it(session, scope):
+    assert areas.to_crewai(areas.to_store(areas.of_session(session), scope)) == scope
+    assert areas.to_crewai(areas.to_store(areas.CREW, scope)) == scope
 
 
-@given(IDS, IDS, SCOPES, SCOPES)
-def test_no_session_sees_another(mine, other, scope, prefix):
-    stored = areas.to_store(areas.of_session(other), scope)
-    seen = areas.of_session(mine)
-    assert areas.visible(seen, stored) == (mine == other)
-    if mine != other:
-        assert not any(areas.within(stored, root) for root in areas.seen_roots(seen, prefix))
+@given(ids, ids, scopes)
+def test_no_session_sees_anothers(mine, other, scope):
+    assume(mine != other)
+    stored = areas.to_store(areas.of_session(mine), scope)
+    assume(areas.CREW_WIDE_SEGMENT not in scope.split("/"))
+    assert areas.visible(areas.of_session(mine), stored)
+    assert not areas.visible(areas.of_session(other), stored)
+    assert not areas.visible(areas.CREW, stored)
+    assert not areas.visible(areas.PROOF, stored)
 
 
-@given(IDS, SCOPES, st.sampled_from(["..", "../..", ".", "../../c", "/../s/other"]))
-def test_dots_in_a_scope_lead_nowhere(session, scope, escape):
-    seen = areas.of_session(session)
-    assert areas.within(areas.to_store(seen, f"{scope}/{escape}"), seen.own)
+@given(ids, scopes)
+def test_every_session_sees_what_is_the_crews(session, scope):
+    assert areas.visible(areas.of_session(session), areas.to_store(areas.CREW, scope))
+    assert not areas.visible(areas.of_session(session), areas.to_store(areas.PROOF, scope))
 
 
-@given(IDS, SCOPES)
-def test_proofs_and_crews_do_not_meet(session, scope):
-    proof = areas.to_store(areas.PROOF, scope)
-    assert not areas.visible(areas.of_session(session), proof)
-    assert not areas.visible(areas.CREW, proof)
-    assert not areas.visible(areas.PROOF, areas.to_store(areas.CREW, scope))
+@given(ids, scopes)
+def test_a_scope_with_the_crews_segment_is_for_all(session, scope):
+    told = f"{scope}/{areas.CREW_WIDE_SEGMENT}/x"
+    assert areas.visible(areas.CREW, areas.to_store(areas.of_session(session), told))
 
 
-@given(IDS, SCOPES)
-def test_the_crews_segment_makes_it_everybodys(session, scope):
-    stored = areas.to_store(areas.of_session(session), f"{scope}/{areas.CREW_WIDE_SEGMENT}/house")
-    assert areas.visible(areas.CREW, stored)
-    assert areas.visible(areas.of_session(session + "another"), stored)
+@given(scopes, scopes)
+def test_tags_find_what_lies_below_and_nothing_else(scope, root):
+    stored, looked = areas.join("/c", scope), areas.join("/c", root)
+    assert (tag(looked) in ancestor_tags(stored).split(",")) == areas.within(stored, looked)
 
 
-@pytest.mark.parametrize("scope", ["/a/@crewed", "/a/x@crew", "/@crew-room"])
-def test_only_the_whole_segment_does(scope):
-    stored = areas.to_store(areas.of_session("1"), scope)
-    assert stored == f"/s/1{scope}"
+@given(scopes)
+def test_slashes_make_no_difference(scope):
+    assert areas.join("/c", scope.replace("/", "//") + "/") == areas.join("/c", scope)
 
 
-@pytest.mark.parametrize(
-    ("scope", "root", "held"),
-    [
-        ("/s/1", "/s/1", True),
-        ("/s/1/a", "/s/1", True),
-        ("/s/10", "/s/1", False),
-        ("/s/1", "/s/10", False),
-        ("/s", "/s/1", False),
-        ("/anything", "/", True),
-        ("/", "/", True),
-    ],
-)
-def test_scopes_are_paths(scope, root, held):
-    assert areas.within(scope, root) is held
+@given(st.lists(scopes, max_size=6), scopes)
+def test_children_are_the_next_segments(found, parent):
+    start = "" if parent == "/" else parent
+    wanted = {
+        start + "/" + one[len(start) + 1 :].split("/")[0] for one in found if one.startswith(start + "/") and one != "/"
+    }
+    assert children(found, parent) == sorted(wanted)
 
 
-@pytest.mark.parametrize(
-    ("root", "scope", "joined"),
-    [("/c", "/", "/c"), ("/c", "", "/c"), ("/c", "a//b/", "/c/a/b"), ("", "/a/", "/a"), ("/s/1", "x", "/s/1/x")],
-)
-def test_the_store_knows_no_double_slashes(root, scope, joined):
-    assert areas.join(root, scope) == joined
+def test_a_path_is_no_prefix_of_text():
+    assert areas.within("/s/1/a", "/s/1")
+    assert not areas.within("/s/10", "/s/1")
 
 
-class TestBinding:
-    def test_it_ends_with_its_block(self):
-        assert binding.current("Session") is areas.CREW
-        with binding.bind("outer"):
-            with binding.bind("inner"):
-                assert binding.session() == "inner"
-            assert binding.session() == "outer"
-        assert binding.session() is None
-        assert binding.current("Session") is areas.CREW
-
-    def test_it_ends_when_the_work_fails(self):
-        with pytest.raises(ZeroDivisionError), binding.bind("1", whole_process=True):
-            raise ZeroDivisionError
-        assert binding.session() is None
-
-    def test_isolation_crew_keeps_the_session_and_not_its_area(self):
-        with binding.bind("1"):
-            assert binding.current("Crew") is areas.CREW
-            assert binding.session() == "1"
-
-    def test_a_proof_is_apart_under_any_isolation(self):
-        with binding.bind_proof():
-            assert binding.current("Crew") is areas.PROOF
-            assert binding.current("Session") is areas.PROOF
-            assert binding.session() is None
-
-    @pytest.mark.parametrize(("whole", "seen"), [(True, "1"), (False, None)])
-    def test_only_a_whole_process_takes_threads_of_the_crews_own(self, whole, seen):
-        import threading
-
-        found = []
-        with binding.bind("1", whole_process=whole):
-            thread = threading.Thread(target=lambda: found.append(binding.session()))
-            thread.start()
-            thread.join()
-        assert found == [seen]
+def test_what_a_filter_demands():
+    wanted = Filter(("/c/a", "/s/1/a"), ("x",), {"k": 1})
+    assert [(name, len(tags)) for name, tags in wanted.tags()] == [("anc", 2), ("cat", 1), ("md", 1)]
