@@ -17,7 +17,6 @@ KEPT = {
     "v1": "configmaps endpoints events namespaces nodes persistentvolumeclaims persistentvolumes pods secrets"
     " serviceaccounts services",
     "apps/v1": "controllerrevisions deployments replicasets statefulsets",
-    "batch/v1": "jobs",
     "coordination.k8s.io/v1": "leases",
     "discovery.k8s.io/v1": "endpointslices",
     "networking.k8s.io/v1": "networkpolicies",

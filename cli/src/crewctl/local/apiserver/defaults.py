@@ -172,10 +172,6 @@ def _crd(manifest: Manifest) -> None:
     _set(manifest["spec"], conversion={"strategy": "None"})
 
 
-def _job(manifest: Manifest) -> None:
-    _set(_template(manifest), parallelism=1, completions=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
-
-
 def _storage_class(manifest: Manifest) -> None:
     _set(manifest, reclaimPolicy="Delete", volumeBindingMode="Immediate")
 
@@ -185,7 +181,6 @@ _COMPLETERS: dict[str, Callable[[Manifest], None]] = {
     "deployments": _deployment,
     "replicasets": _replica_set,
     "statefulsets": _stateful_set,
-    "jobs": _job,
     "services": _service,
     "persistentvolumeclaims": _claim,
     "secrets": _secret,
