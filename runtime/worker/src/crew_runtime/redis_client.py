@@ -3,7 +3,7 @@
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +42,8 @@ class Connections:
         self._lock = threading.Lock()
         self._client: redis.Redis | None = None
         self._pid = 0
+        self.opened = 0
+        """How many were made so far: a new one may lead to a server that was started anew."""
 
     @property
     def redis(self) -> Client:
@@ -49,8 +51,13 @@ class Connections:
         if self._client is None or self._pid != os.getpid():
             with self._lock:
                 if self._client is None or self._pid != os.getpid():
-                    self._client, self._pid = connect(self._settings), os.getpid()
+                    self._client, self._pid = connect(self._settings, self._greet), os.getpid()
         return self._client
+
+    def _greet(self, connection: Any) -> None:
+        connection.on_connect()
+        with self._lock:
+            self.opened += 1
 
     def close(self) -> None:
         """Close what this process opened."""
@@ -60,8 +67,8 @@ class Connections:
             client.connection_pool.disconnect()
 
 
-def connect(settings: Settings) -> Client:
-    """A client with our limits; connects at the first command."""
+def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> Client:
+    """A client with our limits; connects at the first command. `greet` begins each connection, by its `on_connect`."""
     options: dict[str, Any] = {
         "protocol": 2,  # FT.* answers in another shape in RESP3
         "socket_timeout": settings.backend_deadline,
@@ -70,6 +77,7 @@ def connect(settings: Settings) -> Client:
         "max_connections": CONNECTIONS,
         "timeout": settings.backend_deadline,  # for a free connection
         "client_name": "crew-runtime",
+        "redis_connect_func": greet,
     }
     if settings.redis_password:
         options["password"] = settings.redis_password

@@ -26,6 +26,11 @@ class Guard:
         self._connections = connections
         self._breaker = Breaker(time.monotonic)
 
+    @property
+    def opened(self) -> int:
+        """As `Connections.opened`."""
+        return self._connections.opened
+
     def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
         """Run `ask` with this process' client. Raises BackendError, having recorded it.
 

@@ -41,6 +41,8 @@ class IndexedSearch:
         self._timeout = str(int(deadline * 1000 * SERVER_PATIENCE))
         self._before_any_vector = PlainSearch(store)
         self._there = False
+        self._whole_at = 0
+        """How many connections had been made when the index was last seen whole."""
 
     def nearest(self, wanted: Filter, vector: bytes, limit: int) -> list[tuple[Record, float]]:
         """KNN by L2, filtered first."""
@@ -73,6 +75,13 @@ class IndexedSearch:
             if len(page) < PAGE:
                 return found
 
+    def count(self, wanted: Filter) -> int:
+        """Without reading any of them."""
+        if not self._ready():
+            return self._before_any_vector.count(wanted)
+        command = ["FT.SEARCH", self._name, query(wanted), "LIMIT", "0", "0", "TIMEOUT", self._timeout, "DIALECT", "2"]
+        return int(self._ask("list", command)[0])
+
     def summary(self, wanted: Filter) -> Summary:
         """One aggregation: rows of (scope, categories) with their counts and times."""
         if not self._ready():
@@ -101,6 +110,7 @@ class IndexedSearch:
 
         Raises StoreMismatchError when an index of that name is made otherwise.
         """
+        opened = self._store.guard.opened
         dimension = self._store.dimension()
         if dimension is None:
             return
@@ -109,14 +119,21 @@ class IndexedSearch:
         except redis.exceptions.ResponseError:
             self._create(dimension)
         self._wait()
-        self._there = True
+        self._there, self._whole_at = True, opened
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _ready(self) -> bool:
-        if not self._there:
+        """Whether there is an index; it holds all records then.
+
+        Looked at again after each new connection: a server that was restarted makes its index in the background, and
+        answers in part meanwhile, without a word (RediSearch 2.10).
+        """
+        while not self._there or self._whole_at != self._store.guard.opened:
             self.ensure()
-        return self._there
+            if not self._there:
+                return False
+        return True
 
     def _ask(self, op: str, command: Sequence[Any]) -> list[Any]:
         def ask(client: Client) -> list[Any]:
@@ -124,18 +141,21 @@ class IndexedSearch:
                 # Not through redis-py's parsers for FT: they are slower and drop bytes that are no text.
                 answer: list[Any] = redis_client.command(client, command)
             except redis.exceptions.ResponseError as error:
-                if "no such index" not in str(error).lower():
-                    raise
-                self._there = False  # somebody flushed the server
-                raise redis.exceptions.ConnectionError("the index is gone and is made anew") from error
+                if "no such index" in str(error).lower():
+                    raise _IndexGoneError from error
+                raise
             return answer
 
-        try:
-            return self._store.guard.call(op, ask)
-        except BackendError:
-            if not self._there:
-                self.ensure()
-            raise
+        while True:
+            try:
+                answer = self._store.guard.call(op, ask)
+            except _IndexGoneError:
+                self._there = False  # somebody flushed the server
+            else:
+                if self._whole_at == self._store.guard.opened:
+                    return answer
+            if not self._ready():
+                return [0]
 
     def _create(self, dimension: int) -> None:
         command = ["FT.CREATE", self._name, "ON", "HASH", "PREFIX", "1", self._store.record_root, "SCHEMA",
@@ -194,6 +214,10 @@ class IndexedSearch:
 
     def _id(self, key: bytes) -> str:
         return key.decode()[len(self._store.record_root) :]
+
+
+class _IndexGoneError(Exception):
+    """Not a failure: it is made anew."""
 
 
 def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
