@@ -53,6 +53,10 @@ class PlainSearch:
             self._catch_up("list")
             return [one.id for one in self._cache.matching(wanted)]
 
+    def count(self, wanted: Filter) -> int:
+        """Of all that match."""
+        return len(self.ids(wanted))
+
     def summary(self, wanted: Filter) -> Summary:
         """Counted here."""
         with self._lock:
@@ -81,15 +85,16 @@ class PlainSearch:
                 self._load(op)
                 return
             if len(entries) < CHANGES:
-                return
+                break
+        if self._revision < revision:  # somebody emptied the log
+            self._load(op)
 
     def _follow(self, entries: list[Change]) -> bool:
         """Take the changes over. False when some are missing."""
         changed: dict[str, bool] = {}
-        for entry in entries:
-            if entry.revision != self._revision + 1:
+        for revision, entry in enumerate(entries, self._revision + 1):
+            if entry.revision != revision:
                 return False
-            self._revision, self._position = entry.revision, entry.position
             changed[entry.record_id] = entry.put
         written = [record_id for record_id, put in changed.items() if put]
         for record_id, record in zip(written, self._store.read(written, with_vectors=True), strict=True):
@@ -97,15 +102,17 @@ class PlainSearch:
         for record_id, put in changed.items():
             if not put:
                 self._cache.put(record_id, None)
+        if entries:  # at the end: a read that failed has to be made good by the next call
+            self._revision, self._position = entries[-1].revision, entries[-1].position
         return True
 
     def _load(self, op: str) -> None:
-        self._position, self._revision = self._store.log_end(op)
+        position, revision = self._store.log_end(op)
         cache = _Cache()
         ids = self._store.all_ids()
         for record_id, record in zip(ids, self._store.read(ids, with_vectors=True), strict=True):
             cache.put(record_id, record)
-        self._cache = cache
+        self._cache, self._position, self._revision = cache, position, revision
 
 
 class _Cache:

@@ -191,23 +191,31 @@ class Store:
         return [one.decode() for one in found]
 
     def changes(self, op: str, after: str, limit: int) -> tuple[list[Change], int]:
-        """What the log has after a position, and the revision that the store is at; one round trip."""
+        """What the log has after a position, and the revision that the store was at before; one round trip."""
 
         def ask(client: Client) -> list[Any]:
             pipeline = client.pipeline(transaction=False)
-            pipeline.xrange(self.log_key, f"({after}", "+", count=limit)
             pipeline.get(self._revision_key)
+            pipeline.xrange(self.log_key, f"({after}", "+", count=limit)
             answers: list[Any] = pipeline.execute()
             return answers
 
-        entries, revision = self.guard.call(op, ask)
+        revision, entries = self.guard.call(op, ask)
         return [_change(*entry) for entry in entries], int(revision or 0)
 
     def log_end(self, op: str) -> tuple[str, int]:
-        """Position and revision of the last entry; (`0-0`, 0) when there is none."""
-        found = self.guard.call(op, lambda client: client.xrevrange(self.log_key, count=1))
+        """Position and revision of the last entry; `0-0` and the store's own revision when the log is empty."""
+
+        def ask(client: Client) -> list[Any]:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.get(self._revision_key)
+            pipeline.xrevrange(self.log_key, count=1)
+            answers: list[Any] = pipeline.execute()
+            return answers
+
+        revision, found = self.guard.call(op, ask)
         last = [_change(*entry) for entry in found]
-        return (last[0].position, last[0].revision) if last else ("0-0", 0)
+        return (last[0].position, last[0].revision) if last else ("0-0", int(revision or 0))
 
 
 def _refusal(message: str, length: int) -> BackendError | None:
