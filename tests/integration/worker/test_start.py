@@ -124,7 +124,7 @@ async def test_a_bad_definition_says_what_is_wrong(tmp_path, redis_env, text, wo
     path.write_text(text)
     async with WorkerPeer(tmp_path) as peer:
         told = await failure(peer, "", CREWOPS_DEFINITION=str(path), **redis_env)
-        assert told["reason"] == "EntrypointBroken"
+        assert told["reason"] == "DefinitionBroken"
         assert words in told["message"]
 
 
