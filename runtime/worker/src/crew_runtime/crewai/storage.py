@@ -163,7 +163,7 @@ class RedisStorage:
 
     def count(self, scope_prefix: str | None = None) -> int:
         """Records in the scope and below."""
-        return self._summary(scope_prefix).count
+        return self._search.count(self._seen(scope_prefix))
 
     def reset(self, scope_prefix: str | None = None) -> None:
         """Delete all below the scope; a session its own only."""

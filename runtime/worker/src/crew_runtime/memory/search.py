@@ -40,6 +40,9 @@ class Search(Protocol):
     def ids(self, wanted: Filter) -> list[str]:
         """Of all records."""
 
+    def count(self, wanted: Filter) -> int:
+        """How many records."""
+
     def summary(self, wanted: Filter) -> Summary:
         """Counts by scope and category, and the span of time."""
 
