@@ -31,11 +31,12 @@ def real(make):
 
 async def _tool_runs(replica, kickoff):
     async def at_it():
-        return (await replica.status(kickoff))["current_task"]
+        seen = await replica.status(kickoff)
+        return seen["status"] == "running" and not seen.get("queued")
 
-    await wait_until(at_it, "the task has begun")
-    # The tool is called some milliseconds after that, and tells nobody.
-    await asyncio.sleep(0.5)
+    await wait_until(at_it, "a slot has the kickoff")
+    # The tool is called some milliseconds after that. It tells nobody, and one that holds the GIL lets no event out.
+    await asyncio.sleep(1.0)
 
 
 async def test_crew_answers_with_its_tasks_and_the_report_knows_it(real):
