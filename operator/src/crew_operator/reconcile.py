@@ -153,7 +153,7 @@ class Reconciler:
         """What is, and a proof of what is shared if one is due."""
         target = memo.outcome.target if memo.outcome is not None else None
         seen = await observe.look(self._eyes, key.namespace, key.name, target, memo.known)
-        seen = replace(seen, proof=memo.proof)
+        seen = replace(seen, proof=memo.proof, redis_known=_known_redis(memo.status))
         if isinstance(seen.redis, RedisLook):
             self._metrics.redis_seconds.labels(*key).set(seen.redis.latency)
         if self._memory_is_ready(seen) and proof.due(seen, memo.proof, time.time(), self._settings.proof_interval):
@@ -211,6 +211,10 @@ class Reconciler:
         self._memos.pop(key, None)
         self._metrics.forget(*key, [one.value for one in ConditionType])
         return Result()
+
+
+def _known_redis(status: Mapping[str, Any]) -> str:
+    return str((status.get("memory") or {}).get("redisRunID") or "")
 
 
 def _manifest(key: Key, status: Mapping[str, Any]) -> dict[str, Any]:

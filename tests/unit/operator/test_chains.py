@@ -198,3 +198,10 @@ def test_restarted_redis_is_not_ready_until_every_replica_wrote_to_it():
     assert said(seen(101.0, 99.0), Type.MEMORY_READY) == ("False", Reason.REDIS_RESTARTED)
     assert "b has not written" in chains.verdicts(seen(101.0, 99.0))[Type.MEMORY_READY].message
     assert said(seen(101.0, 100.5), Type.MEMORY_READY)[0] == "True"
+
+
+def test_another_redis_process_is_said_even_if_it_was_back_before_anybody_looked():
+    seen = good(redis=RedisLook(RedisState.OK, run_id="2"), redis_known="1")
+    assert said(seen, Type.MEMORY_READY) == ("False", Reason.REDIS_RESTARTED)
+    assert said(replace(seen, redis_known="2"), Type.MEMORY_READY)[0] == "True"
+    assert said(replace(seen, redis_known=""), Type.MEMORY_READY)[0] == "True"

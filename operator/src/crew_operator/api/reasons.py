@@ -114,7 +114,7 @@ class Reason(Enum):
     )
     REDIS_RESTARTED = (
         "RedisRestarted",
-        "Redis ended and was started again; not every replica has written to the new one yet.",
+        "Redis ended and was started again, or failed over; the new server is not proven by every replica yet.",
         "Wait a few seconds. If it comes back often, kubectl logs the pod of Redis with --previous.",
     )
     REDIS_LOADING = ("RedisLoading", "Redis reads its data back into memory.", "Wait; about 2 s for 100,000 records.")

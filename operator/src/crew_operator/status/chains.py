@@ -25,6 +25,7 @@ MEMORY_READY: Chain = (
     checks.redis_takes_writes,
     checks.every_replica_writes,  # names those that could not
     checks.every_replica_reports,  # a replica that is silent may be cut off
+    checks.redis_is_the_one_known,
     checks.every_replica_wrote_since_redis_started,  # a look at the Redis before is no look at this one
 )
 

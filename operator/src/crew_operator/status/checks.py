@@ -187,6 +187,14 @@ def every_replica_writes(seen: Observed) -> Verdict | None:
     return _bad(Reason.REPLICA_LOST_REDIS, f"Redis answers the operator but not {told}")
 
 
+def redis_is_the_one_known(seen: Observed) -> Verdict | None:
+    """A restart may be over before anybody looks. Another process is said once, for what was proven of the one before
+    is to be proven again."""
+    if not isinstance(seen.redis, RedisLook) or not seen.redis_known or seen.redis.run_id == seen.redis_known:
+        return None
+    return _bad(Reason.REDIS_RESTARTED, "Redis was started again, or another server took its place")
+
+
 def every_replica_wrote_since_redis_started(seen: Observed) -> Verdict | None:
     """What a replica wrote to a Redis that has ended since proves nothing about the one that runs now."""
     if not isinstance(seen.redis, RedisLook):

@@ -130,6 +130,8 @@ class Observed:
     redis_pod: RedisPod | None = None
     redis: RedisLook | Failure | None = None
     """None: there was nothing to ask."""
+    redis_known: str = ""
+    """`run_id` of the server that the status last spoke of."""
     proof: Proof | None = None
     embedder_dimension: int | None = field(default=None)
     """As declared in the spec."""

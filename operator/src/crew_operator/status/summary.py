@@ -7,7 +7,7 @@ from typing import Any
 from crew_operator.api import names
 from crew_operator.status import chains, conditions
 from crew_operator.status.conditions import timestamp
-from crew_operator.status.observed import Failure, Observed, Proof, reports
+from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, reports
 from crew_runtime import contract
 
 
@@ -69,8 +69,13 @@ def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[st
         "endpoint": who.store or f"redis://{names.redis(who.name)}.{who.namespace}.svc:{contract.REDIS_PORT}",
         "searchMode": modes[0] if modes else before.get("searchMode"),
         "dimension": dimensions[0] if dimensions else before.get("dimension"),
+        "redisRunID": _run_id(seen) or before.get("redisRunID"),
         "lastProof": proof,
     }
+
+
+def _run_id(seen: Observed) -> str | None:
+    return seen.redis.run_id if isinstance(seen.redis, RedisLook) else None
 
 
 def _proof(proof: Proof) -> dict[str, Any]:
