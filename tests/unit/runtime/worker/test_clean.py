@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from crew_runtime.worker.clean import MAX_GROWTH, MAX_KICKOFFS, MAX_NEW_SOCKETS, Footprint, footprint, unclean
+from crew_runtime.worker.clean import MAX_GROWTH, MAX_KICKOFFS, MAX_NEW_SOCKETS, Footprint, footprint, settled, unclean
 
 MAIN = threading.main_thread()
 BEFORE = Footprint(
@@ -68,3 +68,20 @@ def test_a_footprint_is_of_this_process():
     assert MAIN in seen.threads
     assert seen.memory > 1e6
     assert any(one.startswith("0 ") for one in seen.files)
+
+
+def test_what_the_first_kickoff_loads_for_all_is_no_leak_of_the_second():
+    loaded = dataclasses.replace(BEFORE, memory=100 + 5 * MAX_GROWTH)
+    budget = 12 * MAX_GROWTH
+    assert unclean(settled(BEFORE, loaded, budget), loaded, frozenset(), 1) == ""
+    grown = dataclasses.replace(loaded, memory=loaded.memory + MAX_GROWTH + 1)
+    assert "memory grew" in unclean(settled(BEFORE, loaded, budget), grown, frozenset(), 2)
+
+
+def test_a_first_kickoff_that_fills_half_of_the_slot_leaves_it_unclean():
+    filled = dataclasses.replace(BEFORE, memory=100 + 8 * MAX_GROWTH)
+    assert "memory grew" in unclean(settled(BEFORE, filled, 12 * MAX_GROWTH), filled, frozenset(), 1)
+
+
+def test_a_first_kickoff_that_takes_little_sets_no_lower_limit():
+    assert settled(BEFORE, dataclasses.replace(BEFORE, memory=1), MAX_GROWTH).memory == BEFORE.memory

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crew_runtime.worker import processes
@@ -12,6 +12,8 @@ from crew_runtime.worker import processes
 MAX_KICKOFFS = 100
 MAX_GROWTH = 64 * 1024 * 1024
 """Bytes: CrewAI alone takes 0.1 to 0.2 MB a kickoff."""
+FIRST_GROWTH = 0.5
+"""Of the slot's memory budget: what the first kickoff may load for all that follow, such as an embedder's model."""
 MAX_NEW_SOCKETS = 32
 """Clients keep connections for the next kickoff, which is what re-use is for; more than that is a leak."""
 OWN_THREADS = "crewops-"
@@ -46,6 +48,11 @@ def footprint() -> Footprint:
         children=len(processes.children(os.getpid())),
         threads=frozenset(threading.enumerate()),
     )
+
+
+def settled(before: Footprint, after: Footprint, budget: int) -> Footprint:
+    """What later kickoffs are held to, once the first has loaded what it loads lazily. `budget`: bytes, of the slot."""
+    return replace(before, memory=max(before.memory, min(after.memory, before.memory + int(budget * FIRST_GROWTH))))
 
 
 def unclean(before: Footprint, after: Footprint, known: Set[threading.Thread], kickoffs: int) -> str:

@@ -94,7 +94,13 @@ class Slot:
             frame = self._channel.take()
             if frame["t"] != frames.RUN:
                 continue
-            why = self._kickoff(Job.of(frame)) or self._unclean(before)
+            why = self._kickoff(Job.of(frame))
+            # The copied crew is full of cycles; what is left after this is what stays.
+            gc.collect()
+            after = clean.footprint()
+            if self._kickoffs == 1:
+                before = clean.settled(before, after, self._settings.slot_memory)
+            why = why or self._unclean(before, after)
             told = self._channel.send(frames.IDLE, reusable=not why, reason=why or None)
             if why:
                 told.wait(SEND_DEADLINE)
@@ -161,11 +167,9 @@ class Slot:
             taken = self._channel.send(too_long.type, id=job.id, **too_long.fields)
         taken.wait(SEND_DEADLINE)
 
-    def _unclean(self, before: clean.Footprint) -> str:
-        # The copied crew is full of cycles; what is left after this is what stays.
-        gc.collect()
+    def _unclean(self, before: clean.Footprint, after: clean.Footprint) -> str:
         known = bus.threads() | kickoff.threads(self._loaded)
-        return clean.unclean(before, clean.footprint(), known, self._kickoffs)
+        return clean.unclean(before, after, known, self._kickoffs)
 
 
 def _result(output: Output) -> Answer:
