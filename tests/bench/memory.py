@@ -15,10 +15,10 @@ import numpy as np
 import redis
 
 from bench.figures import Figure, median, percentile
-from crew_runtime import install
+from crew_runtime import telemetry
 from support.redis_server import start_redis
 
-install.quiet(os.environ)
+telemetry.turn_off(os.environ)
 
 from crewai.memory.types import MemoryRecord  # noqa: E402 - after its telemetry is off
 

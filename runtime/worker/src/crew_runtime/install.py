@@ -5,11 +5,10 @@ There is no local fallback. Call it before any import of code that uses CrewAI.
 
 import os
 import time
-from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crew_runtime import redis_client
+from crew_runtime import redis_client, telemetry
 from crew_runtime.contract import keys
 from crew_runtime.contract.report import StateKind
 from crew_runtime.errors import BackendError, BackendUnavailableError
@@ -24,13 +23,6 @@ START_PATIENCE = 10
 LOOK_EVERY = 0.25
 """Seconds."""
 HEALTH_SECONDS = 60
-QUIET = {
-    "CREWAI_DISABLE_TELEMETRY": "true",
-    "OTEL_SDK_DISABLED": "true",
-    "CREWAI_TRACING_ENABLED": "false",
-    "CREWAI_DISABLE_VERSION_CHECK": "true",
-}
-"""Else `import crewai` starts threads and calls home, which costs 5.2 s on a closed network (crewai 1.15.30)."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ def install(settings: Settings | None = None) -> Installation:
     """
     global _installed
     settings = settings or Settings.from_env(os.environ)
-    quiet(os.environ)
+    telemetry.turn_off(os.environ)
     connections = Connections(settings)
     try:
         # Before CrewAI, whose import takes seconds: a wrong address should not.
@@ -108,12 +100,6 @@ def install(settings: Settings | None = None) -> Installation:
     finally:
         connections.close()
     return _installed
-
-
-def quiet(environ: MutableMapping[str, str]) -> None:
-    """Turn CrewAI's telemetry off, unless the user's own environment says otherwise."""
-    for name, value in QUIET.items():
-        environ.setdefault(name, value)
 
 
 def wait_for_backend(settings: Settings, connections: Connections) -> None:

@@ -19,13 +19,6 @@ def test_a_missing_src_is_left_out(tmp_path):
     assert path == [str(tmp_path), "/usr/lib"]
 
 
-def test_the_users_own_telemetry_setting_stays():
-    environ = {"OTEL_SDK_DISABLED": "false"}
-    start.quiet(environ)
-    assert environ["OTEL_SDK_DISABLED"] == "false"
-    assert environ["CREWAI_DISABLE_TELEMETRY"] == "true"
-
-
 def test_the_termination_message_is_json_that_kubernetes_does_not_cut(tmp_path):
     path = tmp_path / "termination-log"
     path.touch()

@@ -7,10 +7,10 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crew_runtime import telemetry
 from crew_runtime.errors import (
     BackendError,
     CrewRuntimeError,
@@ -26,20 +26,6 @@ if TYPE_CHECKING:
     from crew_runtime.install import Installation
 
 TRACEBACK_FRAMES = 12
-
-QUIET = {
-    "CREWAI_DISABLE_TELEMETRY": "true",
-    "OTEL_SDK_DISABLED": "true",
-    "CREWAI_TRACING_ENABLED": "false",
-    "CREWAI_DISABLE_VERSION_CHECK": "true",
-}
-"""Else `import crewai` starts threads and calls home, which costs 5.2 s on a closed network (crewai 1.15.30)."""
-
-
-def quiet(environ: MutableMapping[str, str]) -> None:
-    """Turn CrewAI's telemetry off, unless the user's own environment says otherwise."""
-    for name, value in QUIET.items():
-        environ.setdefault(name, value)
 
 
 def check_home() -> None:
@@ -66,7 +52,7 @@ def extend_path(path: list[str], cwd: Path) -> None:
 
 def prepare() -> None:
     """All that comes before any import of CrewAI."""
-    quiet(os.environ)
+    telemetry.turn_off(os.environ)
     check_home()
     extend_path(sys.path, Path.cwd())
 
