@@ -3,7 +3,7 @@
 #   make test     all tests
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
-#   make crds     writes crds/crewdeployments.yaml and the docs made from the same types anew
+#   make crds     writes crds/crewdeployments.yaml, the chart's copy and the docs made from the same types anew
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -88,6 +88,7 @@ bench: ready
 
 crds: .venv/.ready
 	$(TOOLS)/python -m crew_operator.api.crd > crds/crewdeployments.yaml
+	cp crds/crewdeployments.yaml charts/crew-operator/files/crewdeployments.yaml
 	$(TOOLS)/python -m crew_operator.api.reference docs
 
 clean:

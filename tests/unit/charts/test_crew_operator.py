@@ -1,0 +1,34 @@
+"""What can be said of the chart without helm: its copy of the CRD is current, and its schema fits its values."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from crew_operator.api import crd
+
+CHART = Path(__file__).parents[3] / "charts" / "crew-operator"
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+
+def test_copy_of_the_crd_is_current():
+    copy = (CHART / "files" / "crewdeployments.yaml").read_text()
+    assert copy == crd.to_yaml(), "the chart's CRD is stale: run 'make crds'"
+
+
+def test_values_fit_the_schema():
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    jsonschema.validate(VALUES, SCHEMA)
+
+
+def test_schema_knows_every_value():
+    assert set(SCHEMA["properties"]) - {"global"} == set(VALUES)
+
+
+@pytest.mark.parametrize("wrong", [{"replicaCount": 2}, {"replicas": 1}, {"watchNamespaces": "default"}])
+def test_a_wrong_value_is_refused(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**VALUES, **wrong}, SCHEMA)
