@@ -1,7 +1,5 @@
 """The crew answers from CrewAI's memory, and from nothing else."""
 
-import time
-
 import pytest
 
 UNKNOWN = "I don't know"
@@ -64,13 +62,3 @@ def test_a_number_told_anew_replaces_the_old_one(say):
     answer = say("Which room number do we have?")
     assert "14" in answer
     assert "12" not in answer
-
-
-def test_a_warm_kickoff_takes_less_than_a_second(say):
-    say("I am allergic to peanuts.")
-    took = []
-    for _ in range(3):
-        began = time.perf_counter()
-        say("What should the kitchen avoid?")
-        took.append(time.perf_counter() - began)
-    assert min(took) < 1.0
