@@ -7,6 +7,9 @@ import pytest
 from support.kube_api import JSON_PATCH, MERGE, STRATEGIC, KubeApi, RefusedError, eventually, gone
 from support.kube_objects import config_map, deployment, gizmo
 
+COLLECTED = 90
+"""Seconds: a real garbage collector looks for new kinds every 30 s, and may then need another round."""
+
 
 def test_created_object_has_identity(api_server: KubeApi, gizmos: str) -> None:
     made = api_server.create(gizmos, gizmo())["metadata"]
@@ -204,14 +207,14 @@ def test_dependents_follow_their_owner(api_server: KubeApi, gizmos: str) -> None
     owner = api_server.create(gizmos, gizmo())
     api_server.create(api_server.at("v1", "configmaps"), owned("child", owner))
     api_server.ask("DELETE", f"{gizmos}/one")
-    eventually(lambda: gone(lambda: api_server.get(api_server.at("v1", "configmaps", "child"))))
+    eventually(lambda: gone(lambda: api_server.get(api_server.at("v1", "configmaps", "child"))), COLLECTED)
 
 
 def test_object_of_an_owner_that_never_was_is_collected(api_server: KubeApi, gizmos: str) -> None:
     owner = api_server.create(gizmos, gizmo())
     owner["metadata"] |= {"name": "ghost", "uid": "00000000-0000-0000-0000-000000000000"}
     api_server.create(api_server.at("v1", "configmaps"), owned("child", owner))
-    eventually(lambda: gone(lambda: api_server.get(api_server.at("v1", "configmaps", "child"))), 60)
+    eventually(lambda: gone(lambda: api_server.get(api_server.at("v1", "configmaps", "child"))), COLLECTED)
 
 
 def test_orphans_stay(api_server: KubeApi, gizmos: str) -> None:
@@ -219,7 +222,7 @@ def test_orphans_stay(api_server: KubeApi, gizmos: str) -> None:
     api_server.create(api_server.at("v1", "configmaps"), owned("child", owner))
     api_server.ask("DELETE", f"{gizmos}/one", {"propagationPolicy": "Orphan"})
     path = api_server.at("v1", "configmaps", "child")
-    eventually(lambda: not api_server.get(path)["metadata"].get("ownerReferences"))
+    eventually(lambda: not api_server.get(path)["metadata"].get("ownerReferences"), COLLECTED)
 
 
 def test_foreground_deletion_waits_for_dependents(api_server: KubeApi, gizmos: str) -> None:
@@ -230,10 +233,10 @@ def test_foreground_deletion_waits_for_dependents(api_server: KubeApi, gizmos: s
     api_server.create(api_server.at("v1", "configmaps"), child)
     api_server.ask("DELETE", f"{gizmos}/one", {"propagationPolicy": "Foreground"})
     path = api_server.at("v1", "configmaps", "child")
-    eventually(lambda: api_server.get(path)["metadata"].get("deletionTimestamp"))
+    eventually(lambda: api_server.get(path)["metadata"].get("deletionTimestamp"), COLLECTED)
     assert api_server.get(f"{gizmos}/one")["metadata"]["finalizers"] == ["foregroundDeletion"]
     api_server.ask("PATCH", path, {"metadata": {"finalizers": None}}, MERGE)
-    eventually(lambda: gone(lambda: api_server.get(f"{gizmos}/one")))
+    eventually(lambda: gone(lambda: api_server.get(f"{gizmos}/one")), COLLECTED)
 
 
 def test_namespace_takes_its_content_along(server: KubeApi) -> None:
