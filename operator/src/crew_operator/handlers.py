@@ -8,6 +8,9 @@ because when it ends it cancels every task of its loop that it does not know, an
 import asyncio
 import dataclasses
 import logging
+import os
+import platform
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,13 +37,20 @@ Told = Callable[[str, str, bool], None]
 """Namespace and name of the CrewDeployment that something happened to; whether its children must be read anew."""
 
 
+class _Connection(kopf.ConnectionInfo):
+    def as_ssl_context(self) -> ssl.SSLContext:
+        context = super().as_ssl_context()
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # as kube_client, which says why
+        return context
+
+
 def registry(told: Told, login: Login) -> kopf.OperatorRegistry:
     """The handlers of one operator. Both arguments are called in Kopf's thread."""
     made = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=made)
     async def admit(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**dataclasses.asdict(await login()))
+        return _Connection(**dataclasses.asdict(await login()))
 
     @kopf.on.startup(registry=made)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
@@ -75,10 +85,16 @@ async def watch(made: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: 
     def run() -> None:
         asyncio.run(
             kopf.operator(
-                registry=made, standalone=True, clusterwide=not namespaces, namespaces=namespaces, stop_flag=stop
+                registry=made,
+                standalone=True,
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                stop_flag=stop,
             )
         )
 
+    # Kopf's own guess asks for the user's name, and the numeric user of a container has none.
+    os.environ.setdefault("POD_ID", platform.node())
     # it warns that it leaves the signals alone, which is what we want of it
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     with ThreadPoolExecutor(1, thread_name_prefix="kopf") as thread:
