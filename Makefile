@@ -3,13 +3,14 @@
 #   make test     all tests
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
+#   make images   builds the operator's and the runtime's image with docker, podman or buildah
 #   make crds     writes crds/crewdeployments.yaml, the chart's copy and the docs made from the same types anew
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-e2e lint format types bench crds clean
+.PHONY: help demo test test-unit test-integration test-apiserver test-e2e lint format types bench images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -85,6 +86,15 @@ format: ready
 bench: ready
 	@mkdir -p $(BUILD)
 	$(CREW)/python tests/bench/run.py --output $(BUILD)/bench.json $(BENCH_ARGS)
+
+IMAGE_TAG ?= dev
+IMAGE_PREFIX ?= localhost
+# Any of the three takes the same arguments.
+BUILDER = $(firstword $(foreach one,docker podman buildah,$(if $(shell command -v $(one)),$(one))))
+images:
+	@test -n "$(BUILDER)" || { echo "make images needs docker, podman or buildah: apt-get install buildah"; exit 1; }
+	$(BUILDER) build -f operator/Dockerfile -t $(IMAGE_PREFIX)/crew-operator:$(IMAGE_TAG) $(BUILD_ARGS) .
+	$(BUILDER) build -f runtime/Dockerfile -t $(IMAGE_PREFIX)/crew-runtime:$(IMAGE_TAG) $(BUILD_ARGS) .
 
 crds: .venv/.ready
 	$(TOOLS)/python -m crew_operator.api.crd > crds/crewdeployments.yaml
