@@ -90,6 +90,12 @@ def test_replica_that_lost_redis_is_named():
     assert "b: Timeout: no answer in 2 s" in chains.verdicts(seen)[Type.MEMORY_READY].message
 
 
+def test_replica_that_still_comes_up_has_lost_nothing():
+    asking = Report(replica="b", phase="importing", backend=BackendHealth(reason="Refused", message="refused"))
+    seen = good(replicas=(replica("a"), replica("b", ready=False, report=asking)))
+    assert said(seen, Type.MEMORY_READY)[0] == "True"
+
+
 def test_silent_ready_replica_makes_memory_unknown():
     seen = good(replicas=(replica("a"), replica("b", report=Failure("refused"))))
     assert said(seen, Type.MEMORY_READY) == ("Unknown", Reason.REPLICA_SILENT)

@@ -174,12 +174,13 @@ def every_replica_reports(seen: Observed) -> Verdict | None:
 def every_replica_writes(seen: Observed) -> Verdict | None:
     """What Redis is to the operator it is to the replicas; names those to which it is not.
 
-    Replicas that are not ready count too once they have asked: losing Redis is what makes them so.
+    Replicas that are not ready count too: losing Redis is what makes them so. Those that still come up do not: nothing
+    is lost yet, and one that gets no answer ends as failed by itself.
     """
     lost = [
         (one, report)
         for one, report in reports(seen.live_replicas)
-        if not report.backend.ready and report.backend.reason != "NotChecked" and report.phase != "failed"
+        if not report.backend.ready and report.backend.reason != "NotChecked" and report.phase == "ready"
     ]
     if not lost:
         return None
