@@ -61,6 +61,55 @@ def crew_storage(installed: Installation):
     return [type(one._memory._storage).__name__ for one in (crew, crew.copy())] + [installed.facts()["search_mode"]]
 
 
+def _two_tasks():
+    """A crew whose second answer holds the first: `drafted`, then `checked: drafted`."""
+    from crewai import Agent, Crew, Task
+    from crewai.llms.base_llm import BaseLLM
+
+    class Echo(BaseLLM):
+        def call(self, messages, *args, **kwargs):
+            asked = str(messages)
+            if "Check it" not in asked:
+                return "Thought: known\nFinal Answer: drafted"
+            return "Thought: known\nFinal Answer: checked" + (": drafted" if "drafted" in asked else "")
+
+    agent = Agent(role="writer", goal="write", backstory="writes", llm=Echo(model="echo"), max_iter=1)
+    tasks = [
+        Task(description=f"{what} for {{who}}", expected_output="a word", agent=agent)
+        for what in ("Draft it", "Check it")
+    ]
+    return Crew(agents=[agent], tasks=tasks, verbose=False)
+
+
+def kick_off(installed, session, who):
+    with binding.bind(session):
+        done = _two_tasks().kickoff(inputs={"who": who})
+        return [[one.raw for one in done.tasks_output], str(done.tasks_output[-1].raw)]
+
+
+def replay_last(installed, session):
+    """In another process than the kickoff's: from the last task on, with what the first one gave and its inputs."""
+    with binding.bind(session):
+        crew = _two_tasks()
+        kept = crew._task_output_handler.load()
+        if not kept:
+            return None
+        done = crew.replay(kept[-1]["task_id"])
+        return [kept[-1]["inputs"], [one.raw for one in done.tasks_output]]
+
+
+def kick_off_without_store(installed, session, redis_pid):
+    """Redis is killed before the crew starts: what the kickoff gave, and what the guard recorded."""
+    import signal
+
+    from crew_runtime.guard import ledger
+
+    failures = []
+    ledger.subscribe(lambda one: failures.append(one.op))
+    os.kill(int(redis_pid), signal.SIGKILL)
+    return [kick_off(installed, session, "Ada")[0], sorted(set(failures))]
+
+
 def prove(installed, action, nonce):
     from crew_runtime.crewai.proof import Prover
 

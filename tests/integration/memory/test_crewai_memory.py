@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, start_redis
 
 TESTS = Path(__file__).parents[2]
 
@@ -100,7 +100,7 @@ def test_effective_state_says_what_the_crew_really_uses(run):
         "locks": ["redis", False],
         "knowledge": ["unused", False],
         "checkpoints": ["unused", False],
-        "task-outputs": ["sqlite", True],
+        "task-outputs": ["redis", False],
     }
     assert run("state", "own_memory")["memory"] == ["lancedb", True]
     assert run("state", "own_factory")["memory"] == ["lancedb", True]
@@ -119,6 +119,24 @@ def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
     flow_id = run("ask_human")
     assert run("answer_human", flow_id, "approved") == ["approved", "the draft"]
     assert run("pending", flow_id) is None
+
+
+def test_a_kickoff_is_replayed_in_another_process(run):
+    """`Crew.replay` needs what the tasks before gave: kept for each session, so that none deletes another's."""
+    assert run("kick_off", "s1", "Ada")[0] == ["drafted", "checked: drafted"]
+    assert run("kick_off", "s2", "Bob")[0] == ["drafted", "checked: drafted"]
+    assert run("replay_last", "s1") == [{"who": "Ada"}, ["drafted", "checked: drafted"]]
+    assert run("replay_last", "s3") is None
+    assert list(run.folder.rglob("latest_kickoff_task_outputs.db")) == []
+
+
+def test_a_kickoff_ends_though_its_task_outputs_cannot_be_kept(programs, tmp_path):
+    """It is the record of failures that tells, not an exception half way through the user's work."""
+    with start_redis(tmp_path / "redis") as server:
+        gone = Run(programs, "plain", server.url, tmp_path)
+        outputs, failed = gone("kick_off_without_store", "s1", server.process.pid)
+    assert outputs == ["drafted", "checked: drafted"]
+    assert failed == ["task-outputs"]
 
 
 def test_the_process_may_fork_after_install(run):

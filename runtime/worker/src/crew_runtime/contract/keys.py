@@ -36,6 +36,12 @@ def flow(prefix: str, flow_id: str) -> str:
     return f"{root(prefix)}f:{flow_id}"
 
 
+def task_outputs(prefix: str, session_id: str | None) -> str:
+    """HASH, the outputs of the last kickoff's tasks, in a session or outside any."""
+    whose = "c" if session_id is None else f"s:{session_id}"
+    return f"{root(prefix)}to:{whose}"
+
+
 def lock(prefix: str, name: str) -> str:
     """STRING, the holder's token; expires with its lease."""
     return f"{root(prefix)}lock:{name}"

@@ -82,6 +82,22 @@ class _Nowhere:
         return 0
 
 
+class _NoOutputs:
+    """A storage of task outputs that keeps none."""
+
+    def add(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def update(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def load(self) -> list[dict[str, Any]]:
+        return []
+
+    def delete_all(self) -> None:
+        pass
+
+
 def _embed(texts: Sequence[str]) -> list[list[float]]:
     return [[1.0, 0.0] for _ in texts]
 
@@ -92,6 +108,8 @@ def kickoff(*, memory: bool) -> None:
     agent = Agent(role="warm-up", goal="be ready", backstory="starts the process", llm=llm, max_iter=1)
     task = Task(description="Say {word}.", expected_output="a word", agent=agent)
     remembers = Memory(storage=_Nowhere(), llm=llm, embedder=_embed) if memory else False
-    Crew(agents=[agent], tasks=[task], memory=remembers, verbose=False).kickoff(inputs={"word": "ready"})
+    crew = Crew(agents=[agent], tasks=[task], memory=remembers, verbose=False)
+    crew._task_output_handler.storage = _NoOutputs()  # type: ignore[assignment]
+    crew.kickoff(inputs={"word": "ready"})
     if isinstance(remembers, Memory):
         remembers.close()

@@ -10,9 +10,11 @@ from crewai.flow.persistence import factory as flow_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
+from crew_runtime.crewai import task_outputs
 from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
 from crew_runtime.crewai.locks import RedisLocks
 from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.task_outputs import TaskOutputs
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
@@ -45,6 +47,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
     crewai_core.lock_store.set_lock_backend(made.locks)
+    task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
     _registered = made
     return made
 
@@ -66,9 +69,7 @@ def effective_state() -> tuple[StateKind, ...]:
         _locks(),
         _knowledge(knowledges),
         _checkpoints(checkpointed),
-        StateKind(
-            "task-outputs", "sqlite", local=True, detail="of the last kickoff, for `crewai replay`; no kickoff reads it"
-        ),
+        _task_outputs(),
     )
 
 
@@ -125,6 +126,13 @@ def _checkpoints(configured: Iterable[Any]) -> StateKind:
     if not list(configured):
         return StateKind("checkpoints", "unused", local=False)
     return StateKind("checkpoints", "files", local=True, detail="only the replica that wrote one can restore it")
+
+
+def _task_outputs() -> StateKind:
+    if task_outputs.in_force():
+        return StateKind("task-outputs", "redis", local=False, detail="of a session's last kickoff")
+    why = task_outputs.obstacle() or "the crew's code replaced the storage"
+    return StateKind("task-outputs", "sqlite", local=True, detail=why)
 
 
 def _names(objects: Iterable[object]) -> str:
