@@ -84,11 +84,13 @@ class Replica:
     def start_worker(self, **environ: str) -> None:
         self.worker = self._popen(self._worker_command, "worker.log", **environ)
 
-    async def start(self) -> None:
+    async def start(self, *, worker: bool = True) -> None:
+        """Ready; without a worker it runs nothing, but answers for what others run."""
         self.start_server()
         await self.listening()
-        self.start_worker()
-        await self.ready()
+        if worker:
+            self.start_worker()
+            await self.ready()
 
     async def listening(self) -> None:
         async def look() -> bool:
@@ -147,6 +149,11 @@ class Replica:
         pid = await wait_until(look, "the kickoff starts")
         assert pid is not None
         return pid
+
+    async def metric(self, name: str) -> float:
+        """A metric's value, summed over its labels; 0 while there is none."""
+        lines = (await self.health.get("/metrics")).text.splitlines()
+        return sum(float(one.rsplit(" ", 1)[1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))
 
     async def report(self) -> dict[str, Any]:
         return dict((await self.health.get("/report")).json())

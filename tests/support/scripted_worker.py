@@ -57,6 +57,13 @@ def sleep(slot: Connection, run: frames.Frame) -> dict[str, object]:
         time.sleep(1)
 
 
+def sleep_at_first(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """Never returns in the first `attempts`."""
+    while run["attempt"] <= int(run["inputs"].get("attempts", 1)):
+        time.sleep(1)
+    return {"output": f"attempt {run['attempt']}"}
+
+
 def spin(slot: Connection, run: frames.Frame) -> dict[str, object]:
     while True:
         sum(range(1000))
@@ -123,7 +130,23 @@ def tidy(slot: Connection, run: frames.Frame) -> dict[str, object]:
 
 ACTS = {
     one.__name__: one
-    for one in (echo, sleep, spin, hold_gil, swallow, leave, segfault, oom, guard, odd, big, garbage, freeze, tidy)
+    for one in (
+        echo,
+        sleep,
+        sleep_at_first,
+        spin,
+        hold_gil,
+        swallow,
+        leave,
+        segfault,
+        oom,
+        guard,
+        odd,
+        big,
+        garbage,
+        freeze,
+        tidy,
+    )
 }
 
 

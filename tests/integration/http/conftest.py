@@ -80,14 +80,15 @@ Make = Callable[..., Awaitable[Replica]]
 
 @pytest.fixture
 async def make(redis: RedisProcess) -> AsyncIterator[Make]:
-    """`await make("r1", CREWOPS_...="...")`: a replica; `start=False`: not even its server runs."""
+    """`await make("r1", CREWOPS_...="...")`: a replica; `start=False`: not even its server runs; `idle=True`: it has no
+    worker, hence runs nothing."""
     made: list[Replica] = []
 
-    async def one(name: str = "r1", *, start: bool = True, **options: Any) -> Replica:
+    async def one(name: str = "r1", *, start: bool = True, idle: bool = False, **options: Any) -> Replica:
         replica = Replica(options.pop("redis_url", redis.url), name, **options)
         made.append(replica)
         if start:
-            await replica.start()
+            await replica.start(worker=not idle)
         return replica
 
     yield one

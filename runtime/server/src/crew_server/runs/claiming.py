@@ -1,0 +1,96 @@
+"""Claims kickoffs out of the crew's queue: one at a time, and only while a slot is free for it.
+
+In: free slots, entries in the queue's streams. Out: `dispatcher.start`. No polling: it waits for a slot, or on a
+connection of its own for an entry. An entry wakes every server that waits; a script gives it to one.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+from crew_runtime.contract import keys
+from crew_server import redis_client
+from crew_server.errors import BackendError
+from crew_server.logs import Log
+from crew_server.runs.dispatch import Dispatcher
+from crew_server.runs.queue import Queue
+from crew_server.settings import Settings
+
+log = Log(__name__)
+
+BLOCK = 3.0
+"""Seconds of one wait for an entry. A connection that was cut without a word is found dead after BLOCK + GRACE."""
+GRACE = 2.0
+RETRY = 0.2
+"""Seconds before Redis is asked again after it failed."""
+
+
+class Claimer:
+    """The claims of one server."""
+
+    def __init__(
+        self, settings: Settings, queue: Queue, dispatcher: Dispatcher, tasks: Callable[[], int | None]
+    ) -> None:
+        self._queue = queue
+        self._dispatcher = dispatcher
+        self._tasks = tasks
+        """How many tasks the crew has, for the progress."""
+        self._client = redis_client.connect(settings, deadline=BLOCK + GRACE, connections=1)
+        # Entries are deleted when they are claimed: whatever lies there can be claimed.
+        self._streams = {keys.handed_back(settings.key_prefix): "0", keys.queue(settings.key_prefix): "0"}
+        self._paused = False
+        self._poked = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    @property
+    def room(self) -> int:
+        """Slots that are free and that no claim is under way for."""
+        return max(0, self._dispatcher.free - self._turn.locked())
+
+    def poke(self) -> None:
+        """There may be a free slot."""
+        self._poked.set()
+
+    async def pause(self) -> None:
+        """Claim nothing more; a claim that is under way has ended when this returns."""
+        self._paused = True
+        async with self._turn:
+            log.debug("claims are paused")
+
+    def resume(self) -> None:
+        """Claim again."""
+        self._paused = False
+        self.poke()
+
+    async def run(self) -> None:
+        """For ever."""
+        token = uuid.uuid4().hex
+        while True:
+            await self._wait_for_slot()
+            try:
+                async with self._turn:
+                    if self._paused:
+                        continue
+                    claim = await self._queue.claim(token)
+                    if claim is not None:
+                        self._dispatcher.start(claim, self._tasks())
+                # Only now: an answer that was lost is asked for again by the same token.
+                token = uuid.uuid4().hex
+                if claim is None:
+                    await self._wait_for_entry()
+            except BackendError as error:
+                log.debug("nothing can be claimed now", error=error.message)
+                await asyncio.sleep(RETRY)
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        await self._client.aclose()
+
+    async def _wait_for_slot(self) -> None:
+        while self._paused or self._dispatcher.free <= 0:
+            self._poked.clear()
+            await self._poked.wait()
+
+    async def _wait_for_entry(self) -> None:
+        async with redis_client.deadline(BLOCK + GRACE):
+            await redis_client.next_entries(self._client, self._streams, count=1, seconds=BLOCK)
