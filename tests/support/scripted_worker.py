@@ -64,6 +64,17 @@ def sleep_at_first(slot: Connection, run: frames.Frame) -> dict[str, object]:
     return {"output": f"attempt {run['attempt']}"}
 
 
+def journal(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """Writes its start and its end, with the machine's monotonic time, as lines of the file `path`."""
+    for what in ("start", "end"):
+        line = json.dumps([run["session"], run["id"], what, time.monotonic()]) + "\n"
+        with Path(run["inputs"]["path"]).open("a") as file:
+            file.write(line)
+        if what == "start":
+            time.sleep(float(run["inputs"].get("seconds", 0)))
+    return {"output": run["id"]}
+
+
 def spin(slot: Connection, run: frames.Frame) -> dict[str, object]:
     while True:
         sum(range(1000))
@@ -134,6 +145,7 @@ ACTS = {
         echo,
         sleep,
         sleep_at_first,
+        journal,
         spin,
         hold_gil,
         swallow,
