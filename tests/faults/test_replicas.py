@@ -38,12 +38,26 @@ def test_a_killed_container_comes_back_in_the_same_pod_and_remembers(slow_hotel,
     assert WORD in hotel.say(after, QUESTION, session)
 
 
-def test_a_kickoff_whose_zygote_was_killed_ends_as_lost(slow_hotel):
+@pytest.mark.parametrize("container", ["server", "crew"])
+def test_a_kickoff_whose_server_or_zygote_was_killed_starts_again(slow_hotel, container):
+    (pod,) = slow_hotel.wait_replicas(1)
+    kickoff = start(slow_hotel, pod, f"again-{container}")
+    kill_and_wait_for_another(slow_hotel, pod, container)
+    slow_hotel.wait_ready()
+    seen = wait_ended(slow_hotel, pod, kickoff)
+    assert (seen["status"], seen["memory"], seen["attempt"]) == ("completed", "ok", 2), seen
+    assert WORD in slow_hotel.say(slow_hotel.wait_replicas(1)[0], QUESTION, f"again-{container}")
+
+
+def test_a_kickoff_whose_zygote_was_killed_ends_as_lost_where_the_spec_says_fail(slow_hotel):
+    slow_hotel.patch({"crew": {"onReplicaLoss": "Fail"}})
+    slow_hotel.wait_ready()
     (pod,) = slow_hotel.wait_replicas(1)
     kickoff = start(slow_hotel, pod, "zygote")
     kill_and_wait_for_another(slow_hotel, pod, "crew")
     seen = wait_ended(slow_hotel, pod, kickoff)
     assert (seen["status"], seen["reason"]) == ("error", "WorkerLost"), seen
+    slow_hotel.patch({"crew": {"onReplicaLoss": "Retry"}})
     slow_hotel.wait_ready()
 
 

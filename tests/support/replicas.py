@@ -19,6 +19,7 @@ import httpx
 from crew_runtime.contract import env
 
 SCRIPTED: Sequence[str] = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
+SERVER: Sequence[str] = (sys.executable, "-m", "crew_server")
 START_TIMEOUT = 30.0
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class Replica:
             "PYTHONUNBUFFERED": "1",
             **environ,
         }
+        self.server_command: Sequence[str] = SERVER
         self._worker_command = list(worker)
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
@@ -79,7 +81,7 @@ class Replica:
         self.health = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.health_port}", timeout=10)
 
     def start_server(self) -> None:
-        self.server = self._popen([sys.executable, "-m", "crew_server"], "server.log")
+        self.server = self._popen(self.server_command, "server.log")
 
     def start_worker(self, **environ: str) -> None:
         self.worker = self._popen(self._worker_command, "worker.log", **environ)
