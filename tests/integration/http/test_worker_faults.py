@@ -88,6 +88,17 @@ async def test_stopped_worker_is_not_ready_and_comes_back(replica):
     await replica.ready(seconds=3)
 
 
+async def test_replica_with_a_stopped_worker_claims_nothing(make):
+    """Its slots still live, but nobody could end what hangs in them."""
+    first = await make("r1")
+    first.worker.send_signal(signal.SIGSTOP)
+    await first.ready(wanted=False, reason="WorkerUnresponsive", seconds=6)
+    second = await make("r2")
+    seen = [await second.ended(await second.kickoff()) for _ in range(6)]
+    assert {one["replica"] for one in seen} == {"r2"}
+    first.worker.send_signal(signal.SIGCONT)
+
+
 async def test_failed_worker_says_why_also_after_it_is_gone(make):
     replica = await make(start=False, SCRIPTED_FAIL="EntrypointNotFound")
     replica.start_server()

@@ -111,3 +111,28 @@ def test_broken_unicode_in_an_error_can_be_stored():
     fields = record.outcome_fields(Outcome("error", "CrewFailed", "bad \ud800 text"))
     assert "bad" in fields["error"]
     fields["error"].encode()
+
+
+@pytest.mark.parametrize("outcome", [state.WORKER_LOST, state.REPLICA_LOST, state.DRAINED, state.lost(None, 512)])
+def test_kickoff_that_was_taken_away_may_start_again(outcome):
+    assert outcome.lost
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        state.lost(Exit(signal="SIGKILL", reason="oom"), 512),
+        state.lost(Exit(signal="SIGSEGV"), 512),
+        state.lost(Exit(signal="SIGKILL"), 512),
+        state.lost(Exit(code=0), 512),
+        state.failed({"t": "error", "kind": "exit", "message": "sys.exit"}),
+        state.wedged(30),
+        state.timed_out(1),
+        state.BABBLED,
+        state.BY_CLIENT,
+        state.too_many_attempts(3),
+    ],
+    ids=lambda one: one.reason,
+)
+def test_kickoff_that_would_end_so_again_does_not_start_again(outcome):
+    assert not outcome.lost

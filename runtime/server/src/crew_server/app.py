@@ -20,7 +20,7 @@ from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
 from crew_server.runs import drain, state
-from crew_server.runs.claiming import Claimer
+from crew_server.runs.claiming import Claimer, Worker
 from crew_server.runs.dispatch import Dispatcher, Listeners
 from crew_server.runs.ends import Ends
 from crew_server.runs.kickoff import Kickoff
@@ -54,7 +54,12 @@ class App:
             link=link,
             queue=queue,
             dispatcher=dispatcher,
-            claimer=Claimer(settings, queue, dispatcher, lambda: link.state().report.tasks),
+            claimer=Claimer(
+                settings,
+                queue,
+                dispatcher,
+                Worker(lambda: self.service.readiness().ready, lambda: link.state().report.tasks),
+            ),
             takeover=Takeover(queue, metrics, self._on_taken_over),
             ends=ends,
             backend=Backend(settings, metrics),

@@ -7,6 +7,7 @@ connection of its own for an entry. An entry wakes every server that waits; a sc
 import asyncio
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
@@ -22,19 +23,26 @@ BLOCK = 3.0
 """Seconds of one wait for an entry. A connection that was cut without a word is found dead after BLOCK + GRACE."""
 GRACE = 2.0
 RETRY = 0.2
-"""Seconds before Redis is asked again after it failed."""
+"""Seconds before Redis is asked again after it failed, and before another look at a replica that is not ready."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What has to be known of the worker half."""
+
+    ready: Callable[[], bool]
+    """Whether this replica can do what it claims: a stopped worker still has slots."""
+    tasks: Callable[[], int | None]
+    """How many tasks the crew has, for the progress."""
 
 
 class Claimer:
     """The claims of one server."""
 
-    def __init__(
-        self, settings: Settings, queue: Queue, dispatcher: Dispatcher, tasks: Callable[[], int | None]
-    ) -> None:
+    def __init__(self, settings: Settings, queue: Queue, dispatcher: Dispatcher, worker: Worker) -> None:
         self._queue = queue
         self._dispatcher = dispatcher
-        self._tasks = tasks
-        """How many tasks the crew has, for the progress."""
+        self._worker = worker
         self._client = redis_client.connect(settings, deadline=BLOCK + GRACE, connections=1)
         # Entries are deleted when they are claimed: whatever lies there can be claimed.
         self._streams = {keys.handed_back(settings.key_prefix): "0", keys.queue(settings.key_prefix): "0"}
@@ -73,7 +81,7 @@ class Claimer:
                         continue
                     claim = await self._queue.claim(token)
                     if claim is not None:
-                        self._dispatcher.start(claim, self._tasks())
+                        self._dispatcher.start(claim, self._worker.tasks())
                 # Only now: an answer that was lost is asked for again by the same token.
                 token = uuid.uuid4().hex
                 if claim is None:
@@ -87,9 +95,14 @@ class Claimer:
         await self._client.aclose()
 
     async def _wait_for_slot(self) -> None:
-        while self._paused or self._dispatcher.free <= 0:
-            self._poked.clear()
-            await self._poked.wait()
+        while True:
+            if self._paused or self._dispatcher.free <= 0:
+                self._poked.clear()
+                await self._poked.wait()
+            elif not self._worker.ready():
+                await asyncio.sleep(RETRY)
+            else:
+                return
 
     async def _wait_for_entry(self) -> None:
         async with redis_client.deadline(BLOCK + GRACE):

@@ -184,6 +184,9 @@ class Dispatcher:
         if applied:
             self._metrics.given_back.labels(why).inc()
             log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
+            if status == state.ERROR:
+                self._metrics.kickoffs.labels(status, "TooManyAttempts").inc()
+                self._listeners.on_end(kickoff)
         else:
             self._refused(kickoff, "given back", status)
         self._forget(kickoff)

@@ -5,7 +5,7 @@
 -- Returns {how many wait, since when the longest does (ms ago), {id, what became of it, attempt, replica, session}, ...}.
 local now = now_ms()
 local took = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 100)) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1000)) do
   local run = run_key(id)
   local have = redis.call('HMGET', run, 'status', 'suspect', 'attempt', 'replica', 'session_id')
   if have[1] ~= 'running' then
