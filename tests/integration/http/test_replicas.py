@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 
+from support.relay import relay
 from support.replicas import alive, wait_until
 
 
@@ -94,6 +95,34 @@ async def test_server_that_was_stopped_past_its_lease_completes_nothing(make):
 
     await wait_until(refused, "both are counted as stale", 3)
     assert (await first.ended(await first.kickoff()))["status"] == "completed", "it serves again"
+
+
+async def test_server_that_was_cut_off_from_redis_completes_nothing_that_was_taken_over(make, redis):
+    """Its slot goes on meanwhile, as in an outage of Redis: nobody can tell the two apart from there."""
+    async with relay(redis.port) as wire:
+        first = await make("r1", redis_url=redis.url.replace(f":{redis.port}/", f":{wire.port}/"))
+        ends, goes_on = await first.kickoff("a", seconds=4, say="stale"), await first.kickoff("b", do="sleep")
+        await first.started(ends)
+        pid = await first.started(goes_on)
+        second = await make("r2")
+        wire.cut()
+        for one in (ends, goes_on):
+            await second.started(one)
+        assert alive(pid)
+        wire.heal()
+
+        async def dead():
+            return not alive(pid)
+
+        await wait_until(dead, "it kills what it lost", 8)
+        seen = await second.ended(ends)
+        assert (seen["status"], seen["replica"], seen["attempt"]) == ("completed", "r2", 2)
+
+        async def refused():
+            return await first.metric("crewops_stale_writes_total") >= 2
+
+        await wait_until(refused, "both are counted as stale", 8)
+        await first.ready()
 
 
 async def test_wait_is_answered_by_a_replica_that_does_not_run_the_kickoff(make):

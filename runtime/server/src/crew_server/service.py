@@ -221,9 +221,7 @@ class Service:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> Kickoff:
-        # What this replica can start at once does not wait.
-        room = self._parts.settings.queue_limit + self._parts.claimer.room
-        accepted = await self._parts.queue.accept(request, idempotency, room)
+        accepted = await self._parts.queue.accept(request, idempotency, self._parts.settings.queue_limit)
         if accepted.what == "full":
             text = (
                 f"{accepted.kickoff_id} kickoffs of the crew wait for a slot already; run more replicas, or try later"

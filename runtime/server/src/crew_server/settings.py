@@ -69,7 +69,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         concurrency=reader.whole(env.CONCURRENCY, 4, least=1, most=1000),
         kickoff_timeout=reader.seconds(env.KICKOFF_TIMEOUT, 1800.0, least=0.1),
         slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),
-        queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=0, most=100_000),
+        queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=1, most=100_000),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,
         grace_period=reader.seconds(env.GRACE_PERIOD, 30.0, least=0.0),
         socket=reader.text(env.SOCKET, env.DEFAULT_SOCKET),

@@ -50,11 +50,6 @@ class Claimer:
         self._poked = asyncio.Event()
         self._turn = asyncio.Lock()
 
-    @property
-    def room(self) -> int:
-        """Slots that are free and that no claim is under way for."""
-        return max(0, self._dispatcher.free - self._turn.locked())
-
     def poke(self) -> None:
         """There may be a free slot."""
         self._poked.set()

@@ -35,7 +35,7 @@ class Listeners:
     """Whom to tell."""
 
     on_end: Callable[[Kickoff], None]
-    """It has ended, here."""
+    """It has ended here, and Redis took the end."""
     on_recorded: Callable[[str], None]
     """Redis knows about the end of the kickoff with this id, or has given it to somebody else."""
 
@@ -145,12 +145,10 @@ class Dispatcher:
         if outcome.lost and self._settings.retry_lost:
             self._spawn(self._give_back(kickoff, lost=outcome is not state.DRAINED))
             return
-        self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
         self._metrics.duration.observe(kickoff.seconds)
         fields = {"kickoff_id": kickoff.id, "session_id": kickoff.request.session_id}
         seconds = round(kickoff.seconds, 3)
         log.info("kickoff ended", status=outcome.status, reason=outcome.reason, seconds=seconds, **fields)
-        self._listeners.on_end(kickoff)
         self._spawn(self._record(kickoff, outcome))
 
     async def _record(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
@@ -159,7 +157,10 @@ class Dispatcher:
         applied, status = await self._written(
             kickoff, lambda: self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone)
         )
-        if not applied:
+        if applied:
+            self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
+            self._listeners.on_end(kickoff)
+        else:
             self._refused(kickoff, outcome.status, status)
         self._forget(kickoff)
         if applied and not gone:

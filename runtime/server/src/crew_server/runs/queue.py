@@ -111,13 +111,13 @@ class Queue:
         # A server that was restarted under the same pod's name is another owner: its slots are gone.
         self.owner = f"{settings.replica}/{uuid.uuid4().hex[:12]}"
 
-    async def accept(self, request: state.Request, idempotency: Idempotency | None, room: int) -> Accepted:
-        """Write a new kickoff, unless `room` or more wait: from then on it survives every server and Redis itself."""
+    async def accept(self, request: state.Request, idempotency: Idempotency | None, limit: int) -> Accepted:
+        """Write a new kickoff, unless `limit` wait already: from then on it survives every server and Redis itself."""
         prefix, key = self._settings.key_prefix, ["", ""]
         if idempotency is not None:
             key = [keys.idempotency(prefix, idempotency.digest), idempotency.body]
         fields = record.flat(record.request_fields(request))
-        return Accepted(*await self._run("accept", *_who(request), room, *key, TTL, *fields))
+        return Accepted(*await self._run("accept", *_who(request), limit, *key, TTL, *fields))
 
     async def claim(self, token: str) -> state.Claim | None:
         """The next kickoff, now this server's. Asking again with the same token gives the same one."""

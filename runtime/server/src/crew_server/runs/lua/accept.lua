@@ -1,5 +1,5 @@
 -- Accepts a kickoff, unless the idempotency key stands for one already, or too many wait.
--- ARGV: root, id, session, ordered ('1': one of its session at a time), room (how many may wait), idempotency key or
+-- ARGV: root, id, session, ordered ('1': one of its session at a time), how many may wait, idempotency key or
 -- '', digest of the body, ttl of the key (s), then field, value, ...
 -- Returns {'accepted' | 'known' | 'conflict' | 'full', kickoff id (full: how many wait), its session}.
 local id, session, ordered, idem = ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[6]
