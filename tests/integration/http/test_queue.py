@@ -101,6 +101,35 @@ async def test_claim_whose_answer_was_lost_gives_the_same_kickoff_again(two):
     assert (await two.claimed()).request.kickoff_id == "k2"
 
 
+async def test_server_with_a_free_slot_gets_what_it_accepts_when_nothing_waits(two):
+    one = await two.first.accept(request("k1"), None, ROOM, start=True)
+    assert one.claim is not None
+    assert (one.claim.request, one.claim.attempt) == (request("k1"), 1)
+    assert await two.claim(two.second) is None
+    again = await two.first.accept(request("k1"), None, ROOM, start=True)
+    assert again.claim == one.claim, "asked twice, given once"
+    assert await two.field("attempt") == "1"
+    assert await two.first.finish(one.claim, DONE, "e", {}, gone=True) == (True, "completed")
+    assert (await two.first.accept(request("k1"), None, ROOM, start=True)).claim is None
+    assert await two.settled()
+
+
+async def test_what_waits_goes_before_what_is_accepted_now(two):
+    await two.accept("k1")
+    assert (await two.first.accept(request("k2"), None, ROOM, start=True)).claim is None
+    first = await two.claimed()
+    assert (await two.first.accept(request("k2"), None, ROOM, start=True)).claim is None, "k2 was accepted to wait"
+    assert (await two.claimed()).request.kickoff_id == "k2"
+    await two.first.release(first, "e", lost=False)
+    assert (await two.first.accept(request("k3"), None, ROOM, start=True)).claim is None, "k1 was handed back"
+
+
+async def test_kickoff_of_a_busy_session_is_not_given_with_its_acceptance(two):
+    assert (await two.first.accept(request("a1", "a"), None, ROOM, start=True)).claim is not None
+    assert (await two.second.accept(request("a2", "a"), None, ROOM, start=True)).claim is None
+    assert (await two.second.accept(request("b1", "b"), None, ROOM, start=True)).claim is not None
+
+
 async def test_accept_is_made_once(two):
     await two.accept("k1")
     claim = await two.claimed()

@@ -221,7 +221,11 @@ class Service:
     # -- inside ---------------------------------------------------------------------------------------------------
 
     async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> Kickoff:
-        accepted = await self._parts.queue.accept(request, idempotency, self._parts.settings.queue_limit)
+        parts = self._parts
+        with parts.claimer.reserve() as slot:
+            accepted = await parts.queue.accept(request, idempotency, parts.settings.queue_limit, start=slot)
+            if accepted.claim is not None:
+                parts.claimer.start(accepted.claim)
         if accepted.what == "full":
             text = (
                 f"{accepted.kickoff_id} kickoffs of the crew wait for a slot already; run more replicas, or try later"

@@ -1,18 +1,21 @@
 """Claims kickoffs out of the crew's queue: one at a time, and only while a slot is free for it.
 
 In: free slots, entries in the queue's streams. Out: `dispatcher.start`. No polling: it waits for a slot, or on a
-connection of its own for an entry. An entry wakes every server that waits; a script gives it to one.
+connection of its own for an entry. An entry wakes every server that waits; a script gives it to one. What a server
+accepts while it has a free slot and nothing waits is its own at once, by way of `reserve`.
 """
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
 from crew_server.errors import BackendError
 from crew_server.logs import Log
+from crew_server.runs import state
 from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.queue import Queue
 from crew_server.settings import Settings
@@ -49,16 +52,40 @@ class Claimer:
         self._paused = False
         self._poked = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._reserved = 0
+        self._unreserved = asyncio.Event()
+        self._unreserved.set()
 
     def poke(self) -> None:
         """There may be a free slot."""
         self._poked.set()
 
+    @contextlib.contextmanager
+    def reserve(self) -> Iterator[bool]:
+        """Keep a free slot for a kickoff that may start with its acceptance; whether there is one."""
+        taken = self._reserved + self._turn.locked()
+        if self._paused or self._dispatcher.free <= taken or not self._worker.ready():
+            yield False
+            return
+        self._reserved += 1
+        self._unreserved.clear()
+        try:
+            yield True
+        finally:
+            self._reserved -= 1
+            if not self._reserved:
+                self._unreserved.set()
+            self.poke()
+
+    def start(self, claim: state.Claim) -> None:
+        """Run what was claimed."""
+        self._dispatcher.start(claim, self._worker.tasks())
+
     async def pause(self) -> None:
-        """Claim nothing more; a claim that is under way has ended when this returns."""
+        """Claim nothing more; claims that are under way have ended when this returns."""
         self._paused = True
         async with self._turn:
-            log.debug("claims are paused")
+            await self._unreserved.wait()
 
     def resume(self) -> None:
         """Claim again."""
@@ -76,7 +103,7 @@ class Claimer:
                         continue
                     claim = await self._queue.claim(token)
                     if claim is not None:
-                        self._dispatcher.start(claim, self._worker.tasks())
+                        self.start(claim)
                 # Only now: an answer that was lost is asked for again by the same token.
                 token = uuid.uuid4().hex
                 if claim is None:
@@ -91,7 +118,7 @@ class Claimer:
 
     async def _wait_for_slot(self) -> None:
         while True:
-            if self._paused or self._dispatcher.free <= 0:
+            if self._paused or self._dispatcher.free <= self._reserved:
                 self._poked.clear()
                 await self._poked.wait()
             elif not self._worker.ready():

@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
@@ -55,6 +55,8 @@ class Accepted:
     kickoff_id: str
     """Of `full`: how many wait."""
     session_id: str
+    claim: state.Claim | None = None
+    """It is this server's already."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,23 @@ class Queue:
         # A server that was restarted under the same pod's name is another owner: its slots are gone.
         self.owner = f"{settings.replica}/{uuid.uuid4().hex[:12]}"
 
-    async def accept(self, request: state.Request, idempotency: Idempotency | None, limit: int) -> Accepted:
-        """Write a new kickoff, unless `limit` wait already: from then on it survives every server and Redis itself."""
+    async def accept(
+        self, request: state.Request, idempotency: Idempotency | None, limit: int, *, start: bool = False
+    ) -> Accepted:
+        """Write a new kickoff, unless `limit` wait already: from then on it survives every server and Redis itself.
+
+        `start`: there is a free slot for it here; it is claimed at once when nothing else waits for a slot.
+        """
         prefix, key = self._settings.key_prefix, ["", ""]
         if idempotency is not None:
             key = [keys.idempotency(prefix, idempotency.digest), idempotency.body]
+        server = [self.owner if start else "", self._settings.replica, LEASE_MS]
         fields = record.flat(record.request_fields(request))
-        return Accepted(*await self._run("accept", *_who(request), limit, *key, TTL, *fields))
+        what, kickoff_id, session_id, given = await self._run(
+            "accept", *_who(request), limit, *key, TTL, *server, *fields
+        )
+        claim = record.claimed(record.unflat(given)) if given else None
+        return Accepted(what, kickoff_id, session_id, claim)
 
     async def claim(self, token: str) -> state.Claim | None:
         """The next kickoff, now this server's. Asking again with the same token gives the same one."""
@@ -203,8 +215,8 @@ class Queue:
             (seconds, micros), fields = await asked.execute()
         return fields, int(seconds) * 1000 + int(micros) // 1000
 
-    async def _run(self, name: str, *args: object) -> list[str]:
-        answer: list[str] = await self._scripts.run(name, *args, deadline=self._settings.backend_deadline)
+    async def _run(self, name: str, *args: object) -> list[Any]:
+        answer: list[Any] = await self._scripts.run(name, *args, deadline=self._settings.backend_deadline)
         return answer
 
 

@@ -5,8 +5,8 @@
 local owner, token, kept = ARGV[2], ARGV[4], ARGV[5]
 local last = redis.call('HMGET', kept, 'token', 'id')
 if last[1] == token then
-  local have = redis.call('HMGET', run_key(last[2]), 'status', 'owner')
-  if have[1] == 'running' and have[2] == owner then return redis.call('HGETALL', run_key(last[2])) end
+  local have = redis.call('HMGET', run_key(last[2]), 'status', 'owner', 'claim')
+  if have[1] == 'running' and have[2] == owner and have[3] == token then return redis.call('HGETALL', run_key(last[2])) end
 end
 for _, stream in ipairs({handed_back, queue}) do
   local found = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
@@ -16,15 +16,9 @@ for _, stream in ipairs({handed_back, queue}) do
     redis.call('XDEL', stream, found[1][1])
     local have = redis.call('HMGET', run, 'status', 'owner', 'entry')
     if have[1] == 'running' and not have[2] and have[3] == found[1][1] then
-      local now = now_ms()
-      redis.call('HINCRBY', run, 'attempt', 1)
-      redis.call('HSET', run, 'owner', owner, 'replica', ARGV[3], 'started_at', now)
-      redis.call('HDEL', run, 'stream', 'entry')
-      redis.call('ZREM', waiting, id)
-      redis.call('ZADD', leases, now + ARGV[6], id)
       redis.call('HSET', kept, 'token', token, 'id', id)
       redis.call('EXPIRE', kept, 60)
-      return redis.call('HGETALL', run)
+      return give(id, owner, ARGV[3], token, ARGV[6])
     end
     found = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
   end

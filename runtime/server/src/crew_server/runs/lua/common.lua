@@ -30,6 +30,17 @@ local function dequeue(id)
   redis.call('HDEL', run_key(id), 'stream', 'entry')
 end
 
+-- Makes a kickoff that may start a server's; its fields.
+local function give(id, owner, replica, token, lease)
+  local run, now = run_key(id), now_ms()
+  dequeue(id)
+  redis.call('HINCRBY', run, 'attempt', 1)
+  redis.call('HSET', run, 'owner', owner, 'replica', replica, 'claim', token, 'started_at', now)
+  redis.call('ZREM', waiting, id)
+  redis.call('ZADD', leases, now + lease, id)
+  return redis.call('HGETALL', run)
+end
+
 -- Lets the head of a session's line start, unless it runs or may start already. What has ended, or is not there any
 -- more, does not hold up the others.
 local function promote(line)
