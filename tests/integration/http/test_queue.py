@@ -347,6 +347,17 @@ async def test_owner_that_renews_after_the_first_look_keeps_its_kickoff(two, mon
     assert (await two.second.look()).taken == (), "the suspicion begins anew"
 
 
+async def test_suspicion_from_before_an_outage_does_not_count(two):
+    await two.accept("k1")
+    await two.claimed()
+    await two.expire_lease()
+    await two.second.look()
+    marked = int(await two.field("suspect"))
+    await two.bare.hset(keys.run(PREFIX, "k1"), "suspect", marked - 20_000)
+    assert (await two.second.look()).taken == ()
+    assert int(await two.field("suspect")) >= marked
+
+
 async def test_kickoff_that_is_lost_again_and_again_is_parked(two, monkeypatch):
     monkeypatch.setattr(module, "SUSPICION_MS", 0)
     await two.accept("a1", "a2", session="a")
@@ -426,6 +437,17 @@ async def test_kickoff_that_redis_lost_is_written_again_by_its_owner(two):
     assert (await two.view("a1"))["execution_time"] == pytest.approx(5.0, abs=1.0)
     await two.first.finish(claim, DONE, "e", {}, gone=True)
     assert (await two.claimed()).request.kickoff_id == "a3"
+
+
+async def test_kickoff_written_again_goes_before_one_of_its_session_that_came_meanwhile(two):
+    await two.accept("a1", session="a")
+    claim = await two.claimed()
+    await two.bare.flushall()
+    await two.accept("a2", session="a")
+    assert await two.first.restore(claim, 1.0, {})
+    assert await two.claim() is None
+    await two.first.finish(claim, DONE, "e", {}, gone=True)
+    assert (await two.claimed()).request.kickoff_id == "a2"
 
 
 async def test_older_state_in_which_the_kickoff_still_waited_does_not_start_it_again(two):

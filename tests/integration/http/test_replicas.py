@@ -34,6 +34,22 @@ async def test_cancel_by_another_replica_kills_within_a_second(make):
     assert (await first.ended(await first.kickoff()))["status"] == "completed"
 
 
+async def test_next_of_a_session_starts_when_the_process_of_the_cancelled_one_is_dead(make, tmp_path):
+    first, second = await make("r1"), await make("r2", idle=True)
+    path = tmp_path / "journal"
+    stuck = await first.kickoff("guest", do="swallow")
+    pid = await first.started(stuck)
+    after = await first.kickoff("guest", do="journal", path=str(path))
+    await second.api.delete(f"/kickoff/{stuck}")
+
+    async def started():
+        return path.exists()
+
+    await wait_until(started, "the next one starts", 3)
+    assert not alive(pid)
+    assert (await second.ended(after))["status"] == "completed"
+
+
 async def test_kickoff_of_a_killed_server_goes_on_elsewhere_within_ten_seconds(make):
     first = await make("r1")
     kickoff = await first.kickoff("guest", do="sleep_at_first", attempts=1)

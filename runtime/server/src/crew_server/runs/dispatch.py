@@ -163,7 +163,7 @@ class Dispatcher:
         else:
             self._refused(kickoff, outcome.status, status)
         self._forget(kickoff)
-        if applied and not gone:
+        if not gone and status != FENCED:
             await self._settle(kickoff)
 
     async def _settle(self, kickoff: Kickoff) -> None:

@@ -3,6 +3,7 @@
 -- ARGV: root, suspicion (ms), 'Retry' or 'Fail', most losses, ttl (s), fields of the end when it fails (JSON), fields of
 -- the end after too many losses (JSON).
 -- Returns {how many wait, since when the longest does (ms ago), {id, what became of it, attempt, replica, session}, ...}.
+local FORGET = 5000 -- ms; somebody looks twice a second, so an older suspicion is from before an outage of Redis
 local now = now_ms()
 local took = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1000)) do
@@ -11,7 +12,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0,
   if have[1] ~= 'running' then
     -- It has ended, and who ran it did not live to say that its process is gone.
     leave(id)
-  elseif not have[2] then
+  elseif not have[2] or now - have[2] > ARGV[2] + FORGET then
     redis.call('HSET', run, 'suspect', now)
   elseif now - have[2] >= tonumber(ARGV[2]) then
     local what = 'failed'

@@ -14,6 +14,9 @@ redis.call('ZADD', leases, now + ARGV[7], id)
 if ARGV[4] == '1' then
   redis.call('HSET', run_key(id), 'ordered', '1')
   redis.call('LREM', line_key(session), 0, id)
+  -- Who took its place meanwhile and has not started waits again.
+  local head = redis.call('LINDEX', line_key(session), 0)
+  if head then dequeue(head) end
   redis.call('LPUSH', line_key(session), id)
 end
 return 1
