@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bench.figures import Figure, as_json
 
-PARTS = ("memory", "kickoffs")
+PARTS = ("memory", "kickoffs", "durable_queue")
 """Modules of this folder; each is imported when it is its turn."""
 
 

@@ -7,8 +7,10 @@ UNKNOWN = "I don't know"
 
 def test_what_one_replica_is_told_the_other_one_knows(hotel):
     one, other = hotel.replicas()
-    hotel.say(one, FACT, "ada")
-    assert WORD in hotel.say(other, QUESTION, "ada")
+    told, asked = hotel.accepted(one, FACT, "ada").json(), hotel.accepted(other, QUESTION, "ada").json()
+    assert WORD in asked["result"]["output"]
+    # a replica that is idle runs what it accepts
+    assert [told["replica"], asked["replica"]] == [one["metadata"]["name"], other["metadata"]["name"]]
 
 
 def test_another_session_is_told_nothing(hotel):

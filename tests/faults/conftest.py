@@ -3,8 +3,9 @@
 import pytest
 
 from support.fixtures import cluster, hotel, namespace, slow_hotel, spec, stop_cluster
+from support.replica_fixtures import make, redis
 
-__all__ = ["cluster", "hotel", "namespace", "slow_hotel", "spec"]
+__all__ = ["cluster", "hotel", "make", "namespace", "redis", "slow_hotel", "spec"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -38,13 +38,24 @@ def test_a_killed_container_comes_back_in_the_same_pod_and_remembers(slow_hotel,
     assert WORD in hotel.say(after, QUESTION, session)
 
 
-def test_a_kickoff_whose_zygote_was_killed_ends_as_lost(slow_hotel):
+@pytest.mark.parametrize("container", ["server", "crew"])
+def test_a_kickoff_whose_server_or_zygote_was_killed_starts_again(slow_hotel, container):
     (pod,) = slow_hotel.wait_replicas(1)
+    kickoff = start(slow_hotel, pod, f"again-{container}")
+    kill_and_wait_for_another(slow_hotel, pod, container)
+    slow_hotel.wait_ready()
+    seen = wait_ended(slow_hotel, pod, kickoff)
+    assert (seen["status"], seen["memory"], seen["attempt"]) == ("completed", "ok", 2), seen
+    assert WORD in slow_hotel.say(slow_hotel.wait_replicas(1)[0], QUESTION, f"again-{container}")
+
+
+def test_a_kickoff_whose_zygote_was_killed_ends_as_lost_where_the_spec_says_fail(slow_hotel):
+    pod = roll_out(slow_hotel, {"onReplicaLoss": "Fail"})
     kickoff = start(slow_hotel, pod, "zygote")
     kill_and_wait_for_another(slow_hotel, pod, "crew")
     seen = wait_ended(slow_hotel, pod, kickoff)
     assert (seen["status"], seen["reason"]) == ("error", "WorkerLost"), seen
-    slow_hotel.wait_ready()
+    roll_out(slow_hotel, {"onReplicaLoss": "Retry"})
 
 
 def test_a_killed_slot_costs_its_kickoff_and_no_other(slow_hotel):
@@ -69,6 +80,15 @@ def test_a_deleted_replica_hands_its_kickoff_back_or_finishes_it(slow_hotel):
     assert seen["status"] == "completed", seen
     assert seen["memory"] == "ok", seen
     assert WORD in slow_hotel.say(new, QUESTION, "drained")
+
+
+def roll_out(hotel, crew):
+    """Change spec.crew and wait for the pod that has it."""
+    (before,) = hotel.wait_replicas(1)
+    hotel.patch({"crew": crew})
+    (pod,) = hotel.wait_replicas(1, {before["metadata"]["name"]})
+    hotel.wait_ready()
+    return pod
 
 
 def start(hotel, pod, session):

@@ -19,6 +19,7 @@ import httpx
 from crew_runtime.contract import env
 
 SCRIPTED: Sequence[str] = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
+SERVER: Sequence[str] = (sys.executable, "-m", "crew_server")
 START_TIMEOUT = 30.0
 T = TypeVar("T")
 
@@ -72,6 +73,7 @@ class Replica:
             "PYTHONUNBUFFERED": "1",
             **environ,
         }
+        self.server_command: Sequence[str] = SERVER
         self._worker_command = list(worker)
         self.server: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
@@ -79,16 +81,18 @@ class Replica:
         self.health = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.health_port}", timeout=10)
 
     def start_server(self) -> None:
-        self.server = self._popen([sys.executable, "-m", "crew_server"], "server.log")
+        self.server = self._popen(self.server_command, "server.log")
 
     def start_worker(self, **environ: str) -> None:
         self.worker = self._popen(self._worker_command, "worker.log", **environ)
 
-    async def start(self) -> None:
+    async def start(self, *, worker: bool = True) -> None:
+        """Ready; without a worker it runs nothing, but answers for what others run."""
         self.start_server()
         await self.listening()
-        self.start_worker()
-        await self.ready()
+        if worker:
+            self.start_worker()
+            await self.ready()
 
     async def listening(self) -> None:
         async def look() -> bool:
@@ -147,6 +151,11 @@ class Replica:
         pid = await wait_until(look, "the kickoff starts")
         assert pid is not None
         return pid
+
+    async def metric(self, name: str) -> float:
+        """A metric's value, summed over its labels; 0 while there is none."""
+        lines = (await self.health.get("/metrics")).text.splitlines()
+        return sum(float(one.rsplit(" ", 1)[1]) for one in lines if one.startswith((f"{name} ", f"{name}{{")))
 
     async def report(self) -> dict[str, Any]:
         return dict((await self.health.get("/report")).json())

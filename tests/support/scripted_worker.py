@@ -57,6 +57,24 @@ def sleep(slot: Connection, run: frames.Frame) -> dict[str, object]:
         time.sleep(1)
 
 
+def sleep_at_first(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """Never returns in the first `attempts`."""
+    while run["attempt"] <= int(run["inputs"].get("attempts", 1)):
+        time.sleep(1)
+    return {"output": f"attempt {run['attempt']}"}
+
+
+def journal(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """Writes its start and its end, with the machine's monotonic time, as lines of the file `path`."""
+    for what in ("start", "end"):
+        line = json.dumps([run["session"], run["id"], what, time.monotonic()]) + "\n"
+        with Path(run["inputs"]["path"]).open("a") as file:
+            file.write(line)
+        if what == "start":
+            time.sleep(float(run["inputs"].get("seconds", 0)))
+    return {"output": run["id"]}
+
+
 def spin(slot: Connection, run: frames.Frame) -> dict[str, object]:
     while True:
         sum(range(1000))
@@ -123,7 +141,24 @@ def tidy(slot: Connection, run: frames.Frame) -> dict[str, object]:
 
 ACTS = {
     one.__name__: one
-    for one in (echo, sleep, spin, hold_gil, swallow, leave, segfault, oom, guard, odd, big, garbage, freeze, tidy)
+    for one in (
+        echo,
+        sleep,
+        sleep_at_first,
+        journal,
+        spin,
+        hold_gil,
+        swallow,
+        leave,
+        segfault,
+        oom,
+        guard,
+        odd,
+        big,
+        garbage,
+        freeze,
+        tidy,
+    )
 }
 
 

@@ -16,7 +16,7 @@ async def _exit_code(process, seconds):
 
 
 async def test_running_kickoffs_finish_and_no_new_one_is_taken(make):
-    replica, other = await make("r1"), await make("r2")
+    replica, other = await make("r1"), await make("r2", idle=True)
     kickoff = await replica.kickoff(seconds=2, say="finished")
     await replica.started(kickoff)
     replica.server.terminate()
@@ -37,7 +37,8 @@ async def test_idle_replica_is_gone_within_two_seconds(replica):
 
 
 async def test_kickoff_that_does_not_finish_in_time_is_stopped_and_says_so(make):
-    replica, other = await make("r1", CREWOPS_GRACE_PERIOD="11"), await make("r2")
+    replica = await make("r1", CREWOPS_GRACE_PERIOD="11", CREWOPS_ON_REPLICA_LOSS="Fail")
+    other = await make("r2", idle=True)
     kickoff = await replica.kickoff(do="swallow")
     pid = await replica.started(kickoff)
     begun = time.monotonic()

@@ -72,13 +72,20 @@ async def test_kickoffs_beyond_the_slots_wait_in_order_and_all_end(replica):
 
 async def test_full_queue_is_503_with_retry_after(make):
     replica = await make(CREWOPS_CONCURRENCY="1", CREWOPS_QUEUE_LIMIT="2")
+    await replica.started(await replica.kickoff(do="sleep"))
     answers = await asyncio.gather(*(replica.api.post("/kickoff", json={"inputs": {"do": "sleep"}}) for _ in range(10)))
     codes = sorted(one.status_code for one in answers)
-    assert codes == [200] * 3 + [503] * 7
+    assert codes == [200] * 2 + [503] * 8
     refused = next(one for one in answers if one.status_code == 503)
     assert refused.json()["reason"] == "QueueFull"
     assert int(refused.headers["retry-after"]) > 0
     assert (await replica.health.get("/readyz")).status_code == 200, "all slots busy is ready"
+
+    async def told():
+        return await replica.metric("crewops_backlog") == (await replica.report())["backlog"] == 2
+
+    await wait_until(told, "the backlog is a metric and in the report")
+    assert await replica.metric("crewops_backlog_oldest_seconds") > 0
 
 
 ENDS = [
@@ -221,4 +228,5 @@ async def test_state_expires_after_seven_days(replica, redis):
     ttl = client.ttl(f"cs:{{test/crew}}:run:{kickoff}")
     assert 7 * 86400 - 60 < ttl <= 7 * 86400
     leftovers = [one for one in client.scan_iter() if client.ttl(one) < 0]
-    assert leftovers == []
+    assert leftovers == ["cs:{test/crew}:queue"]
+    assert client.xlen(leftovers[0]) == 0

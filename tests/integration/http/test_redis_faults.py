@@ -4,6 +4,8 @@ import asyncio
 import signal
 import time
 
+import pytest
+
 from support.replicas import alive, wait_until
 
 
@@ -53,14 +55,14 @@ async def test_kickoff_that_ends_while_redis_is_stopped_keeps_its_result(replica
 
 
 async def test_kickoff_outlives_an_outage_longer_than_its_lease(replica, redis, make):
-    other = await make("r2")
+    other = await make("r2", idle=True)
     kickoff = await replica.kickoff(seconds=21, say="survived")
     await replica.started(kickoff)
     redis.signal(signal.SIGSTOP)
     await asyncio.sleep(17)
     redis.signal(signal.SIGCONT)
     seen = await other.ended(kickoff, 20)
-    assert seen["status"] == "completed", seen
+    assert (seen["status"], seen["attempt"]) == ("completed", 1), seen
     assert seen["result"]["output"] == "survived"
 
 
@@ -107,20 +109,32 @@ async def test_read_only_redis_is_not_ready(replica, redis):
     await replica.ready(seconds=6)
 
 
-async def test_degrade_serves_without_redis_and_writes_the_end_later(make, redis):
-    replica = await make(CREWOPS_MEMORY_ON_FAILURE="Degrade")
+@pytest.mark.parametrize("rule", ["FailClosed", "Degrade"])
+async def test_no_kickoff_is_accepted_without_redis_whatever_memory_may_do(make, redis, rule):
+    replica = await make(CREWOPS_MEMORY_ON_FAILURE=rule)
+    running = await replica.kickoff(seconds=3, say="goes on")
+    await replica.started(running)
     redis.kill()
-    await asyncio.sleep(3)
-    kickoff = await replica.kickoff(say="anyway")
+    refused = await replica.api.post("/kickoff", json={"inputs": {}})
+    assert (refused.status_code, refused.json()["reason"]) == (503, "MemoryRefused")
+    assert int(refused.headers["retry-after"]) > 0
+    redis.start()
+    await replica.ready(seconds=6)
+    assert (await replica.ended(running))["result"]["output"] == "goes on"
+    assert (await replica.ended(await replica.kickoff(say="again")))["result"]["output"] == "again"
+
+
+async def test_kickoff_that_redis_forgot_while_it_runs_is_written_again(replica, redis):
+    kickoff = await replica.kickoff("guest", seconds=3, say="remembered")
+    await replica.started(kickoff)
+    redis.client().flushall()
 
     async def known():
-        seen = await replica.status(kickoff)
-        return seen if seen["status"] != "running" else None
+        return redis.client().exists(f"cs:{{test/crew}}:run:{kickoff}")
 
-    assert (await wait_until(known, "it ended"))["result"]["output"] == "anyway"
-    redis.start()
-
-    async def stored():
-        return redis.client().hget(f"cs:{{test/crew}}:run:{kickoff}", "status") == "completed"
-
-    await wait_until(stored, "the end is in Redis", 10)
+    await wait_until(known, "its server writes it again", 5)
+    after = await replica.kickoff("guest", say="next")
+    assert (await replica.status(after))["queued"] is True
+    seen = await replica.ended(kickoff)
+    assert (seen["result"]["output"], seen["session_id"], seen["attempt"]) == ("remembered", "guest", 1)
+    assert (await replica.ended(after))["result"]["output"] == "next"

@@ -24,7 +24,43 @@ async def test_server_listens_and_is_live_before_any_worker_comes(make):
     assert (proof.status_code, proof.json()["reason"]) == (503, "NoProber")
 
 
-async def test_killed_worker_loses_its_kickoffs_and_the_next_one_serves(replica):
+async def test_kickoffs_of_a_killed_worker_start_again_with_the_next_one(replica):
+    running = [await replica.kickoff(seconds=1, say="twice") for _ in range(2)]
+    pids = [await replica.started(one) for one in running]
+    replica.worker.kill()
+    await replica.ready(wanted=False, reason="WorkerLost", seconds=3)
+
+    async def queued():
+        return all([(await replica.status(one))["queued"] for one in running])
+
+    await wait_until(queued, "they wait again", 5)
+    assert not any(alive(pid) for pid in pids)
+    replica.worker.wait()
+    replica.start_worker()
+    for one in running:
+        seen = await replica.ended(one)
+        assert (seen["status"], seen["attempt"]) == ("completed", 2)
+    assert await replica.metric("crewops_kickoffs_given_back_total") == 2
+
+
+async def test_kickoff_that_takes_its_worker_down_each_time_is_parked(replica):
+    kickoff = await replica.kickoff(do="sleep")
+    for attempt in (1, 2, 3):
+
+        async def started(attempt=attempt):
+            return f'"attempt": {attempt}' in replica.log("server") and (await replica.report())["running"] == 1
+
+        await wait_until(started, f"attempt {attempt} runs")
+        replica.worker.kill()
+        replica.worker.wait()
+        replica.start_worker()
+    seen = await replica.ended(kickoff)
+    assert (seen["status"], seen["reason"], seen["attempt"]) == ("error", "TooManyAttempts", 3)
+    await replica.ready()
+
+
+async def test_killed_worker_ends_its_kickoffs_where_the_spec_says_fail(make):
+    replica = await make(CREWOPS_ON_REPLICA_LOSS="Fail")
     running, waiting = [await replica.kickoff(do="sleep") for _ in range(2)], await replica.kickoff(say="after")
     pids = [await replica.started(one) for one in running]
     replica.worker.kill()
@@ -50,6 +86,17 @@ async def test_stopped_worker_is_not_ready_and_comes_back(replica):
     assert (await replica.health.get("/livez")).status_code == 200
     replica.worker.send_signal(signal.SIGCONT)
     await replica.ready(seconds=3)
+
+
+async def test_replica_with_a_stopped_worker_claims_nothing(make):
+    """Its slots still live, but nobody could end what hangs in them."""
+    first = await make("r1")
+    first.worker.send_signal(signal.SIGSTOP)
+    await first.ready(wanted=False, reason="WorkerUnresponsive", seconds=6)
+    second = await make("r2")
+    seen = [await second.ended(await second.kickoff()) for _ in range(6)]
+    assert {one["replica"] for one in seen} == {"r2"}
+    first.worker.send_signal(signal.SIGCONT)
 
 
 async def test_failed_worker_says_why_also_after_it_is_gone(make):

@@ -28,6 +28,7 @@ CREWS = {
         ],
         "crew__envFrom": [{"secretRef": {"name": "more"}}],
         "crew__concurrency": 8,
+        "crew__onReplicaLoss": "Fail",
         "crew__kickoffTimeout": "1h30m",
         "crew__apiTokenFrom": {"secretKeyRef": {"name": "api", "key": "token"}},
         "redis__managed": {

@@ -46,3 +46,35 @@ def test_missing_inputs_are_all_named():
 def test_more_inputs_than_asked_for_are_fine():
     assert requests.checked_inputs({"a": 1, "b": None}, ["a"]) == {"a": 1, "b": None}
     assert requests.checked_inputs(None, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "key"),
+    [
+        (None, None, None),
+        ("a", None, "a"),
+        (None, "a", "a"),
+        (None, '"a b"', "a b"),
+        ("a", '"a"', "a"),
+        (None, '"', '"'),
+    ],
+)
+def test_idempotency_key_comes_from_body_or_header_with_or_without_quotes(body, header, key):
+    assert requests.idempotency_key(body, header) == key
+
+
+@pytest.mark.parametrize(("body", "header"), [("", None), (None, ""), (None, '""'), ("x" * 256, None), ("a", "b")])
+def test_unusable_idempotency_keys_are_refused(body, header):
+    with pytest.raises(RequestError) as caught:
+        requests.idempotency_key(body, header)
+    assert caught.value.field == "idempotency_key"
+
+
+def test_fingerprint_is_of_what_was_asked_not_of_how_it_was_written():
+    def of(session="s", **body):
+        return requests.fingerprint(requests.KickoffRequest(**body), session)
+
+    assert of(inputs={"a": 1, "b": 2}) == of(inputs={"b": 2, "a": 1}, idempotency_key="k")
+    assert of(inputs={}) == of(inputs=None)
+    different = [of(), of(inputs={"a": 1}), of(inputs={"a": "1"}), of(meta={"a": 1}), of(session="t"), of(session=None)]
+    assert len(set(different)) == len(different)

@@ -13,6 +13,8 @@ def test_least_environment_gets_documented_defaults():
     assert (chosen.http_port, chosen.health_port, chosen.socket) == (8000, 8081, "/crewops/run/worker.sock")
     assert chosen.key_prefix == "default/concierge"
     assert chosen.fail_closed
+    assert chosen.retry_lost
+    assert chosen.queue_limit == 1000
     assert chosen.log_json
     assert chosen.api_token is None
 
@@ -24,6 +26,7 @@ def test_every_wrong_variable_is_named_at_once():
         env.KICKOFF_TIMEOUT: "nan",
         env.MEMORY_ON_FAILURE: "Ignore",
         env.LOG_FORMAT: "xml",
+        env.ON_REPLICA_LOSS: "Ignore",
         env.HTTP_PORT: "99999",
         env.REDIS_CA_FILE: "/nowhere/ca.pem",
         env.BACKEND_DEADLINE: "-1",

@@ -86,6 +86,19 @@ async def test_only_concurrency_slots_are_given_work(pool: Pool):
     assert pool.slots.take(Occupant()) is None
 
 
+async def test_free_counts_what_could_be_taken(pool: Pool):
+    assert pool.slots.free == 2, "the spare is not for work"
+    child = pool.slots.take(Occupant())
+    assert pool.slots.free == 1
+    assert child
+    pool.slots.done(child)
+    assert pool.slots.free == 1, "it is being checked"
+    pool.slots.frame(child, {"t": frames.IDLE, "reusable": True})
+    assert pool.slots.free == 2
+    pool.slots.abandon()
+    assert pool.slots.free == 0
+
+
 async def test_token_serves_once(pool: Pool):
     token = pool.zygote.tokens()[0]
     with pytest.raises(WorkerProtocolError):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crew_server.runs import state, store
+from crew_server.runs import record, state
 from crew_server.runs.state import Exit, Outcome, Progress
 
 RUNNING = {
@@ -97,7 +97,7 @@ def test_view_of_a_running_kickoff_has_the_platforms_shape():
     ids=lambda one: f"{one.status}-{one.reason}",
 )
 def test_view_of_every_end_tells_status_time_memory_and_why(outcome: Outcome):
-    fields = {**RUNNING, "status": outcome.status, "execution_ms": "1500", **store.outcome_fields(outcome)}
+    fields = {**RUNNING, "status": outcome.status, "execution_ms": "1500", **record.outcome_fields(outcome)}
     seen = state.view(fields, 9000)
     assert seen["status"] == outcome.status
     assert seen["execution_time"] == 1.5
@@ -108,6 +108,31 @@ def test_view_of_every_end_tells_status_time_memory_and_why(outcome: Outcome):
 
 
 def test_broken_unicode_in_an_error_can_be_stored():
-    fields = store.outcome_fields(Outcome("error", "CrewFailed", "bad \ud800 text"))
+    fields = record.outcome_fields(Outcome("error", "CrewFailed", "bad \ud800 text"))
     assert "bad" in fields["error"]
     fields["error"].encode()
+
+
+@pytest.mark.parametrize("outcome", [state.WORKER_LOST, state.REPLICA_LOST, state.DRAINED, state.lost(None, 512)])
+def test_kickoff_that_was_taken_away_may_start_again(outcome):
+    assert outcome.lost
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        state.lost(Exit(signal="SIGKILL", reason="oom"), 512),
+        state.lost(Exit(signal="SIGSEGV"), 512),
+        state.lost(Exit(signal="SIGKILL"), 512),
+        state.lost(Exit(code=0), 512),
+        state.failed({"t": "error", "kind": "exit", "message": "sys.exit"}),
+        state.wedged(30),
+        state.timed_out(1),
+        state.BABBLED,
+        state.BY_CLIENT,
+        state.too_many_attempts(3),
+    ],
+    ids=lambda one: one.reason,
+)
+def test_kickoff_that_would_end_so_again_does_not_start_again(outcome):
+    assert not outcome.lost

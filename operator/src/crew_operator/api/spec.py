@@ -43,6 +43,13 @@ class OnFailure(StrEnum):
     DEGRADE = "Degrade"
 
 
+class OnReplicaLoss(StrEnum):
+    """What becomes of a kickoff whose replica or worker died."""
+
+    RETRY = "Retry"
+    FAIL = "Fail"
+
+
 class AppendFsync(StrEnum):
     """When Redis forces its log to the disk."""
 
@@ -155,7 +162,10 @@ class Crew:
     concurrency: Annotated[int, Limits("a number from 1 to 256", minimum=1, maximum=256)] = 4
     """Kickoffs that run at once in one replica, each in a process of its own."""
     kickoff_timeout: Duration = "30m"
-    """After this a kickoff is stopped, whatever it does."""
+    """After so long in a slot a kickoff is stopped, whatever it does; its time in the queue does not count."""
+    on_replica_loss: OnReplicaLoss = OnReplicaLoss.RETRY
+    """What becomes of a kickoff whose replica or worker died. Retry: it starts again on any replica, 3 times at most,
+    so its tools may act twice. Fail: it ends as an error."""
     api_token_from: SecretSource | None = None
     """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it."""
 

@@ -39,7 +39,8 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
 def server(crew: CrewDeployment) -> list[EnvVar]:
     """For the half that never runs the user's code."""
     token = crew.spec.crew.api_token_from
-    return [*shared(crew), *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else [])]
+    loss = {"name": env.ON_REPLICA_LOSS, "value": crew.spec.crew.on_replica_loss.value}
+    return [*shared(crew), loss, *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else [])]
 
 
 def worker(crew: CrewDeployment) -> list[EnvVar]:

@@ -19,10 +19,13 @@ from crew_server.http import api, probes
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
-from crew_server.runs import drain
-from crew_server.runs.dispatch import Dispatcher
+from crew_server.runs import drain, state
+from crew_server.runs.claiming import Claimer, Worker
+from crew_server.runs.dispatch import Dispatcher, Listeners
+from crew_server.runs.ends import Ends
 from crew_server.runs.kickoff import Kickoff
-from crew_server.runs.store import RunStore
+from crew_server.runs.queue import Queue
+from crew_server.runs.takeover import Takeover
 from crew_server.service import Parts, Service
 from crew_server.settings import Settings
 from crew_server.worker.link import Events, WorkerLink
@@ -41,14 +44,24 @@ class App:
         metrics = Metrics()
         self._client = redis_client.connect(settings)
         slots = Slots(settings.concurrency, self._on_idle, lambda why: metrics.lost_slots.labels(why).inc())
-        store = RunStore(self._client, settings)
+        link = WorkerLink(settings.socket, slots, Events(self._on_worker_draining, self._on_worker_connected))
+        queue, ends = Queue(self._client, settings), Ends(settings)
+        dispatcher = Dispatcher(settings, slots, queue, metrics, Listeners(self._on_ended, ends.ended))
         self._parts = Parts(
             settings=settings,
             metrics=metrics,
             slots=slots,
-            link=WorkerLink(settings.socket, slots, Events(self._on_worker_draining, self._on_worker_connected)),
-            store=store,
-            dispatcher=Dispatcher(settings, slots, store, metrics, self._on_ended),
+            link=link,
+            queue=queue,
+            dispatcher=dispatcher,
+            claimer=Claimer(
+                settings,
+                queue,
+                dispatcher,
+                Worker(lambda: self.service.readiness().ready, lambda: link.state().report.tasks),
+            ),
+            takeover=Takeover(queue, metrics, self._on_taken_over),
+            ends=ends,
             backend=Backend(settings, metrics),
             prober=Prober(slots, metrics),
         )
@@ -56,7 +69,8 @@ class App:
         self._stopping = asyncio.Event()
         self._worker_drain: asyncio.Task[None] | None = None
         metrics.watch("crewops_kickoffs_running", lambda: self._parts.dispatcher.running)
-        metrics.watch("crewops_kickoffs_waiting", lambda: self._parts.dispatcher.waiting)
+        metrics.watch("crewops_backlog", lambda: self._parts.takeover.seen.backlog)
+        metrics.watch("crewops_backlog_oldest_seconds", lambda: self._parts.takeover.seen.oldest)
         metrics.watch("crewops_slots", lambda: slots.alive)
         metrics.watch("crewops_ready", lambda: float(self.service.readiness().ready))
 
@@ -76,7 +90,17 @@ class App:
         serving = [
             loop.create_task(server.serve(sockets=[one])) for server, one in zip(servers, (front, back), strict=True)
         ]
-        loops = [loop.create_task(one) for one in (parts.backend.run(), parts.dispatcher.watch(), self._measure_lag())]
+        loops = [
+            loop.create_task(one)
+            for one in (
+                parts.backend.run(),
+                parts.dispatcher.watch(),
+                parts.claimer.run(),
+                parts.takeover.run(),
+                parts.ends.run(),
+                self._measure_lag(),
+            )
+        ]
         log.info("listening", http=front.getsockname()[1], health=back.getsockname()[1], replica=settings.replica)
         await self._serve_until_stopped(loops + serving)
         await self._drain()
@@ -86,10 +110,13 @@ class App:
             await asyncio.wait([task], timeout=2)
         for task in loops:
             task.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         await parts.dispatcher.close()
         await parts.slots.close()
         await parts.link.close()
         await parts.backend.close()
+        await parts.claimer.close()
+        await parts.ends.close()
         await self._client.aclose()
         log.info("ended")
 
@@ -109,28 +136,34 @@ class App:
             # The worker's container was stopped first, as that of a native sidecar is: the drain is under way.
             await self._worker_drain
         else:
-            await drain.drain(self._parts.dispatcher, self._parts.link, self._settings.drain_budget)
+            await self._drain_parts()
+
+    async def _drain_parts(self) -> None:
+        parts = self._parts
+        await drain.drain(parts.claimer, parts.dispatcher, parts.link, self._settings.drain_budget)
 
     def _on_worker_draining(self) -> None:
         if self._worker_drain is None and not self._stopping.is_set():
             self.service.draining = True
-            self._worker_drain = asyncio.get_running_loop().create_task(
-                drain.drain(self._parts.dispatcher, self._parts.link, self._settings.drain_budget)
-            )
+            self._worker_drain = asyncio.get_running_loop().create_task(self._drain_parts())
 
     def _on_worker_connected(self) -> None:
         """A new worker after a drain that only its container had: the pod stays, and so do we."""
         if self._worker_drain is not None and self._worker_drain.done() and not self._stopping.is_set():
             self._worker_drain = None
             self.service.draining = False
+            self._parts.claimer.resume()
 
     def _on_idle(self) -> None:
-        self._parts.dispatcher.pump()
+        self._parts.claimer.poke()
 
     def _on_ended(self, kickoff: Kickoff) -> None:
         outcome = kickoff.outcome
         if outcome is not None and outcome.status in ("error", "timeout"):
             self.service.failed(outcome.reason, outcome.error, kickoff.id)
+
+    def _on_taken_over(self, kickoff_id: str, outcome: state.Outcome) -> None:
+        self.service.failed(outcome.reason, outcome.error, kickoff_id)
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

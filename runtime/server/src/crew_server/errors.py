@@ -4,9 +4,10 @@ CrewServerError
 ├── SettingsError         the environment is wrong; every problem at once
 ├── BackendError          Redis did not do what it was asked; `reason` is one of `contract.report.BackendHealth`'s
 ├── NotReadyError         no kickoff can be taken now; try again after `retry_after`
-│   └── QueueFullError    all slots are busy and so is the queue
+│   └── QueueFullError    as many kickoffs wait as may wait
 ├── RequestError          the request is wrong and says where
-│   └── MissingInputsError
+│   ├── MissingInputsError
+│   └── IdempotencyKeyReusedError
 ├── UnknownKickoffError   no such kickoff, or its state has expired
 └── WorkerProtocolError   the peer on the worker's socket does not speak our frames
 """
@@ -46,7 +47,7 @@ class NotReadyError(CrewServerError):
 
 
 class QueueFullError(NotReadyError):
-    """Every slot is busy and as many kickoffs wait as may wait."""
+    """As many kickoffs wait for a slot as may wait."""
 
 
 class RequestError(CrewServerError):
@@ -65,6 +66,14 @@ class MissingInputsError(RequestError):
         names = ", ".join(missing)
         super().__init__("inputs", f"the crew needs inputs that are not there: {names}; add them to 'inputs'")
         self.missing = tuple(missing)
+
+
+class IdempotencyKeyReusedError(RequestError):
+    """The key stands for another request."""
+
+    def __init__(self, kickoff_id: str) -> None:
+        text = f"this idempotency key stands for kickoff {kickoff_id}, which had another body; take a new key"
+        super().__init__("idempotency_key", text)
 
 
 class UnknownKickoffError(CrewServerError):

@@ -27,6 +27,15 @@ class Metrics:
         self.late = Counter(
             "crewops_late_ends", "Ends of kickoffs that another replica had ended first", registry=self.registry
         )
+        self.stale = Counter(
+            "crewops_stale_writes", "Writes refused: another replica had taken the kickoff over", registry=self.registry
+        )
+        self.taken_over = Counter(
+            "crewops_kickoffs_taken_over", "Kickoffs of dead replicas", ["what"], registry=self.registry
+        )
+        self.given_back = Counter(
+            "crewops_kickoffs_given_back", "Kickoffs handed back to be run again", ["why"], registry=self.registry
+        )
         self.lost_slots = Counter(
             "crewops_slots_lost", "Slots lost with a kickoff in them", ["why"], registry=self.registry
         )
@@ -45,7 +54,8 @@ class Metrics:
         self.loop_lag = Gauge("crewops_loop_lag_seconds", "How late the server's loop ran last", registry=self.registry)
         self._gauge_help = {
             "crewops_kickoffs_running": "Kickoffs in a slot",
-            "crewops_kickoffs_waiting": "Kickoffs that wait for a slot",
+            "crewops_backlog": "Kickoffs of the whole crew that wait for a slot",
+            "crewops_backlog_oldest_seconds": "How long the first of them has waited",
             "crewops_slots": "Warm slots",
             "crewops_ready": "1 when /readyz says so",
         }

@@ -6,7 +6,8 @@ redis-py raises.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 from redis import asyncio as redis
 from redis import exceptions
@@ -47,6 +48,18 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
     if settings.redis_password is not None:
         pool.connection_kwargs["password"] = settings.redis_password
     return redis.Redis.from_pool(pool)
+
+
+async def next_entries(
+    client: Client, positions: Mapping[str, str], *, count: int, seconds: float
+) -> list[tuple[str, dict[str, str]]]:
+    """The entries behind `positions` (stream to id) as (id, fields); waits up to `seconds`; empty: none came."""
+    streams: Any = dict(positions)
+    found: Any = await client.xread(streams, count=count, block=round(seconds * 1000))
+    if isinstance(found, Mapping):
+        # With protocol=3 in the URL.
+        return [entry for batches in found.values() for entries in batches for entry in entries]
+    return [entry for _, entries in found or () for entry in entries]
 
 
 @contextlib.asynccontextmanager

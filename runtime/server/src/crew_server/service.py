@@ -16,14 +16,23 @@ import crew_server
 from crew_runtime.contract import report as reports
 from crew_server import health
 from crew_server.backend import Backend
-from crew_server.errors import BackendError, NotReadyError, UnknownKickoffError
+from crew_server.errors import (
+    BackendError,
+    IdempotencyKeyReusedError,
+    NotReadyError,
+    QueueFullError,
+    UnknownKickoffError,
+)
 from crew_server.http import requests
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
 from crew_server.runs import state
+from crew_server.runs.claiming import Claimer
 from crew_server.runs.dispatch import Dispatcher
-from crew_server.runs.store import RunStore
+from crew_server.runs.ends import Ends
+from crew_server.runs.queue import Idempotency, Queue
+from crew_server.runs.takeover import Takeover
 from crew_server.settings import Settings
 from crew_server.worker.link import WorkerLink
 from crew_server.worker.slots import Slots
@@ -31,6 +40,8 @@ from crew_server.worker.slots import Slots
 log = Log(__name__)
 
 KEEP_FAILURES = 20
+LOOK_AGAIN = 2.0
+"""Seconds after which somebody who waits looks again though nothing was heard of an end."""
 _ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -42,10 +53,31 @@ class Parts:
     metrics: Metrics
     slots: Slots
     link: WorkerLink
-    store: RunStore
+    queue: Queue
     dispatcher: Dispatcher
+    claimer: Claimer
+    takeover: Takeover
+    ends: Ends
     backend: Backend
     prober: Prober
+
+
+@dataclasses.dataclass(frozen=True)
+class Headers:
+    """What a kickoff's request may say in its headers as well."""
+
+    session_id: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Kickoff:
+    """An accepted kickoff."""
+
+    kickoff_id: str
+    session_id: str
+    known: bool = False
+    """It was accepted before, under the same idempotency key."""
 
 
 class Service:
@@ -67,39 +99,55 @@ class Service:
             raise NotReadyError(verdict.reason, verdict.message)
         return worker.report.crew_inputs
 
-    async def kickoff(self, body: requests.KickoffRequest, session_header: str | None) -> requests.KickoffAccepted:
-        """Accept a kickoff. Raises RequestError, NotReadyError, BackendError."""
-        session = requests.session_id(body.session_id, session_header) or uuid.uuid4().hex
+    async def kickoff(self, body: requests.KickoffRequest, headers: Headers) -> Kickoff:
+        """Accept a kickoff: from then on it survives this replica. Raises RequestError, NotReadyError, BackendError."""
+        named = requests.session_id(body.session_id, headers.session_id)
+        key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
         self._refuse_unless_ready()
         inputs = requests.checked_inputs(body.inputs, self.input_names())
-        timeout = self._parts.settings.kickoff_timeout
-        tasks = self._parts.link.state().report.tasks
-        request = state.Request(str(uuid.uuid4()), session, inputs, body.meta or {}, timeout, tasks)
-        log.info("kickoff", kickoff_id=request.kickoff_id, session_id=session, inputs=sorted(inputs))
+        # A session that nobody named has one kickoff, which need not wait for others.
+        request = state.Request(
+            kickoff_id=str(uuid.uuid4()),
+            session_id=named or uuid.uuid4().hex,
+            inputs=inputs,
+            meta=body.meta or {},
+            timeout=self._parts.settings.kickoff_timeout,
+            ordered=named is not None,
+        )
+        idempotency = Idempotency(requests.digest(key), requests.fingerprint(body, named)) if key else None
+        fields = {"kickoff_id": request.kickoff_id, "session_id": request.session_id}
+        log.info("kickoff", inputs=sorted(inputs), **fields)
         try:
-            await self._parts.dispatcher.submit(request)
+            return await self._accept(request, idempotency)
         except (NotReadyError, BackendError) as error:
             self.metrics.refused.labels(error.reason).inc()
-            log.warning("kickoff refused", kickoff_id=request.kickoff_id, session_id=session, reason=error.reason)
+            log.warning("kickoff refused", reason=error.reason, **fields)
             raise
-        return requests.KickoffAccepted(kickoff_id=request.kickoff_id, session_id=session)
 
     async def wait(self, kickoff_id: str, seconds: float) -> dict[str, Any] | None:
-        """A kickoff's status when it ends within `seconds`, else None."""
-        kickoff = self._parts.dispatcher.get(kickoff_id)
-        if kickoff is not None:
-            try:
-                async with asyncio.timeout(seconds):
-                    await kickoff.recorded.wait()
-            except TimeoutError:
-                return None
-        return await self.status(kickoff_id)
+        """A kickoff's status when it ends within `seconds`, wherever it runs, else None."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        with self._parts.ends.of(kickoff_id) as ended:
+            while True:
+                ended.clear()
+                try:
+                    seen = await self.status(kickoff_id)
+                except BackendError as error:
+                    log.debug("cannot look how a kickoff goes", kickoff_id=kickoff_id, error=error.message)
+                else:
+                    if seen["status"] in state.ENDS:
+                        return seen
+                left = until - loop.time()
+                if left <= 0:
+                    return None
+                await _within(ended, min(left, LOOK_AGAIN))
 
     async def status(self, kickoff_id: str) -> dict[str, Any]:
         """What a client sees of a kickoff. Raises UnknownKickoffError, BackendError."""
         _check_id(kickoff_id)
         try:
-            fields, now = await self._parts.store.read(kickoff_id)
+            fields, now = await self._parts.queue.read(kickoff_id)
         except BackendError:
             # Its own kickoffs are known here whatever Redis does.
             if seen := self._own(kickoff_id):
@@ -117,8 +165,12 @@ class Service:
         kickoff = self._parts.dispatcher.get(kickoff_id)
         if kickoff is not None:
             self._parts.dispatcher.cancel(kickoff, state.BY_CLIENT)
-            return await self.wait(kickoff_id, self._parts.settings.backend_deadline) or await self.status(kickoff_id)
-        await self._parts.store.cancel(kickoff_id)
+            await _within(kickoff.recorded, self._parts.settings.backend_deadline)
+            return await self.status(kickoff_id)
+        applied, _ = await self._parts.queue.cancel(kickoff_id)
+        if applied:
+            self.metrics.kickoffs.labels(state.CANCELLED, state.BY_CLIENT.reason).inc()
+            log.info("kickoff cancelled", kickoff_id=kickoff_id)
         return await self.status(kickoff_id)
 
     # -- the second port ------------------------------------------------------------------------------------------
@@ -155,6 +207,7 @@ class Service:
             draining=self.draining,
             concurrency=parts.settings.concurrency,
             running=parts.dispatcher.running,
+            backlog=parts.takeover.seen.backlog,
             slots=parts.slots.alive,
             worker=worker.report,
             backend=parts.backend.health,
@@ -166,6 +219,24 @@ class Service:
         self._failures.append(reports.Failure(time.time(), kind, message[:1000], kickoff_id))
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> Kickoff:
+        parts = self._parts
+        with parts.claimer.reserve() as slot:
+            accepted = await parts.queue.accept(request, idempotency, parts.settings.queue_limit, start=slot)
+            if accepted.claim is not None:
+                parts.claimer.start(accepted.claim)
+        if accepted.what == "full":
+            text = (
+                f"{accepted.kickoff_id} kickoffs of the crew wait for a slot already; run more replicas, or try later"
+            )
+            raise QueueFullError("QueueFull", text, retry_after=2)
+        if accepted.what == "conflict":
+            raise IdempotencyKeyReusedError(accepted.kickoff_id)
+        known = accepted.what == "known"
+        if known:
+            log.info("kickoff is known by its idempotency key", kickoff_id=accepted.kickoff_id)
+        return Kickoff(accepted.kickoff_id, accepted.session_id, known)
 
     def _refuse_unless_ready(self) -> None:
         verdict = self.readiness()
@@ -190,6 +261,14 @@ class Service:
     def _own(self, kickoff_id: str) -> dict[str, Any] | None:
         kickoff = self._parts.dispatcher.get(kickoff_id)
         return None if kickoff is None else kickoff.view(self._parts.settings.replica)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        log.debug("not in time", seconds=seconds)
 
 
 def _check_id(kickoff_id: str) -> None:

@@ -12,6 +12,8 @@ from crew_server.errors import SettingsError
 
 FAIL_CLOSED = "FailClosed"
 DEGRADE = "Degrade"
+RETRY = "Retry"
+FAIL = "Fail"
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Settings:
     kickoff_timeout: float = 1800.0
     slot_memory: int = 1024
     """MiB; only named in messages here, the worker half enforces it."""
-    queue_limit: int = 100
-    """Kickoffs that may wait for a slot in this replica; beyond it a client gets 503 and can ask another replica."""
+    queue_limit: int = 1000
+    """Kickoffs of the crew that may wait for a slot; beyond it a client gets 503. It bounds what lies in Redis."""
+    retry_lost: bool = True
+    """Whether a kickoff whose replica or worker died is started again; else it ends as an error."""
     grace_period: float = 30.0
     socket: str = env.DEFAULT_SOCKET
     bind_address: str = "0.0.0.0"  # noqa: S104 - a pod's only address is not known before it starts
@@ -65,7 +69,8 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         concurrency=reader.whole(env.CONCURRENCY, 4, least=1, most=1000),
         kickoff_timeout=reader.seconds(env.KICKOFF_TIMEOUT, 1800.0, least=0.1),
         slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),
-        queue_limit=reader.whole(env.QUEUE_LIMIT, 100, least=0, most=100_000),
+        queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=1, most=100_000),
+        retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,
         grace_period=reader.seconds(env.GRACE_PERIOD, 30.0, least=0.0),
         socket=reader.text(env.SOCKET, env.DEFAULT_SOCKET),
         bind_address=reader.text(env.BIND_ADDRESS, "0.0.0.0"),  # noqa: S104 - as above

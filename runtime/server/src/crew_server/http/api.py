@@ -7,7 +7,7 @@ from fastapi import FastAPI, Header, Path, Query, Response
 import crew_server
 from crew_server.http import problems, requests
 from crew_server.http.middleware import BearerToken, BodyLimit
-from crew_server.service import Service
+from crew_server.service import Headers, Service
 
 MAX_WAIT = 600.0
 """Seconds that ?wait may hold a connection; proxies close it earlier."""
@@ -41,12 +41,16 @@ def create(service: Service, token: str | None) -> FastAPI:
     async def kickoff(
         body: requests.KickoffRequest,
         x_session_id: Annotated[str | None, Header()] = None,
+        idempotency_key: Annotated[str | None, Header(description="The same key again is the same kickoff.")] = None,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the end.")] = 0.0,
     ) -> Response:
-        accepted = await service.kickoff(body, None if x_session_id is None else _from_header(x_session_id))
+        accepted = await service.kickoff(body, Headers(_from_header(x_session_id), _from_header(idempotency_key)))
         headers = {"X-Session-Id": _to_header(accepted.session_id), "Location": f"/status/{accepted.kickoff_id}"}
+        if accepted.known:
+            headers["Idempotent-Replayed"] = "true"
         seen = await service.wait(accepted.kickoff_id, wait) if wait else None
-        return problems.Json(accepted.model_dump() if seen is None else seen, headers=headers)
+        ids = requests.KickoffAccepted(kickoff_id=accepted.kickoff_id, session_id=accepted.session_id)
+        return problems.Json(ids.model_dump() if seen is None else seen, headers=headers)
 
     @app.get("/status/{kickoff_id}", summary="How a kickoff goes or went; any replica answers")
     async def status(kickoff_id: KickoffId) -> Response:
@@ -64,8 +68,10 @@ def _to_header(text: str) -> str:
     return text.encode().decode("latin-1")
 
 
-def _from_header(value: str) -> str:
+def _from_header(value: str | None) -> str | None:
     """The reverse; what is no UTF-8 is taken as it came."""
+    if value is None:
+        return None
     try:
         return value.encode("latin-1").decode()
     except UnicodeDecodeError:

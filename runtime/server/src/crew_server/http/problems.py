@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from crew_server.errors import (
     BackendError,
+    IdempotencyKeyReusedError,
     MissingInputsError,
     NotReadyError,
     RequestError,
@@ -67,6 +68,8 @@ def of(error: Exception) -> Json:
         case MissingInputsError():
             details = {"missing_inputs": list(error.missing)}
             return problem(422, "MissingInputs", error.message, details=details)
+        case IdempotencyKeyReusedError():
+            return problem(422, "IdempotencyKeyReused", error.message, details={"field": error.field})
         case RequestError():
             return problem(422, "InvalidField", error.message, details={"field": error.field})
         case UnknownKickoffError():

@@ -1,5 +1,7 @@
 """What a client sends, as types, and the checks that need more than types. Pure."""
 
+import hashlib
+import json
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,6 +12,9 @@ from crew_server.errors import MissingInputsError, RequestError
 
 MAX_SESSION_ID = 256
 """Characters. It becomes part of keys and scopes, and is logged with every kickoff."""
+
+MAX_IDEMPOTENCY_KEY = 255
+"""Characters."""
 
 
 class KickoffRequest(BaseModel):
@@ -25,6 +30,10 @@ class KickoffRequest(BaseModel):
         description="Whose memory the kickoff sees. Also taken from X-Session-Id; made up and returned when absent.",
     )
     meta: dict[str, Any] | None = Field(default=None, description="Kept with the kickoff; the crew does not see it.")
+    idempotency_key: str | None = Field(
+        default=None,
+        description="The same key again, within 7 days, is the same kickoff. Also taken from Idempotency-Key.",
+    )
 
 
 class KickoffAccepted(BaseModel):
@@ -56,6 +65,33 @@ def session_id(body: str | None, header: str | None) -> str | None:
     if any(unicodedata.category(one) in ("Cc", "Cs") for one in chosen):
         raise RequestError("session_id", "session_id holds control characters or broken Unicode; use printable text")
     return chosen
+
+
+def idempotency_key(body: str | None, header: str | None) -> str | None:
+    """The key that the request names, or None. Raises RequestError when it cannot be one.
+
+    draft-ietf-httpapi-idempotency-key-header has the header as a string in quotes; most clients leave them out.
+    """
+    if header is not None and len(header) > 1 and header[0] == header[-1] == '"':
+        header = header[1:-1]
+    if body is not None and header is not None and body != header:
+        raise RequestError("idempotency_key", "idempotency_key and the header Idempotency-Key differ; send one of them")
+    chosen = body if body is not None else header
+    if chosen is not None and not 0 < len(chosen) <= MAX_IDEMPOTENCY_KEY:
+        text = f"an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} characters; a UUID is a good one"
+        raise RequestError("idempotency_key", text)
+    return chosen
+
+
+def fingerprint(body: KickoffRequest, session: str | None) -> str:
+    """SHA-256 of what is asked for, by which two requests with one key are told apart."""
+    asked = {"inputs": body.inputs or {}, "session": session, "meta": body.meta or {}}
+    return digest(json.dumps(asked, sort_keys=True))
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex; of any text, also of one that is no good Unicode."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def checked_inputs(inputs: Mapping[str, Any] | None, wanted: Iterable[str]) -> Mapping[str, Any]:

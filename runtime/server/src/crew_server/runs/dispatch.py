@@ -1,47 +1,54 @@
-"""Gives kickoffs to slots, in the order of their arrival, and brings their ends to Redis.
+"""The kickoffs in this server's slots: started, watched, stopped, and their ends brought to Redis.
 
-In: accepted requests, idle slots, ends. Out: `run` frames, the state of each kickoff in Redis. `stopping` says how one
-that runs is stopped.
+In: claimed kickoffs, idle slots, frames and deaths of slots. Out: `run` frames; ends, or kickoffs given back, in Redis.
+`claiming` gets them out of the queue, `stopping` says how one that runs is stopped.
 """
 
 import asyncio
-import collections
 import uuid
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from crew_runtime.contract import frames
-from crew_server.errors import BackendError, QueueFullError
+from crew_server.errors import BackendError
 from crew_server.logs import Log, bind
 from crew_server.metrics import Metrics
 from crew_server.runs import state, stopping
 from crew_server.runs.kickoff import Kickoff
-from crew_server.runs.store import RunStore, Watched
+from crew_server.runs.queue import FENCED, Queue, Watched
 from crew_server.settings import Settings
-from crew_server.worker.slots import Child, Slots
+from crew_server.worker.slots import Slots
 
 log = Log(__name__)
+T = TypeVar("T")
 
 WATCH_EVERY = 0.25
 """A cancel by another replica is seen at the latest so late; the rest of its second is for the kill."""
 RECORD_RETRY = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses before an end is written again; the last one for ever."""
 ENDED_ELSEWHERE = "EndedElsewhere"
-"""The reason of an end that is in Redis already."""
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Whom to tell."""
+
+    on_end: Callable[[Kickoff], None]
+    """It has ended here, and Redis took the end."""
+    on_recorded: Callable[[str], None]
+    """Redis knows about the end of the kickoff with this id, or has given it to somebody else."""
 
 
 class Dispatcher:
-    """All kickoffs of this server."""
+    """The kickoffs that run in this server."""
 
-    def __init__(
-        self, settings: Settings, slots: Slots, store: RunStore, metrics: Metrics, on_end: Callable[[Kickoff], None]
-    ) -> None:
+    def __init__(self, settings: Settings, slots: Slots, queue: Queue, metrics: Metrics, listeners: Listeners) -> None:
         self._settings = settings
         self._slots = slots
-        self._store = store
+        self._queue = queue
         self._metrics = metrics
-        self._on_end = on_end
-        self._waiting: collections.deque[Kickoff] = collections.deque()
+        self._listeners = listeners
         self._known: dict[str, Kickoff] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
@@ -50,59 +57,55 @@ class Dispatcher:
     # -- what others ask ------------------------------------------------------------------------------------------
 
     @property
-    def waiting(self) -> int:
-        """Kickoffs without a slot, those that are just being accepted included."""
-        return sum(1 for one in self._known.values() if one.started_at is None and one.outcome is None)
-
-    @property
     def running(self) -> int:
         """Kickoffs in a slot."""
-        return sum(1 for one in self._known.values() if one.started_at is not None and one.outcome is None)
+        return len(list(self.unfinished()))
+
+    @property
+    def free(self) -> int:
+        """How many more could start at once."""
+        return self._slots.free
 
     def get(self, kickoff_id: str) -> Kickoff | None:
-        """A kickoff whose end is not in Redis yet."""
+        """A kickoff of this server whose end is not in Redis yet."""
         return self._known.get(kickoff_id)
 
-    async def submit(self, request: state.Request) -> Kickoff:
-        """Accept a kickoff: in Redis first, then in line. Raises QueueFullError, BackendError."""
-        free = max(0, self._settings.concurrency - self._slots.busy)
-        if self.waiting >= self._settings.queue_limit + free:
-            text = f"all {self._settings.concurrency} slots are busy and {self.waiting} kickoffs wait"
-            raise QueueFullError("QueueFull", text, retry_after=2)
-        kickoff = Kickoff(request, self._settings.slot_memory, self._metrics, self._ended)
-        # Counted before Redis is asked: two requests at once must not both take the last place.
+    def start(self, claim: state.Claim, tasks: int | None) -> None:
+        """Run a claimed kickoff; one for which no slot is left any more is given back."""
+        kickoff = Kickoff(claim, tasks, self._settings.slot_memory, self._metrics, self._over)
+        request = claim.request
         self._known[kickoff.id] = kickoff
         self._idle.clear()
-        try:
-            await self._store.accept(request)
-        except BackendError as error:
-            if self._settings.fail_closed:
-                # It may have been written all the same; as no lease is renewed, it will read as ReplicaLost.
-                self._forget(kickoff)
-                raise
-            log.warning("kickoff accepted without Redis", error=error.message)
-        self._waiting.append(kickoff)
-        self.pump()
-        return kickoff
-
-    def pump(self) -> None:
-        """Start what waits, as long as there is a slot."""
-        while self._waiting:
-            if self._waiting[0].outcome is not None:
-                self._waiting.popleft()
-                continue
-            child = self._slots.take(self._waiting[0])
-            if child is None:
-                return
-            self._start(self._waiting.popleft(), child)
+        child = self._slots.take(kickoff)
+        if child is None:
+            kickoff.reported.set()
+            kickoff.leave("NoSlot")
+            self._spawn(self._give_back(kickoff, lost=False))
+            return
+        kickoff.child = child
+        self._metrics.waited.observe(claim.waited)
+        kickoff.timer = asyncio.get_running_loop().call_later(
+            request.timeout, self.cancel, kickoff, state.timed_out(request.timeout)
+        )
+        self._slots.tell(
+            child,
+            frames.RUN,
+            id=request.kickoff_id,
+            inputs=request.inputs,
+            session=request.session_id,
+            attempt=claim.attempt,
+            deadline=request.timeout,
+        )
+        fields = {"kickoff_id": kickoff.id, "session_id": request.session_id, "attempt": claim.attempt}
+        log.info("kickoff started", pid=child.pid, **fields)
 
     def cancel(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
-        """End a kickoff and stop its slot, unless it has ended."""
+        """End a kickoff and stop its slot, unless it is over."""
         if kickoff.decide(outcome):
             self._spawn(self._stop(kickoff))
 
     async def wait_idle(self, seconds: float) -> bool:
-        """Whether every kickoff has ended, and its end is in Redis, within `seconds`."""
+        """Whether every kickoff is over, and Redis knows, within `seconds`."""
         try:
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._idle.wait()
@@ -111,15 +114,15 @@ class Dispatcher:
         return True
 
     def unfinished(self) -> Iterable[Kickoff]:
-        """Kickoffs that have not ended."""
-        return [one for one in self._known.values() if one.outcome is None]
+        """Kickoffs that are not over."""
+        return [one for one in self._known.values() if not one.over]
 
     def pending(self) -> int:
-        """Kickoffs that have not ended, or whose end is not in Redis."""
+        """Kickoffs that are not over, or whose end is not in Redis."""
         return len(self._known)
 
     async def watch(self) -> None:
-        """For ever: renew leases, store progress, notice ends that others wrote."""
+        """For ever: renew leases, store progress, notice what others did to our kickoffs."""
         while True:
             await asyncio.sleep(WATCH_EVERY)
             if running := list(self.unfinished()):
@@ -131,73 +134,99 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- inside ---------------------------------------------------------------------------------------------------
+    # -- the end of a kickoff -------------------------------------------------------------------------------------
 
-    def _start(self, kickoff: Kickoff, child: Child) -> None:
-        request = kickoff.request
-        kickoff.started(child)
-        self._metrics.waited.observe(kickoff.started_at - kickoff.accepted_at)  # type: ignore[operator]
-        kickoff.timer = asyncio.get_running_loop().call_later(
-            request.timeout, self.cancel, kickoff, state.timed_out(request.timeout)
-        )
-        self._slots.tell(
-            child,
-            frames.RUN,
-            id=request.kickoff_id,
-            inputs=request.inputs,
-            session=request.session_id,
-            attempt=request.attempt,
-            deadline=request.timeout,
-        )
-        log.info("kickoff started", kickoff_id=kickoff.id, session_id=request.session_id, pid=child.pid)
-
-    def _ended(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
-        seconds = kickoff.ended_at - kickoff.started_at if kickoff.started_at and kickoff.ended_at else 0.0
-        self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
-        if kickoff.started_at is not None:
-            self._metrics.duration.observe(seconds)
-        fields = {"kickoff_id": kickoff.id, "session_id": kickoff.request.session_id}
-        log.info("kickoff ended", status=outcome.status, reason=outcome.reason, seconds=round(seconds, 3), **fields)
-        self._on_end(kickoff)
+    def _over(self, kickoff: Kickoff) -> None:
+        outcome = kickoff.outcome
         if kickoff.child is not None and kickoff.reported.is_set():
             self._slots.done(kickoff.child)
-        if outcome.reason == ENDED_ELSEWHERE:
-            self._forget(kickoff)
-        else:
-            self._spawn(self._record(kickoff, outcome))
-        self.pump()
+        if outcome is None:
+            return
+        if outcome.lost and self._settings.retry_lost:
+            self._spawn(self._give_back(kickoff, lost=outcome is not state.DRAINED))
+            return
+        self._metrics.duration.observe(kickoff.seconds)
+        fields = {"kickoff_id": kickoff.id, "session_id": kickoff.request.session_id}
+        seconds = round(kickoff.seconds, 3)
+        log.info("kickoff ended", status=outcome.status, reason=outcome.reason, seconds=seconds, **fields)
+        self._spawn(self._record(kickoff, outcome))
 
     async def _record(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
-        """Write an end until Redis has it, or somebody else's."""
-        end_id, pauses = uuid.uuid4().hex, iter(RECORD_RETRY)
+        """Write an end until Redis has it, or somebody else's; then let its session go on when its process is gone."""
+        end_id, fields, gone = uuid.uuid4().hex, kickoff.last_fields(), kickoff.reported.is_set()
+        applied, status = await self._written(
+            kickoff, lambda: self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone)
+        )
+        if applied:
+            self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
+            self._listeners.on_end(kickoff)
+        else:
+            self._refused(kickoff, outcome.status, status)
+        self._forget(kickoff)
+        if not gone and status != FENCED:
+            await self._settle(kickoff)
+
+    async def _settle(self, kickoff: Kickoff) -> None:
+        await kickoff.reported.wait()
+        await self._written(kickoff, lambda: self._queue.settle(kickoff.claim))
+
+    async def _give_back(self, kickoff: Kickoff, *, lost: bool) -> None:
+        """Let it be claimed again, as soon as its process is gone."""
+        why = kickoff.left or (kickoff.outcome.reason if kickoff.outcome else "")
+        await kickoff.reported.wait()
+        end_id = uuid.uuid4().hex
+        applied, status = await self._written(kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost))
+        if not applied and not status:
+            # Redis lost it: it has to be there before it can be given back.
+            await self._written(kickoff, lambda: self._queue.restore(kickoff.claim, kickoff.seconds, {}))
+            applied, status = await self._written(
+                kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost)
+            )
+        if applied:
+            self._metrics.given_back.labels(why).inc()
+            log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
+            if status == state.ERROR:
+                self._metrics.kickoffs.labels(status, "TooManyAttempts").inc()
+                self._listeners.on_end(kickoff)
+        else:
+            self._refused(kickoff, "given back", status)
+        self._forget(kickoff)
+
+    async def _written(self, kickoff: Kickoff, write: Callable[[], Awaitable[T]]) -> T:
+        pauses = iter(RECORD_RETRY)
         while True:
             try:
-                applied, status = await self._store.finish(kickoff.request, outcome, end_id, kickoff.last_fields())
-                break
+                return await write()
             except BackendError as error:
                 pause = next(pauses, RECORD_RETRY[-1])
                 log.warning("kickoff's end not written yet", kickoff_id=kickoff.id, error=error.message)
                 await asyncio.sleep(pause)
-        if not applied:
+
+    def _refused(self, kickoff: Kickoff, ours: str, stored: str) -> None:
+        if stored == FENCED:
+            self._metrics.stale.inc()
+            log.warning(
+                "stale end of a kickoff refused", kickoff_id=kickoff.id, attempt=kickoff.claim.attempt, ours=ours
+            )
+        else:
             self._metrics.late.inc()
-            log.warning("kickoff had ended otherwise", kickoff_id=kickoff.id, ours=outcome.status, stored=status)
-        self._forget(kickoff)
+            log.warning("kickoff had ended otherwise", kickoff_id=kickoff.id, ours=ours, stored=stored)
 
     def _forget(self, kickoff: Kickoff) -> None:
         kickoff.recorded.set()
-        self._known.pop(kickoff.id, None)
+        if self._known.get(kickoff.id) is kickoff:
+            del self._known[kickoff.id]
+        self._listeners.on_recorded(kickoff.id)
         if not self._known:
             self._idle.set()
 
-    async def _stop(self, kickoff: Kickoff) -> None:
-        with bind(kickoff_id=kickoff.id):
-            await stopping.stop(self._slots, kickoff)
+    # -- what others did ------------------------------------------------------------------------------------------
 
     async def _look(self, running: list[Kickoff]) -> None:
         patches = [one.take_unsaved() for one in running]
         try:
-            seen = await self._store.watch(
-                [Watched(one.id, patch) for one, patch in zip(running, patches, strict=True)]
+            seen = await self._queue.watch(
+                [Watched(one.id, one.claim.attempt, patch) for one, patch in zip(running, patches, strict=True)]
             )
         except BackendError:
             # The health check says so; what was not stored goes with the next look.
@@ -205,19 +234,47 @@ class Dispatcher:
                 kickoff.untake(patch)
             return
         for kickoff, status in zip(running, seen, strict=True):
-            if status in state.ENDS or status == "fenced":
-                log.info("kickoff was ended by another replica", kickoff_id=kickoff.id, status=status)
-                self.cancel(kickoff, state.Outcome(status, ENDED_ELSEWHERE))
-            elif not status and kickoff.outcome is None:
-                # Redis came back without it, or never had it (Degrade): the owner knows everything.
-                await self._accept_again(kickoff)
+            if status == FENCED:
+                self._fenced(kickoff)
+            elif status in state.ENDS:
+                self._ended_elsewhere(kickoff, status)
+            elif not status and not kickoff.over:
+                # Redis came back without it, or with an older state: its server knows everything.
+                await self._restore(kickoff)
 
-    async def _accept_again(self, kickoff: Kickoff) -> None:
-        kickoff.unstored()
+    def _fenced(self, kickoff: Kickoff) -> None:
+        """Another server has it: this one was silent for too long. Nothing that its slot does may come after this."""
+        if kickoff.leave("Fenced"):
+            self._metrics.stale.inc()
+            log.error(
+                "kickoff was taken over by another replica: its slot is killed",
+                kickoff_id=kickoff.id,
+                attempt=kickoff.claim.attempt,
+            )
+            if kickoff.child is not None:
+                self._slots.kill(kickoff.child)
+            self._forget(kickoff)
+
+    def _ended_elsewhere(self, kickoff: Kickoff, status: str) -> None:
+        if kickoff.leave(ENDED_ELSEWHERE):
+            log.info("kickoff was ended by another replica", kickoff_id=kickoff.id, status=status)
+            self._forget(kickoff)
+            self._spawn(self._stop_and_settle(kickoff))
+
+    async def _restore(self, kickoff: Kickoff) -> None:
         try:
-            await self._store.accept(kickoff.request)
+            if await self._queue.restore(kickoff.claim, kickoff.seconds, kickoff.told()):
+                log.warning("kickoff written again: Redis had lost it", kickoff_id=kickoff.id)
         except BackendError as error:
             log.debug("kickoff not stored yet", kickoff_id=kickoff.id, error=error.message)
+
+    async def _stop(self, kickoff: Kickoff) -> None:
+        with bind(kickoff_id=kickoff.id):
+            await stopping.stop(self._slots, kickoff)
+
+    async def _stop_and_settle(self, kickoff: Kickoff) -> None:
+        await self._stop(kickoff)
+        await self._settle(kickoff)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

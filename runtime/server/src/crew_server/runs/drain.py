@@ -1,26 +1,31 @@
-"""The steps of a shutdown: running kickoffs finish while the time lasts, the rest ends as `ReplicaDrained`, then the
-worker is dismissed. Readiness is off and no kickoff is taken before this begins.
+"""The steps of a shutdown: nothing more is claimed, running kickoffs finish while the time lasts, the rest is given
+back to the other replicas (`onReplicaLoss: Fail`: ends as `ReplicaDrained`), then the worker is dismissed. Readiness is
+off before this begins.
 """
 
 import asyncio
 
 from crew_server.logs import Log
 from crew_server.runs import state
+from crew_server.runs.claiming import Claimer
 from crew_server.runs.dispatch import Dispatcher
 from crew_server.worker.link import WorkerLink
 
 log = Log(__name__)
 
+PAUSE_TIME = 1.0
+"""For a claim that is under way; Redis may hang."""
 KILL_TIME = 3.0
 """From the last word to the kickoffs' ends in Redis: a kill takes under a second, and Redis may be slow."""
 EXIT_TIME = 2.0
 """For the worker to kill its children and end."""
 
 
-async def drain(dispatcher: Dispatcher, link: WorkerLink, seconds: float) -> None:
-    """Drain within `seconds`, and KILL_TIME + EXIT_TIME beyond for what has to be stopped."""
+async def drain(claimer: Claimer, dispatcher: Dispatcher, link: WorkerLink, seconds: float) -> None:
+    """Drain within `seconds`, and PAUSE_TIME + KILL_TIME + EXIT_TIME beyond for what has to be stopped."""
     begun = asyncio.get_running_loop().time()
-    log.info("draining", kickoffs=len(list(dispatcher.unfinished())), seconds=seconds)
+    log.info("draining", kickoffs=dispatcher.running, seconds=seconds)
+    await _pause(claimer)
     if not await dispatcher.wait_idle(seconds):
         for kickoff in dispatcher.unfinished():
             log.warning("kickoff stopped by the drain", kickoff_id=kickoff.id, session_id=kickoff.request.session_id)
@@ -31,3 +36,11 @@ async def drain(dispatcher: Dispatcher, link: WorkerLink, seconds: float) -> Non
     if not await link.wait_gone(EXIT_TIME):
         log.warning("the worker did not end when asked to")
     log.info("drained", took=round(asyncio.get_running_loop().time() - begun, 3))
+
+
+async def _pause(claimer: Claimer) -> None:
+    try:
+        async with asyncio.timeout(PAUSE_TIME):
+            await claimer.pause()
+    except TimeoutError:
+        log.warning("a claim is still under way; what it gets will be taken over by another replica")

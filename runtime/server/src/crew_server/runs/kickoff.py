@@ -7,63 +7,79 @@ from typing import Any
 
 from crew_runtime.contract import frames
 from crew_server.metrics import Metrics
-from crew_server.runs import state, store
+from crew_server.runs import record, state
 from crew_server.worker.slots import SILENCE, Child
 
 
 class Kickoff:
-    """A kickoff from its acceptance until its end is in Redis.
+    """A kickoff from its claim until its end is in Redis, or it is somebody else's.
 
-    `decide` holds the line within this process: the first end wins, and what a slot still sends is late. The line
-    between replicas is held by Redis.
+    `decide` and `leave` hold the line within this process: the first wins, and what a slot still sends is late. The
+    line between replicas is held by Redis.
     """
 
     def __init__(
         self,
-        request: state.Request,
+        claim: state.Claim,
+        tasks: int | None,
         slot_memory: int,
         metrics: Metrics,
-        on_end: "Callable[[Kickoff, state.Outcome], None]",
+        on_over: "Callable[[Kickoff], None]",
     ) -> None:
-        self.request = request
-        self.progress = state.Progress(request.tasks)
+        self.claim = claim
+        self.progress = state.Progress(tasks)
         self.outcome: state.Outcome | None = None
+        self.left = ""
+        """Why this server has nothing more to do with it, though it has not ended here."""
         self.child: Child | None = None
-        self.accepted_at = asyncio.get_running_loop().time()
-        self.started_at: float | None = None
+        self.started_at = asyncio.get_running_loop().time()
         self.ended_at: float | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.guard_failures: list[dict[str, str]] = []
         self.guard_count = 0
         self.recorded = asyncio.Event()
-        """The end is in Redis, this one's or another's."""
+        """Redis has its end, or that it is not ours any more."""
         self.reported = asyncio.Event()
-        """The slot has nothing more to say about it."""
+        """The slot has nothing more to say about it, or is gone."""
         self._slot_memory = slot_memory
         self._metrics = metrics
-        self._on_end = on_end
-        self._unsaved: dict[str, str] = {}
+        self._on_over = on_over
+        self._unsaved: dict[str, str] = {"progress": json.dumps(self.progress.to_dict())}
 
     @property
     def id(self) -> str:
         """The kickoff's id."""
-        return self.request.kickoff_id
+        return self.claim.request.kickoff_id
 
-    def started(self, child: Child) -> None:
-        """It has a slot."""
-        self.child = child
-        self.started_at = asyncio.get_running_loop().time()
-        self.unstored()
+    @property
+    def request(self) -> state.Request:
+        """What was asked for."""
+        return self.claim.request
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing that its slot still sends counts."""
+        return self.outcome is not None or bool(self.left)
+
+    @property
+    def seconds(self) -> float:
+        """Since it has its slot, until its end."""
+        return (self.ended_at or asyncio.get_running_loop().time()) - self.started_at
 
     def decide(self, outcome: state.Outcome) -> bool:
-        """End it so, unless it has ended."""
-        if self.outcome is not None:
+        """End it so, unless it is over."""
+        if self.over:
             return False
         self.outcome = outcome
-        self.ended_at = asyncio.get_running_loop().time()
-        if self.timer is not None:
-            self.timer.cancel()
-        self._on_end(self, outcome)
+        self._close()
+        return True
+
+    def leave(self, why: str) -> bool:
+        """It has ended elsewhere, or is another server's; unless it is over here."""
+        if self.over:
+            return False
+        self.left = why
+        self._close()
         return True
 
     def take_unsaved(self) -> Mapping[str, str]:
@@ -71,20 +87,17 @@ class Kickoff:
         unsaved, self._unsaved = self._unsaved, {}
         return unsaved
 
-    def unstored(self) -> None:
-        """Redis has no record of it: say again what it was told."""
-        if self.started_at is not None:
-            self._unsaved |= {"started_at": "NOW", "progress": json.dumps(self.progress.to_dict())}
-
     def untake(self, fields: Mapping[str, str]) -> None:
         """The fields did not reach Redis."""
         self._unsaved = {**fields, **self._unsaved}
 
+    def told(self) -> dict[str, str]:
+        """All that Redis was told of it since its start."""
+        return {"progress": json.dumps(self.progress.to_dict())}
+
     def last_fields(self) -> dict[str, str]:
         """What goes with the end: progress and the failures of the memory backend."""
-        fields = {key: value for key, value in self._unsaved.items() if key != "started_at"}
-        if self.started_at is not None and self.ended_at is not None:
-            fields["execution_ms"] = str(round((self.ended_at - self.started_at) * 1000))
+        fields = {**self.told(), "execution_ms": str(round(self.seconds * 1000))}
         if self.guard_count:
             fields["memory_failures"] = json.dumps({"count": self.guard_count, "first": self.guard_failures})
         return fields
@@ -96,15 +109,13 @@ class Kickoff:
             "kickoff_id": self.id,
             "session_id": self.request.session_id,
             "replica": replica,
-            "attempt": str(self.request.attempt),
-            "progress": json.dumps(self.progress.to_dict()),
+            "attempt": str(self.claim.attempt),
+            "started_at": str(round(self.started_at * 1000)),
+            **self.told(),
         }
-        now = asyncio.get_running_loop().time()
-        if self.started_at is not None:
-            fields["started_at"] = str(round(self.started_at * 1000))
         if self.outcome is not None:
-            fields |= {"status": self.outcome.status, **store.outcome_fields(self.outcome), **self.last_fields()}
-        return state.view(fields, round(now * 1000))
+            fields |= {"status": self.outcome.status, **record.outcome_fields(self.outcome), **self.last_fields()}
+        return state.view(fields, round(asyncio.get_running_loop().time() * 1000))
 
     # -- slots.Occupant -------------------------------------------------------------------------------------------
 
@@ -137,3 +148,9 @@ class Kickoff:
         self._metrics.guard_failure(frame.get("op"), frame.get("kind"))
         if len(self.guard_failures) < state.MAX_GUARD_FAILURES:
             self.guard_failures.append({key: str(frame.get(key, ""))[:500] for key in ("op", "kind", "error")})
+
+    def _close(self) -> None:
+        self.ended_at = asyncio.get_running_loop().time()
+        if self.timer is not None:
+            self.timer.cancel()
+        self._on_over(self)

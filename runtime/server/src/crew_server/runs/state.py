@@ -2,7 +2,7 @@
 
     running (waits for a slot, then has one) -> completed | error | timeout | cancelled
 
-An end is final: whoever writes it first wins, and `store` holds that line in Redis.
+An end is final: whoever writes it first wins, and `queue` holds that line in Redis.
 """
 
 import json
@@ -34,9 +34,21 @@ class Request:
     meta: Mapping[str, Any]
     timeout: float
     """Seconds from its start in a slot."""
-    tasks: int | None = None
-    """How many tasks the crew has."""
-    attempt: int = 1
+    ordered: bool = False
+    """Whether it waits for the earlier ones of its session; not of a session that was made up for it alone."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A kickoff that a server was given to run."""
+
+    request: Request
+    attempt: int
+    """Grows by one with each claim; with the owner it tells this one from all others."""
+    losses: int
+    """How often what ran it was lost."""
+    waited: float
+    """Seconds from its acceptance to this claim."""
 
 
 _STARTED = ("task_started", "method_execution_started")
@@ -94,6 +106,8 @@ class Outcome:
     """`ok`, `degraded`, or `unknown`: what the crew saved may or may not be there."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """`kind` and `traceback` of an error."""
+    lost: bool = False
+    """What ran it was taken away from under it, and not by its own doing: it may be started again."""
 
 
 def completed(frame: frames.Frame) -> Outcome:
@@ -138,7 +152,7 @@ _SIGNALS = {
 def lost(how: Exit | None, slot_memory: int) -> Outcome:
     """The outcome of a kickoff whose process ended without a result. `slot_memory` in MiB."""
     if how is None:
-        return Outcome(ERROR, "SlotLost", "the kickoff's process is gone, and the worker did not say why")
+        return Outcome(ERROR, "SlotLost", "the kickoff's process is gone, and the worker did not say why", lost=True)
     if how.reason == "oom":
         text = (
             f"the kickoff took more than {slot_memory} MiB of memory and was stopped; "
@@ -152,11 +166,21 @@ def lost(how: Exit | None, slot_memory: int) -> Outcome:
     return Outcome(ERROR, "Exited", text)
 
 
-WORKER_LOST = Outcome(ERROR, "WorkerLost", "the worker of the replica that ran the kickoff ended; start it again")
-REPLICA_LOST = Outcome(ERROR, "ReplicaLost", "the replica that ran it died; start it again")
+WORKER_LOST = Outcome(
+    ERROR, "WorkerLost", "the worker of the replica that ran the kickoff ended; start it again", lost=True
+)
+REPLICA_LOST = Outcome(ERROR, "ReplicaLost", "the replica that ran it died; start it again", lost=True)
 BABBLED = Outcome(ERROR, "SlotLost", "the kickoff's process sent what is no message of a worker, and was killed")
-DRAINED = Outcome(ERROR, "ReplicaDrained", "the replica was shut down before the kickoff ended; start it again")
+DRAINED = Outcome(
+    ERROR, "ReplicaDrained", "the replica was shut down before the kickoff ended; start it again", lost=True
+)
 BY_CLIENT = Outcome(CANCELLED, "Cancelled", "the kickoff was cancelled by a client")
+
+
+def too_many_attempts(most: int) -> Outcome:
+    """The outcome of a kickoff that may itself be what takes its replicas down."""
+    text = f"the replica or worker that ran it was lost {most} times, so it was not started again; see their logs"
+    return Outcome(ERROR, "TooManyAttempts", text)
 
 
 def wedged(seconds: float) -> Outcome:
@@ -179,7 +203,7 @@ def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
         "kickoff_id": fields["kickoff_id"],
         "session_id": fields["session_id"],
         "replica": fields.get("replica", ""),
-        "attempt": int(fields.get("attempt", "1")),
+        "attempt": int(fields.get("attempt", "0")),
     }
     if status == RUNNING:
         return {"status": status, **_running(fields, now_ms), **ours}

@@ -1,6 +1,6 @@
 """Stops a kickoff that runs, for real and within a second: by SIGKILL to its slot, which costs no other kickoff.
 
-The end is decided, and on its way to Redis, before the slot hears of it. SIGTERM comes first only as a courtesy: it let
+An end is decided, and on its way to Redis, before the slot hears of it. SIGTERM comes first only as a courtesy: it let
 no stuck tool end (measured on 4 of 4: sleep, spin, regex, swallowed exceptions), but well-behaved code may clean up.
 """
 
@@ -23,12 +23,13 @@ assert RECORD_FIRST + COURTESY < 0.75  # noqa: S101 - with WATCH_EVERY the whole
 
 
 async def stop(slots: Slots, kickoff: Kickoff) -> None:
-    """Kill the slot of a kickoff whose end is decided. Nothing to do while it has none."""
+    """Kill the slot of a kickoff that is over. Nothing to do while it has none."""
     child = kickoff.child
     if child is None:
         kickoff.reported.set()
         return
-    await _within(kickoff.recorded, RECORD_FIRST)
+    if kickoff.outcome is not None and not kickoff.outcome.lost:
+        await _within(kickoff.recorded, RECORD_FIRST)
     if slots.heard_within(child, COULD_REACT) and not kickoff.reported.is_set():
         slots.tell(child, frames.TERM)
         await _within(kickoff.reported, COURTESY)

@@ -101,6 +101,12 @@ class Slots:
         """Slots that have a kickoff."""
         return sum(1 for one in self._of(SLOT) if one.state in (BUSY, CHECKING))
 
+    @property
+    def free(self) -> int:
+        """How many kickoffs would find a slot now."""
+        idle = sum(1 for one in self._of(SLOT) if one.state == IDLE and not one.kill_wanted)
+        return max(0, min(idle, self._concurrency - self.busy))
+
     def idle_for(self, now: float) -> float:
         """Seconds since a slot was last warm; 0 while one is, infinite when none ever was."""
         if self.alive:

@@ -27,8 +27,48 @@ def memory_log(prefix: str) -> str:
 
 
 def run(prefix: str, kickoff_id: str) -> str:
-    """HASH, one kickoff: status, inputs, result, owner, lease."""
+    """HASH, one kickoff: status, inputs, result, attempt, owner."""
     return f"{root(prefix)}run:{kickoff_id}"
+
+
+def queue(prefix: str) -> str:
+    """STREAM, the kickoffs that may start, in the order in which they became so; a claim takes the entry out."""
+    return f"{root(prefix)}queue"
+
+
+def handed_back(prefix: str) -> str:
+    """STREAM, kickoffs that had started and may start again; they go before those in `queue`."""
+    return f"{root(prefix)}queue:handed-back"
+
+
+def leases(prefix: str) -> str:
+    """ZSET, the kickoffs that a server has in a slot, by the end of its lease (Redis' time, ms)."""
+    return f"{root(prefix)}leases"
+
+
+def waiting(prefix: str) -> str:
+    """ZSET, the kickoffs that no server has, by the time since when they wait (Redis' time, ms)."""
+    return f"{root(prefix)}waiting"
+
+
+def ends(prefix: str) -> str:
+    """STREAM, the last ends of kickoffs: `id`, `status`."""
+    return f"{root(prefix)}ends"
+
+
+def line(prefix: str, session_id: str) -> str:
+    """LIST, the kickoffs of a session in order of their arrival; only the head runs or may start."""
+    return f"{root(prefix)}line:{session_id}"
+
+
+def idempotency(prefix: str, digest: str) -> str:
+    """HASH `id`, `body`: the kickoff that an idempotency key (by its SHA-256) stands for; expires."""
+    return f"{root(prefix)}idem:{digest}"
+
+
+def claim(prefix: str, owner: str) -> str:
+    """HASH `token`, `id`: what a server's last claim got, so that asking twice gives the same; expires."""
+    return f"{root(prefix)}claim:{owner}"
 
 
 def flow(prefix: str, flow_id: str) -> str:

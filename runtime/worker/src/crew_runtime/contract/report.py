@@ -90,6 +90,9 @@ class Report:
     draining: bool = False
     concurrency: int = 0
     running: int = 0
+    """Kickoffs in a slot of this replica."""
+    backlog: int = 0
+    """Kickoffs of the whole crew that wait for a slot, as this replica last saw."""
     slots: int = 0
     worker: WorkerReport = field(default_factory=WorkerReport)
     backend: BackendHealth = field(default_factory=BackendHealth)

@@ -1,9 +1,44 @@
--- Writes a new kickoff, once. KEYS: run. ARGV: ttl (s), lease (ms), then field, value, ...
--- Returns 1 when it was written, 0 when it was there.
-local run = KEYS[1]
-if redis.call('EXISTS', run) == 1 then return 0 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', run, 'status', 'running', 'created_at', now, 'lease', now + ARGV[2], unpack(ARGV, 3))
-redis.call('EXPIRE', run, ARGV[1])
-return 1
+-- Accepts a kickoff, unless the idempotency key stands for one already, or too many wait; and gives it to the server that
+-- asks, when that has a free slot and nothing else waits for one.
+-- ARGV: root, id, session, ordered ('1': one of its session at a time), how many may wait, idempotency key or '', digest
+-- of the body, ttl of the key (s), owner ('': it has no slot), replica, lease (ms), then field, value, ...
+-- Returns {'accepted' | 'known' | 'conflict' | 'full', kickoff id (full: how many wait), its session, {field, value, ...}
+-- of a kickoff that was given}.
+local id, session, ordered, idem, owner = ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[6], ARGV[9]
+local run = run_key(id)
+if idem ~= '' then
+  local kept = redis.call('HMGET', idem, 'id', 'body')
+  if kept[1] and kept[1] ~= id then
+    local known = redis.call('HGET', run_key(kept[1]), 'session_id')
+    if known and kept[2] ~= ARGV[7] then return {'conflict', kept[1], known, {}} end
+    if known then return {'known', kept[1], known, {}} end
+  end
+end
+if redis.call('EXISTS', run) == 1 then
+  -- Asked a second time. Its own id is the token of what it was given by its acceptance.
+  local have = redis.call('HMGET', run, 'status', 'owner', 'claim')
+  local given = have[1] == 'running' and have[2] == owner and have[3] == id
+  return {'accepted', id, session, given and redis.call('HGETALL', run) or {}}
+end
+local waits = redis.call('ZCARD', waiting)
+if waits >= tonumber(ARGV[5]) then return {'full', tostring(waits), '', {}} end
+local now = now_ms()
+redis.call('HSET', run, 'status', 'running', 'kickoff_id', id, 'session_id', session, 'created_at', now, 'attempt', 0,
+  unpack(ARGV, 12))
+redis.call('ZADD', waiting, now, id)
+if ordered then
+  redis.call('HSET', run, 'ordered', '1')
+  redis.call('RPUSH', line_key(session), id)
+  promote(line_key(session))
+else
+  enqueue(id, queue)
+end
+if idem ~= '' then
+  redis.call('HSET', idem, 'id', id, 'body', ARGV[7])
+  redis.call('EXPIRE', idem, ARGV[8])
+end
+local first = redis.call('HEXISTS', run, 'entry') == 1 and redis.call('XLEN', queue) == 1
+if owner ~= '' and first and redis.call('XLEN', handed_back) == 0 then
+  return {'accepted', id, session, give(id, owner, ARGV[10], id, ARGV[11])}
+end
+return {'accepted', id, session, {}}

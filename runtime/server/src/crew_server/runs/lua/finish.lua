@@ -1,20 +1,23 @@
 -- Ends a running kickoff; the first who comes wins.
--- KEYS: run. ARGV: owner ('' for anyone, who may then not create it), ttl (s), end id, status, then field, value, ...
--- Returns {1, status} when this call (or an earlier try of it) ended it, else {0, what it is; '' when it is not there}.
-local run, owner = KEYS[1], ARGV[1]
-local have = redis.call('HMGET', run, 'status', 'owner', 'end')
-local status = have[1]
-if not status and owner == '' then return {0, ''} end
-if status and status ~= 'running' then
-  if have[3] == ARGV[3] then return {1, status} end
-  return {0, status}
+-- ARGV: root, id, owner ('' for anyone, who may then not create it), attempt, end id, status, ttl (s), gone ('1': its
+-- process has nothing more to say; else `settle` tells when), session, then field, value, ...
+-- Returns {1, status} when this call (or an earlier try of it) ended it, else {0, what it is; 'fenced' when another server
+-- or attempt has it; '' when it is not there}.
+local id, owner, attempt, end_id, status = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt', 'end')
+if not have[1] and owner == '' then return {0, ''} end
+if have[1] and have[1] ~= 'running' then
+  if have[4] == end_id then return {1, have[1]} end
+  return {0, have[1]}
 end
-if status and owner ~= '' and have[2] ~= owner then return {0, 'fenced'} end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for i = 5, #ARGV, 2 do redis.call('HSET', run, ARGV[i], ARGV[i + 1]) end
-redis.call('HSET', run, 'status', ARGV[4], 'end', ARGV[3], 'ended_at', now)
-if owner ~= '' then redis.call('HSET', run, 'owner', owner) end
-redis.call('HDEL', run, 'lease', 'suspect')
-redis.call('EXPIRE', run, ARGV[2])
-return {1, ARGV[4]}
+-- An attempt that is younger than the stored one is the truth: Redis came back with an older state.
+if have[1] and owner ~= '' and tonumber(have[3]) >= attempt and (have[2] ~= owner or tonumber(have[3]) ~= attempt) then
+  return {0, 'fenced'}
+end
+for i = 10, #ARGV, 2 do redis.call('HSET', run_key(id), ARGV[i], ARGV[i + 1]) end
+if owner ~= '' then
+  redis.call('HSET', run_key(id), 'kickoff_id', id, 'session_id', ARGV[9], 'owner', owner, 'attempt', attempt)
+end
+conclude(id, end_id, status, ARGV[7])
+if ARGV[8] == '1' or not redis.call('ZSCORE', leases, id) then leave(id) end
+return {1, status}

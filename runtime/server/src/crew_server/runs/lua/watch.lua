@@ -1,29 +1,28 @@
--- The owner's look at its running kickoffs: renews their leases, stores their progress, brings back who ended them.
--- KEYS: runs. ARGV: owner, lease (ms), renew when less is left (ms), then for each run '' or a JSON object of fields.
--- Returns for each run its status; '' when it is not there, 'fenced' when it has another owner.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- A server's look at its kickoffs: renews their leases, stores their progress, brings back who ended them.
+-- ARGV: root, owner, lease (ms), renew when less is left (ms), then for each kickoff id, attempt, '' or a JSON object of
+-- fields.
+-- Returns for each its status; 'fenced' when another server or attempt has it; '' when it is not there, or is older than
+-- what the server has: Redis came back with an older state.
+local now = now_ms()
 local seen = {}
-for i, run in ipairs(KEYS) do
-  local have = redis.call('HMGET', run, 'status', 'owner', 'lease')
+for i = 5, #ARGV, 3 do
+  local id, attempt, patch = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
+  local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt')
   local status = have[1] or ''
   if status == 'running' then
-    if have[2] ~= ARGV[1] then
+    if tonumber(have[3]) < attempt then
+      status = ''
+    elseif have[2] ~= ARGV[2] or tonumber(have[3]) ~= attempt then
       status = 'fenced'
     else
-      local patch = ARGV[3 + i]
-      if patch ~= '' then
-        for field, value in pairs(cjson.decode(patch)) do
-          if value == 'NOW' then value = now end
-          redis.call('HSET', run, field, value)
-        end
-      end
-      if tonumber(have[3] or '0') - now < tonumber(ARGV[3]) then
-        redis.call('HSET', run, 'lease', now + ARGV[2])
-        redis.call('HDEL', run, 'suspect')
+      if patch ~= '' then set_all(id, patch) end
+      local lease = redis.call('ZSCORE', leases, id)
+      if not lease or lease - now < tonumber(ARGV[4]) then
+        redis.call('ZADD', leases, now + ARGV[3], id)
+        redis.call('HDEL', run_key(id), 'suspect')
       end
     end
   end
-  seen[i] = status
+  seen[#seen + 1] = status
 end
 return seen

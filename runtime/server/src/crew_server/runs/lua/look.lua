@@ -1,0 +1,32 @@
+-- Takes kickoffs over whose server is gone: its lease has run out, was seen so, and was not renewed within the suspicion.
+-- Two looks, because while Redis itself was away nobody could renew.
+-- ARGV: root, suspicion (ms), 'Retry' or 'Fail', most losses, ttl (s), fields of the end when it fails (JSON), fields of
+-- the end after too many losses (JSON).
+-- Returns {how many wait, since when the longest does (ms ago), {id, what became of it, attempt, replica, session}, ...}.
+local FORGET = 5000 -- ms; somebody looks twice a second, so an older suspicion is from before an outage of Redis
+local now = now_ms()
+local took = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1000)) do
+  local run = run_key(id)
+  local have = redis.call('HMGET', run, 'status', 'suspect', 'attempt', 'replica', 'session_id')
+  if have[1] ~= 'running' then
+    -- It has ended, and who ran it did not live to say that its process is gone.
+    leave(id)
+  elseif not have[2] or now - have[2] > ARGV[2] + FORGET then
+    redis.call('HSET', run, 'suspect', now)
+  elseif now - have[2] >= tonumber(ARGV[2]) then
+    local what = 'failed'
+    local end_id = 'lost-' .. have[3]
+    if ARGV[3] == 'Retry' then
+      what = lose(id, ARGV[4], end_id, ARGV[5], ARGV[7])
+    else
+      set_all(id, ARGV[6])
+      conclude(id, end_id, 'error', ARGV[5])
+      leave(id)
+    end
+    took[#took + 1] = {id, what, have[3], have[4] or '', have[5]}
+  end
+end
+local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
+local age = first[2] and now - first[2] or 0
+return {redis.call('ZCARD', waiting), age, unpack(took)}

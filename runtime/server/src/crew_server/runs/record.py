@@ -1,0 +1,55 @@
+"""A kickoff as its HASH in Redis holds it: to fields and back. Pure."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from crew_server.runs import state
+
+
+def request_fields(request: state.Request) -> dict[str, str]:
+    """What was asked for; the scripts write id, session and attempt themselves."""
+    return {
+        "inputs": json.dumps(request.inputs),
+        "meta": json.dumps(request.meta),
+        "timeout": f"{request.timeout:g}",
+    }
+
+
+def claimed(fields: Mapping[str, str]) -> state.Claim:
+    """The kickoff that a server was given."""
+    request = state.Request(
+        kickoff_id=fields["kickoff_id"],
+        session_id=fields["session_id"],
+        inputs=json.loads(fields["inputs"]),
+        meta=json.loads(fields["meta"]),
+        timeout=float(fields["timeout"]),
+        ordered="ordered" in fields,
+    )
+    waited = (int(fields["started_at"]) - int(fields["created_at"])) / 1000
+    return state.Claim(request, int(fields["attempt"]), int(fields.get("losses", "0")), waited)
+
+
+def outcome_fields(outcome: state.Outcome) -> dict[str, str]:
+    """An outcome, without its status."""
+    fields = {"reason": outcome.reason, "error": _utf8(outcome.error), "memory": outcome.memory}
+    if outcome.result is not None:
+        fields["result"] = json.dumps(outcome.result)
+    if outcome.extra:
+        fields["extra"] = json.dumps(outcome.extra)
+    return fields
+
+
+def flat(fields: Mapping[str, Any]) -> list[Any]:
+    """[field, value, ...] as scripts take them."""
+    return [one for pair in fields.items() for one in pair]
+
+
+def unflat(values: list[str]) -> dict[str, str]:
+    """The reverse."""
+    return dict(zip(values[::2], values[1::2], strict=True))
+
+
+def _utf8(text: str) -> str:
+    """Without lone surrogates, which Redis' encoding does not take and a crew's message may hold."""
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,57 @@
+"""A TCP relay in front of a server, to cut one client off while the others reach it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class Relay:
+    """Forwards to `port` of this machine; silent while it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self.port = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """From now on nothing passes, in either direction, and nobody is told: as when a network is parted."""
+        self._open.clear()
+
+    def heal(self) -> None:
+        """What waited passes, in order."""
+        self._open.set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        ways = [
+            asyncio.ensure_future(self._pump(reader, up_writer)),
+            asyncio.ensure_future(self._pump(up_reader, writer)),
+        ]
+        self._tasks.update(ways)
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        for one in (writer, up_writer):
+            one.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            await self._open.wait()
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def relay(port: int) -> AsyncIterator[Relay]:
+    """A relay to that port, on a port of its own."""
+    one = Relay(port)
+    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
+    one.port = server.sockets[0].getsockname()[1]
+    try:
+        yield one
+    finally:
+        one.heal()
+        server.close()
