@@ -6,7 +6,8 @@ redis-py raises.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 from redis import asyncio as redis
 from redis import exceptions
@@ -47,6 +48,21 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
     if settings.redis_password is not None:
         pool.connection_kwargs["password"] = settings.redis_password
     return redis.Redis.from_pool(pool)
+
+
+async def server_version(client: Client) -> str:
+    """What INFO says; `` where an ACL forbids to ask, which is no fault of the server."""
+    try:
+        return version_of(await client.info("server"))
+    except exceptions.ResponseError:
+        return ""
+
+
+def version_of(info: Mapping[str, Any]) -> str:
+    """The server's own version; Valkey also claims one of Redis, for old clients."""
+    if valkey := info.get("valkey_version"):
+        return f"valkey {valkey}"
+    return str(info.get("redis_version", ""))
 
 
 @contextlib.asynccontextmanager
