@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from crew_runtime.contract import rehearsal
 from crewctl.verify import interpreter, judge, project, rounds, show
 
@@ -29,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     python = interpreter.examine(interpreter.choose(found.folder, options.python))
     wish = rounds.Wish(found, python, options.embedder, options.timeout)
     # stdout is for the result alone when a machine reads it
-    progress = Console(highlight=False, stderr=options.json)
+    progress = show.console(stderr=options.json)
     outcome = rounds.run(wish, lambda text: progress.print(text, style="dim"))
     verdict = judge.judge(outcome)
     if options.json:

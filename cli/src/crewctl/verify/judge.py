@@ -31,6 +31,8 @@ class Row:
     state: str
     lies_in: str
     finding: Finding
+    exercised: bool = True
+    """By two processes; else only looked at."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _of_store(pair: Pair, written: Store) -> Row:
     return Row(_title(written), where, Finding(level, _title(written), message, remedy))
 
 
-def _judged(written: Store, read: Store | None) -> tuple[Level, str, str]:  # noqa: PLR0911 - one line a fact, in order
+def _judged(written: Store, read: Store | None) -> tuple[Level, str, str]:
     remedy = _REMEDIES[written.kind]
     if written.read_only:
         return Level.OK, "read only: the crew remembers nothing in it", ""
@@ -113,14 +115,18 @@ def _of_kinds(answer: Answer, rows: Sequence[Row]) -> Iterator[Row]:
             yield _local(kind)
         elif kind.kind not in exercised:
             message = "not used by the crew" if kind.backend == "unused" else "moved by the runtime; not exercised here"
-            yield Row(kind.kind, kind.backend, Finding(Level.OK, kind.kind, message))
+            yield Row(kind.kind, kind.backend, Finding(Level.OK, kind.kind, message), exercised=False)
 
 
 def _local(kind: StateKind) -> Row:
     if kind.kind in HARMLESS:
-        return Row(kind.kind, kind.backend, Finding(Level.WARN, kind.kind, f"local: {HARMLESS[kind.kind]}"))
+        return Row(
+            kind.kind, kind.backend, Finding(Level.WARN, kind.kind, f"local: {HARMLESS[kind.kind]}"), exercised=False
+        )
     remedy = _REMEDIES.get(kind.kind, "see docs/state.md: what of this kind can be shared, and what cannot")
-    return Row(kind.kind, kind.backend, Finding(Level.FAIL, kind.kind, f"local: {kind.detail}", remedy))
+    return Row(
+        kind.kind, kind.backend, Finding(Level.FAIL, kind.kind, f"local: {kind.detail}", remedy), exercised=False
+    )
 
 
 def _today(pair: Pair) -> Iterator[str]:
@@ -148,7 +154,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         yield "placeholders stood in for API keys: the crew could not be built without"
     for store in answer.stores:
         if store.embedder == STAND_IN:
-            yield f"{_title(store)}: a stand-in embedded the texts ({store.embedder_note}); --embedder own uses the crew's"
+            why = f"a stand-in embedded the texts ({store.embedder_note})"
+            yield f"{_title(store)}: {why}; --embedder own uses the crew's"
     if not answer.reason and not any(store.kind == "memory" for store in answer.stores):
         yield "the crew keeps no memory (memory=True switches it on): there was nothing to exercise"
 

@@ -1,4 +1,4 @@
-"""A folder -> which crew lies in it. Reads files and imports nothing: the user's code runs in an interpreter of its own."""
+"""A folder -> which crew lies in it. Reads files and imports nothing: the crew has an interpreter of its own."""
 
 import ast
 import tomllib
@@ -91,7 +91,9 @@ def _classes(folder: Path, kind: object) -> Iterator[str]:
     found = {file: list(_crews_and_flows(file)) for file in _modules(folder)}
     wanted = ("flow",) if kind == "flow" else ("crew",) if kind == "crew" else ("crew", "flow")
     for one in wanted:
-        names = [f"{_dotted(folder, file)}:{name}" for file, made in found.items() for type_, name in made if type_ == one]
+        names = [
+            f"{_dotted(folder, file)}:{name}" for file, made in found.items() for type_, name in made if type_ == one
+        ]
         if names:
             yield from sorted(names)
             return

@@ -14,6 +14,18 @@ WORDS = {Level.OK: "shared", Level.WARN: "note", Level.FAIL: "LOCAL"}
 STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
+WIDTH = 140
+"""Columns where there is no terminal: a CI's log wraps by itself."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where it is printed."""
+    made = Console(highlight=False, stderr=stderr)
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
+
+
 def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
     """One object; its keys stay."""
     answer = outcome.shared.write
@@ -35,6 +47,7 @@ def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
                     "state": row.state,
                     "liesIn": row.lies_in,
                     "level": row.finding.level.value,
+                    "exercised": row.exercised,
                     "why": row.finding.message,
                     "remedy": row.finding.remedy,
                 }
@@ -47,29 +60,29 @@ def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
     )
 
 
-def on_screen(console: Console, wish: Wish, outcome: Outcome, verdict: Verdict) -> None:
+def on_screen(screen: Console, wish: Wish, outcome: Outcome, verdict: Verdict) -> None:
     """What was seen, and what it means."""
     answer = outcome.shared.write
     if answer.crewai_version:
         text = f"{wish.project.source}: {answer.kind or 'not loaded'}; crewai {answer.crewai_version}, "
         text += f"crew-runtime {answer.runtime_version}, redis-py {answer.redis_py_version}, {wish.python.path}"
-        console.print(Text(text), soft_wrap=True)
+        screen.print(Text(text), soft_wrap=True)
     if wish.python.lent:
         text = f"crewctl lent this interpreter {', '.join(wish.python.lent)}: it has none; the image needs crew-runtime"
-        console.print(Text(text, style="yellow"), soft_wrap=True)
+        screen.print(Text(text, style="yellow"), soft_wrap=True)
     for note in verdict.notes:
-        console.print(Text(f"note: {note}"), soft_wrap=True)
-    console.print()
+        screen.print(Text(f"note: {note}"), soft_wrap=True)
+    screen.print()
     if verdict.failure:
-        console.print(Text(verdict.failure), soft_wrap=True)
-        console.print(Text("Failed: there is no crew to look at.", style="bold red"))
+        screen.print(Text(verdict.failure), soft_wrap=True)
+        screen.print(Text("Failed: there is no crew to look at.", style="bold red"))
         return
-    console.print(Text("Without the runtime, as CrewAI is today:", style="bold"))
+    screen.print(Text("Without the runtime, as CrewAI is today:", style="bold"))
     for line in verdict.today:
-        console.print(Text(f"  {line}"), soft_wrap=True)
-    console.print()
-    console.print(_table(verdict))
-    console.print(_last(verdict))
+        screen.print(Text(f"  {line}"), soft_wrap=True)
+    screen.print()
+    screen.print(_table(verdict))
+    screen.print(_last(verdict))
 
 
 def _table(verdict: Verdict) -> Table:
@@ -78,7 +91,9 @@ def _table(verdict: Verdict) -> Table:
         made.add_column(name, overflow="fold")
     for row in verdict.rows:
         level = row.finding.level
-        word = "-" if row.lies_in == "unused" else WORDS[level]
+        word = WORDS[level]
+        if level is Level.OK and not row.exercised:
+            word = "-" if row.lies_in == "unused" else "moved"
         made.add_row(
             Text(row.state), Text(row.lies_in), Text(word, style=STYLES[level]), Text(row.finding.message),
             Text(row.finding.remedy),

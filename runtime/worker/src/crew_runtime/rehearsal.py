@@ -2,7 +2,7 @@
 
 Loads the crew of CREWOPS_ENTRYPOINT or CREWOPS_DEFINITION as a replica would, with CrewAI's state on the backend of
 CREWOPS_REDIS_URL (or, `--without-runtime`, where CrewAI puts it by itself), and writes a nonce to the crew's own stores
-or looks for it. ANSWER is a file, because the user's code may print. No kickoff is run: no tool of the user's is called.
+or looks for it. ANSWER is a file, because the user's code may print. No kickoff is run, and no tool is called.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         answer = _rehearse(options)
     except StartError as error:
-        answer = Answer(error.reason, str(error), error.detail, **_versions())
+        answer = replace(_versions(), reason=error.reason, message=str(error), detail=error.detail)
     options.answer.write_text(json.dumps(rehearsal.to_dict(answer), default=str))
     # Not by an orderly end: threads of the user's code might keep it.
     sys.stdout.flush()
@@ -77,8 +78,8 @@ def _rehearse(options: argparse.Namespace) -> Answer:
     except Exception as error:
         text = f"the crew was loaded, but cannot be made ready for a kickoff: {error!r}"
         raise StartError("EntrypointBroken", text, load.user_traceback(error)) from error
-    return Answer(
-        **_versions(),
+    return replace(
+        _versions(),
         source=loaded.source,
         kind=loaded.kind,
         uses_memory=loaded.uses_memory,
@@ -101,19 +102,20 @@ def _in_session(session: str) -> AbstractContextManager[None]:
     return binding.bind(session, whole_process=True)
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> Answer:
+    """An answer that says no more than in what it was found."""
     from crew_runtime.crewai import versions
 
     try:
         crewai = versions.installed()
     except UnsupportedCrewAIError:  # the answer says so anyway
         crewai = ""
-    return {
-        "runtime_version": crew_runtime.__version__,
-        "crewai_version": crewai,
-        "redis_py_version": redis_client.LIBRARY_VERSION,
-        "python_version": platform.python_version(),
-    }
+    return Answer(
+        runtime_version=crew_runtime.__version__,
+        crewai_version=crewai,
+        redis_py_version=redis_client.LIBRARY_VERSION,
+        python_version=platform.python_version(),
+    )
 
 
 if __name__ == "__main__":

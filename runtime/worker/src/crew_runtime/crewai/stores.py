@@ -5,6 +5,7 @@ replaced: the LLM, which is never asked anything of weight, and an embedder that
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -56,9 +57,9 @@ def opened(loaded: Loaded, embedder: str) -> list[Opened]:
         memories = [("crew", getattr(crew, "_memory", None)), *_of_agents(crew)]
         persistences = []
     distinct = {id(one): (owner, one) for owner, one in map(_backing, memories) if hasattr(one, "remember")}
-    return [_memory(owner, one, embedder) for owner, one in distinct.values()] + [
+    return [_memory(owner, one, embedder) for owner, one in _told_apart(distinct.values())] + [
         Opened(Store("flow", owner, _engine(one), str(getattr(one, "db_path", "") or "")), one)
-        for owner, one in persistences
+        for owner, one in _told_apart(persistences)
     ]
 
 
@@ -155,6 +156,14 @@ def _backing(owned: tuple[str, Any]) -> tuple[str, Any]:
     """The Memory behind a scope or a slice of it."""
     owner, memory = owned
     return owner, getattr(memory, "_memory", None) or memory
+
+
+def _told_apart(owned: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The second of a name gets a number: both processes have to mean the same store."""
+    seen: Counter[str] = Counter()
+    for owner, one in owned:
+        seen[owner] += 1
+        yield (f"{owner} ({seen[owner]})" if seen[owner] > 1 else owner), one
 
 
 def _persistences(flow: Any) -> Iterable[Any]:
