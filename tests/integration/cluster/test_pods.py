@@ -49,7 +49,7 @@ def test_pod_answers_through_the_api_server(kube: KubeApi) -> None:
     started(kube, pod("one", web(), volumes=WWW))
     eventually(lambda: is_ready(kube))
     path = kube.at("v1", "pods", "http:one:8080/proxy/index.html")
-    assert kube.kubectl("get", "--raw", path).strip() == "hello"
+    assert kube.http.get(path).text.strip() == "hello"
     assert kube.http.get(kube.at("v1", "pods", "one/proxy/")).text.strip() == "hello"
 
 

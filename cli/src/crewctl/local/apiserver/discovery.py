@@ -122,11 +122,7 @@ def _discovered(one: Resource) -> Manifest:
         "subresources": [
             {
                 "subresource": name,
-                "responseKind": _SCALE
-                if name == "scale"
-                else {**kind, "kind": _PROXY_KIND}
-                if name == "proxy"
-                else kind,
+                "responseKind": {"scale": _SCALE, "proxy": {**kind, "kind": _PROXY_KIND}}.get(name, kind),
                 "verbs": _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"]),
             }
             for name in sorted(one.subresources)

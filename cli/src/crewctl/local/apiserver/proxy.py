@@ -1,7 +1,7 @@
-"""`pods/[SCHEME:]NAME[:PORT]/proxy/PATH`: a request to the API server -> the same to that port of a pod, and its answer.
+"""`pods/[SCHEME:]NAME[:PORT]/proxy/PATH`: a request to the API server -> the same to a port of a pod, and its answer.
 
-Source: Kubernetes 1.36, pkg/registry/core/pod/strategy.go (ResourceLocation) and apimachinery's proxy handler. Left out:
-upgrades (websockets), and links in HTML that a real one rewrites.
+Source: Kubernetes 1.36, pkg/registry/core/pod/strategy.go (ResourceLocation) and apimachinery's proxy handler. Left
+out: upgrades (websockets), and links in HTML that a real one rewrites.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -78,7 +78,7 @@ async def forward(request: Request, base: str, path: str) -> Response:
     asked = client.build_request(
         request.method,
         f"{base}/{path}",
-        params=request.query_params.multi_items(),
+        params=str(request.query_params),
         headers=_passed(request.headers),
         content=body or None,
     )
