@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.interpreters import crew_python
 
-CONCIERGE = Path(__file__).parents[3] / "examples" / "concierge"
+EXAMPLES = Path(__file__).parents[3] / "examples"
+CONCIERGE = EXAMPLES / "concierge"
 
 OWN = """
 import os
@@ -121,6 +123,19 @@ def test_a_storage_of_the_crews_own_fails_the_build_by_name(verify, tmp_path):
     assert "Failed: memory would not be shared by two replicas." in out
     assert "placeholders stood in for API keys" in out
     assert sorted(path.name for path in folder.iterdir()) == ["crew.py"], "the user's own folder is left as it was"
+
+
+def test_a_declared_crew_is_found_by_its_definition(verify, tmp_path):
+    """The example that needs a key, without one: its embedder is OpenAI's, and a stand-in takes its place."""
+    config_map, _ = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
+    for name, text in config_map["data"].items():
+        project(tmp_path / "librarian", name, text)
+    code, out, err = verify(tmp_path / "librarian", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["source"] == "crew.jsonc"
+    assert rows(out)["memory"] == ("redis", "OK", True)
+    assert any("a stand-in embedded the texts" in note for note in told["notes"])
 
 
 def test_a_flow_is_judged_by_each_of_its_stores(verify, tmp_path):

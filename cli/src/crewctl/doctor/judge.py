@@ -94,8 +94,10 @@ def _conditions(facts: Facts) -> Iterator[Finding]:
             yield Finding(WARN, type_.value, "the operator has not written it", "wait, or look at the operator")
             continue
         reason = str(one.get("reason", ""))
-        text = f"{one.get('status')} {reason}: {one.get('message', '')}"
-        remedy = BY_WORD[reason].remedy if reason in BY_WORD else "docs/conditions.md"
+        # its message may end in the remedy, which stands beside it here
+        message = str(one.get("message", "")).removesuffix(_remedy(reason, "")).rstrip(". ")
+        text = f"{one.get('status')} {reason}: {message}"
+        remedy = _remedy(reason, "see docs/conditions.md")
         if int(one.get("observedGeneration") or 0) < generation:
             yield Finding(WARN, type_.value, f"of an older generation: {text}", "wait for the operator")
         elif one.get("status") == "True":
@@ -215,7 +217,7 @@ def _of_replica(one: Replica) -> Iterator[Finding]:
     backend, worker = report.backend, report.worker
     if report.phase != "ready":
         text = f"the worker is {report.phase}" + (f": {report.reason}: {report.message}" if report.reason else "")
-        remedy = BY_WORD[report.reason].remedy if report.reason in BY_WORD else f"kubectl logs {one.name} -c crew"
+        remedy = _remedy(report.reason, f"kubectl logs {one.name} -c crew")
         yield Finding(FAIL if report.phase == "failed" else WARN, f"{one.name} worker", text, remedy)
     elif one.readiness is not None and not one.readiness.ready and backend.ready:
         text = f"not ready: {one.readiness.reason}: {one.readiness.message}"
@@ -296,6 +298,11 @@ def _one_version(what: str, found: Iterable[str], remedy: str) -> Finding:
 
 
 # Helpers -------------------------------------------------------------------------------------------------------------
+
+
+def _remedy(reason: str, otherwise: str) -> str:
+    """Of a reason that docs/conditions.md knows."""
+    return BY_WORD[reason].remedy if reason in BY_WORD else otherwise
 
 
 def _status_of(crew: Manifest, type_: names.ConditionType) -> str:
