@@ -1,7 +1,9 @@
 """`crewctl verify` on real crews: two processes, two disks, a real Redis."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import yaml
 
 from support.interpreters import crew_python
+from support.waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CONCIERGE = EXAMPLES / "concierge"
@@ -161,6 +164,35 @@ def test_a_process_that_hangs_is_ended_and_said(verify, tmp_path):
     code, out, _ = verify(folder, "--entrypoint", "crew:x", "--timeout", "4")
     assert code == 1
     assert "did not end within 4 s and was killed" in out
+
+
+def test_a_check_that_is_called_off_leaves_no_process(tmp_path):
+    folder = project(tmp_path / "hangs", "crew.py", "import time\nopen('../../begun', 'w')\ntime.sleep(600)\n")
+    argv = [sys.executable, "-m", "crewctl", "verify", str(folder), "--entrypoint", "crew:x", "--python", crew_python()]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def mine() -> list[str]:
+        """Command lines of processes that work below this test's folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and str(tmp_path / "crewctl-verify") in str((entry / "cwd").readlink()):
+                    found.append((entry / "cmdline").read_text())
+        return found
+
+    try:
+        wait_until(
+            lambda: len(list(tmp_path.glob("crewctl-verify-*/*/begun"))) == 2, "both processes load the crew", 60
+        )
+        assert len(mine()) == 3, "two processes and their Redis"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert mine() == []
+    assert list(tmp_path.glob("crewctl-verify-*")) == []
 
 
 def test_a_folder_without_a_crew_is_a_usage_error(verify, tmp_path):

@@ -1,7 +1,9 @@
 """`crewctl verify`: a user's crew in two processes; fails when what it remembers stays in one. Made for CI."""
 
 import argparse
+import signal
 from pathlib import Path
+from types import FrameType
 
 from crew_runtime.contract import rehearsal
 from crewctl.verify import interpreter, judge, project, rounds, show
@@ -26,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     found = project.find(options.path, options.entrypoint)
     python = interpreter.examine(interpreter.choose(found.folder, options.python))
     wish = rounds.Wish(found, python, options.embedder, options.timeout)
+    signal.signal(signal.SIGTERM, _interrupt)  # a CI that gives up: leave no process behind
     # stdout is for the result alone when a machine reads it
     progress = show.console(stderr=options.json)
     outcome = rounds.run(wish, lambda text: progress.print(text, style="dim"))
@@ -35,3 +38,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         show.on_screen(progress, wish, outcome, verdict)
     return 0 if verdict.passed else 1
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from crew_runtime.contract.rehearsal import STAND_IN, Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Finding, Level, failed
-from crewctl.verify.rounds import Outcome, Pair
+from crewctl.verify.facts import Outcome, Pair
 
 LOCAL_ENGINES = frozenset({"lancedb", "qdrant-edge", "sqlite"})
 SHARED_ENGINES = frozenset({"redis", "postgres"})

@@ -20,6 +20,7 @@ from pathlib import Path
 from crew_runtime.contract import env, rehearsal
 from crew_runtime.contract.rehearsal import Answer
 from crewctl.verify import interpreter, scratch
+from crewctl.verify.facts import Outcome, Pair
 from crewctl.verify.interpreter import Interpreter
 from crewctl.verify.project import Project
 
@@ -38,26 +39,6 @@ class Wish:
     embedder: str = rehearsal.AUTO
     seconds: float = 300.0
     """For each process; importing CrewAI takes some of them."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A process that wrote and one that read; `read` is None when the writing one had no crew."""
-
-    write: Answer
-    read: Answer | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All that was found."""
-
-    shared: Pair
-    """With the runtime."""
-    alone: Pair
-    """Without it: what happens today."""
-    placeholders: bool = False
-    """The crew could only be built with placeholders for API keys."""
 
 
 Tell = Callable[[str], None]
@@ -91,13 +72,20 @@ class _Stage:
         self._lent = lent
         self._nonce = secrets.token_hex(8)
         self._count = 0
+        self._running: set[int] = set()
         self.placeholders = False
 
     def round(self, step: str) -> tuple[Answer, Answer]:
         """(with the runtime, without it)."""
         self._count += 1
         with ThreadPoolExecutor(2) as both:
-            shared, alone = both.map(lambda with_runtime: self._one(step, with_runtime), (True, False))
+            asked = [both.submit(self._one, step, with_runtime) for with_runtime in (True, False)]
+            try:
+                shared, alone = (one.result() for one in asked)
+            except BaseException:  # Ctrl-C above all: the processes are in sessions of their own and do not see it
+                for pid in tuple(self._running):
+                    _kill(pid)
+                raise
         return shared, alone
 
     def _one(self, step: str, with_runtime: bool) -> Answer:
@@ -110,7 +98,14 @@ class _Stage:
         argv += ["--embedder", self._wish.embedder]
         argv += [] if with_runtime else ["--without-runtime"]
         argv += ["--placeholder-keys"] if self.placeholders else []
-        how = _ended(argv, self._environment(own, workdir), workdir, log, self._wish.seconds)
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                argv, cwd=workdir, env=self._environment(own, workdir), stdin=subprocess.DEVNULL, stdout=file,
+                stderr=file, start_new_session=True,
+            )  # fmt: skip
+        self._running.add(process.pid)
+        how = _ended(process, self._wish.seconds)
+        self._running.discard(process.pid)
         try:
             return rehearsal.from_dict(json.loads(said.read_text()))
         except (OSError, ValueError):
@@ -135,22 +130,21 @@ class _Stage:
         return interpreter.environment({**kept, **ours}, self._lent)
 
 
-def _ended(argv: list[str], environment: dict[str, str], workdir: Path, log: Path, seconds: float) -> str:
-    """Run it to its end, and end what it left. The answer is how it ended."""
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            argv, cwd=workdir, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            start_new_session=True,
-        )  # fmt: skip
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> str:
+    """Wait for its end, and end what it left. The answer is how it ended."""
     try:
         code = process.wait(seconds)
     except subprocess.TimeoutExpired:
         return f"did not end within {seconds:g} s and was killed"
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process.pid)
         process.wait(SETTLE_SECONDS)
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _wants_a_key(answer: Answer) -> bool:

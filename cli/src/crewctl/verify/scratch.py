@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crewctl.errors import ToolError
+from crewctl.errors import ToolError, UsageError
 from crewctl.local import redis_binary
 
 START_SECONDS = 20.0
 POLL = 0.02
 LARGE = 8 * 1024 * 1024
 """Bytes; larger files are models and data, which a crew reads: linked and not copied."""
+MOST_FILES = 20_000
 LEFT_OUT = frozenset({"__pycache__", "node_modules", ".git", ".tox", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
@@ -58,24 +59,38 @@ def redis(folder: Path) -> Iterator[Redis]:
 
 
 def disk(project: Path, folder: Path) -> Path:
-    """A copy of the project's folder under its own name, as the process' working directory.
+    """A copy of the project's folder under its own name, as the process' working directory. Raises UsageError.
 
     Two pods share no disk: with a copy each, a file that the crew writes beside its code stays as local as it is.
     """
     made = folder / "disk" / (project.name or "project")
-    shutil.copytree(project, made, symlinks=True, ignore=_left_out, copy_function=_copy)
+    copied = 0
+
+    def copy(source: str, target: str) -> str:
+        nonlocal copied
+        copied += 1
+        if copied > MOST_FILES:
+            raise UsageError(f"{project} holds over {MOST_FILES} files: name the folder of the crew's project alone")
+        if Path(source).stat().st_size > LARGE:
+            Path(target).symlink_to(Path(source).resolve())
+            return target
+        return shutil.copy2(source, target)
+
+    try:
+        # Links are followed: one to a neighbour of the project would lead nowhere from here.
+        shutil.copytree(project, made, ignore=_left_out, copy_function=copy)
+    except OSError as error:
+        raise UsageError(f"{project} cannot be copied: {error}") from error
     return made
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
-    return {name for name in names if name in LEFT_OUT or (Path(folder, name) / "pyvenv.cfg").exists()}
+    return {name for name in names if name in LEFT_OUT or _is_of_no_use(Path(folder, name))}
 
 
-def _copy(source: str, target: str) -> str:
-    if Path(source).stat().st_size > LARGE:
-        Path(target).symlink_to(source)
-        return target
-    return shutil.copy2(source, target)
+def _is_of_no_use(path: Path) -> bool:
+    """An environment, a link to nowhere, or a socket."""
+    return (path / "pyvenv.cfg").exists() or not (path.is_file() or path.is_dir())
 
 
 def _free_port() -> int:

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from crewctl.findings import Level
+from crewctl.verify.facts import Outcome
 from crewctl.verify.judge import Verdict
-from crewctl.verify.rounds import Outcome, Wish
+from crewctl.verify.rounds import Wish
 
 WORDS = {Level.OK: "shared", Level.WARN: "note", Level.FAIL: "LOCAL"}
 STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}

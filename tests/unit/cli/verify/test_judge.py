@@ -7,8 +7,8 @@ import pytest
 from crew_runtime.contract.rehearsal import Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Level
+from crewctl.verify.facts import Outcome, Pair
 from crewctl.verify.judge import judge
-from crewctl.verify.rounds import Outcome, Pair
 
 WRITTEN = Store("memory", "crew", "redis", embedder="own", done=True, found=True)
 LANCEDB = replace(WRITTEN, engine="lancedb", place="/data/memory")
