@@ -147,8 +147,8 @@ def test_a_flow_is_judged_by_each_of_its_stores(verify, tmp_path):
     found = rows(out)
     assert found["memory"] == ("redis", "OK", True)
     assert found["flow"] == ("redis", "OK", True)
-    assert found["flow of flow (2)"][1:] == ("FAIL", True)
-    assert found["flow of flow (2)"][0].startswith("sqlite")
+    assert found["flow (2)"][1:] == ("FAIL", True)
+    assert found["flow (2)"][0].startswith("sqlite")
 
 
 def test_a_crew_that_does_not_import_fails_with_its_traceback(verify, tmp_path):

@@ -10,6 +10,7 @@ from crew_runtime.contract import env
 from crewctl import __version__
 from crewctl.doctor.facts import Facts, Manifest, Replica, Step
 from crewctl.findings import Finding, Level
+from crewctl.state_kinds import HARMLESS
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
@@ -19,8 +20,6 @@ ACTED_WITHIN = 60.0
 """Seconds in which an operator that lives has acted on a change; it looks every 3 and compares every 30."""
 SESSION_SETTINGS = (env.KEY_PREFIX, env.MEMORY_ISOLATION, env.SESSION_TTL, env.REDIS_URL)
 """What decides where the memories of a session id lie."""
-HARMLESS = frozenset({"task-outputs", "knowledge"})
-"""Kinds of state that may lie in one replica without a loss of anything: see docs/state.md."""
 OLDEST_REDIS = 7
 
 
@@ -152,7 +151,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
         detail = local[0][1].detail
         told = f"{text}: local to {', '.join(one.name for one, _ in local)}" + (f" ({detail})" if detail else "")
         if name in HARMLESS:
-            yield Finding(WARN, name, told, "nothing is lost by it: see docs/state.md")
+            yield Finding(WARN, name, told, f"nothing is lost by it: {HARMLESS[name]}")
         else:
             yield Finding(FAIL, name, told, "see docs/state.md; `crewctl verify` finds it before a deployment")
     if not kinds:

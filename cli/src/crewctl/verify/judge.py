@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from crew_runtime.contract.rehearsal import STAND_IN, Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Finding, Level, failed
+from crewctl.state_kinds import HARMLESS
 from crewctl.verify.facts import Outcome, Pair
 
 LOCAL_ENGINES = frozenset({"lancedb", "qdrant-edge", "sqlite"})
 SHARED_ENGINES = frozenset({"redis", "postgres"})
-HARMLESS = {
-    "task-outputs": "`crewai replay` is for a laptop; no kickoff reads it",
-    "knowledge": "every replica makes the same copy out of the crew's sources",
-}
-"""Kinds of state that may lie in one process without a loss of anything, and why."""
 _OWN_STORAGE = "give Memory no storage=: memory=True, or Memory(...) without it, is put on the shared backend"
 _REMEDIES = {
     "memory": _OWN_STORAGE,
@@ -166,4 +162,8 @@ def _match(answer: Answer | None, store: Store) -> Store | None:
 
 
 def _title(store: Store) -> str:
-    return f"{store.kind} of {store.owner}" if store.owner not in ("crew", "flow") else store.kind
+    """`memory`, `memory of agent Host`, `flow (2)`: a crew's and a flow's own need no owner."""
+    owner, _, number = store.owner.partition(" (")
+    if owner not in ("crew", "flow"):
+        return f"{store.kind} of {store.owner}"
+    return f"{store.kind} ({number}" if number else store.kind
