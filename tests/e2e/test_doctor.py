@@ -38,19 +38,22 @@ class Doctor:
         assert told["healthy"] is (code == 0)
         return code, {one["subject"]: (one["level"], one["message"]) for one in found}
 
-    def until(self, subject: str, said: str) -> Findings:
-        """The findings as soon as one about `subject` is a FAIL that says so."""
+    def until(self, **wanted: str) -> Findings:
+        """The findings as soon as each wanted subject is a FAIL that says so."""
 
         def look() -> Findings:
-            code, found = self.ask()
-            level, message = found.get(subject, ("", ""))
-            self.seen = found
-            return found if code == 1 and level == "FAIL" and said in message else {}
+            code, self.seen = self.ask()
+            met = [self._fails(subject, said) for subject, said in wanted.items()]
+            return self.seen if code == 1 and all(met) else {}
 
         try:
-            return wait_until(look, f"doctor finds {said!r} about {subject}", 60)
+            return wait_until(look, f"doctor finds {wanted}", 60)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{json.dumps(self.seen, indent=1)}") from None
+
+    def _fails(self, subject: str, said: str) -> bool:
+        level, message = self.seen.get(subject, ("", ""))
+        return level == "FAIL" and said in message
 
 
 @pytest.fixture
@@ -106,7 +109,7 @@ def test_a_stopped_worker_is_named(doctor, hotel, stopped):
     name = hotel.replicas()[0]["metadata"]["name"]
     stopped.append(hotel.pids(name, "crew")[0])
     os.kill(stopped[0], signal.SIGSTOP)
-    found = doctor.until(f"{name} worker", "WorkerUnresponsive")
+    found = doctor.until(**{f"{name} worker": "WorkerUnresponsive"})
     assert found["memory"] == ("OK", "redis")
 
 
@@ -114,9 +117,7 @@ def test_a_stopped_redis_is_named_and_no_proof_succeeds(doctor, hotel, stopped):
     stopped.append(hotel.redis_pid())
     os.kill(stopped[0], signal.SIGSTOP)
     name = hotel.replicas()[0]["metadata"]["name"]
-    found = doctor.until(f"{name} backend", "Timeout")
-    assert found["proof"][0] == "FAIL"
-    assert "could not write" in found["proof"][1]
+    doctor.until(**{f"{name} backend": "Timeout", "proof": "could not write"})
 
 
 def test_a_local_memory_is_named_with_its_storage(cluster: Cluster, namespace):
