@@ -26,6 +26,8 @@ KEPT = {
     "storage.k8s.io/v1": "storageclasses",
 }
 SUBRESOURCES = {"status", "scale", "log"}
+PROXIED = "pods/proxy"
+"""Services and nodes have a proxy too; the embedded server has not."""
 EXTRA_SCHEMAS = ("io.k8s.api.autoscaling.v1.Scale", "io.k8s.apimachinery.pkg.apis.meta.v1.Status")
 
 
@@ -57,7 +59,8 @@ def main(target: Path) -> None:
         kept = []
         for found in raw(f"/{path}")["resources"]:
             name, _, subresource = found["name"].partition("/")
-            if name in names.split() and (not subresource or subresource in SUBRESOURCES):
+            is_kept = not subresource or subresource in SUBRESOURCES or found["name"] == PROXIED
+            if name in names.split() and is_kept:
                 found.pop("storageVersionHash", None)
                 kept.append(found)
         resources[group_version] = kept

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from support.processes import environment
 
 if TYPE_CHECKING:
-    from crewctl.demo.kube import Kube
+    from crewctl.kube import Kube
     from crewctl.local.kubectl import Kubectl
     from crewctl.local.state import Handle
 
@@ -26,7 +26,7 @@ class Cluster:
 
     def api(self, namespace: str) -> "Kube":
         """Reads of a namespace."""
-        from crewctl.demo.kube import Kube
+        from crewctl.kube import Kube
 
         return Kube(self._handle.kubeconfig, namespace)
 

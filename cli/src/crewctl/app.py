@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from crewctl import __version__, commands
 from crewctl.errors import CrewctlError
 
-_FIRST = ("demo", "up", "down", "status", "env", "kubectl")
+_FIRST = ("demo", "verify", "up", "down", "status", "doctor", "env", "kubectl")
 
 
 def _verbs() -> list[str]:
@@ -21,7 +21,8 @@ def _verbs() -> list[str]:
 def parser() -> argparse.ArgumentParser:
     """The command line. A verb's module has `HELP`, `configure(parser)` and `run(options)`."""
     whole = argparse.ArgumentParser(
-        "crewctl", description="CrewDeployments on this machine: a local cluster, the demo."
+        "crewctl",
+        description="CrewDeployments: a local cluster for them, the demo, checks before and after a deployment.",
     )
     whole.add_argument("--version", action="version", version=__version__)
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")

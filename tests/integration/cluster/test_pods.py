@@ -45,6 +45,14 @@ def test_pod_serves_at_its_own_address(kube: KubeApi) -> None:
     assert httpx.get(f"http://{address}:8080/", trust_env=False).text.strip() == "hello"
 
 
+def test_pod_answers_through_the_api_server(kube: KubeApi) -> None:
+    started(kube, pod("one", web(), volumes=WWW))
+    eventually(lambda: is_ready(kube))
+    path = kube.at("v1", "pods", "http:one:8080/proxy/index.html")
+    assert kube.http.get(path).text.strip() == "hello"
+    assert kube.http.get(kube.at("v1", "pods", "one/proxy/")).text.strip() == "hello"
+
+
 def test_init_containers_run_before_sidecars_before_main(kube: KubeApi) -> None:
     """A sidecar must have passed its startup probe before the next container begins."""
     mount = [{"name": "shared", "mountPath": "/shared"}]

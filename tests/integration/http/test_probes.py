@@ -51,6 +51,7 @@ async def test_report_is_the_contracts(replica):
     assert told.backend.ready
     assert told.worker.crewai_version == "scripted"
     assert told.server_version
+    assert told.backend.server_version.startswith("8.")
 
 
 async def test_health_write_lies_where_the_contract_says_and_expires(replica, redis):

@@ -61,3 +61,15 @@ def test_url_that_redis_cannot_use_is_a_setting_to_change():
     )
     with pytest.raises(SettingsError, match=env.REDIS_URL):
         redis_client.connect(chosen)
+
+
+@pytest.mark.parametrize(
+    ("info", "version"),
+    [
+        ({"redis_version": "8.2.1"}, "8.2.1"),
+        ({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.0"}, "valkey 8.1.0"),
+        ({}, ""),
+    ],
+)
+def test_a_servers_version_is_its_own(info, version):
+    assert redis_client.version_of(info) == version

@@ -10,9 +10,9 @@ from types import FrameType
 from rich.console import Console
 
 from crewctl.demo import play, script, show
-from crewctl.demo.kube import Kube
 from crewctl.demo.stage import Stage
 from crewctl.errors import UsageError
+from crewctl.kube import Kube
 from crewctl.local import kubectl, launch, state
 
 HELP = "show that a crew keeps its memory when it scales, restarts and fails over"

@@ -1,7 +1,7 @@
 """What to look at when a step failed: the resource as kubectl describes it, its pods, the last lines of their logs."""
 
 from crew_operator.api import names
-from crewctl.demo import kube
+from crewctl import kube
 from crewctl.demo.stage import Stage
 from crewctl.errors import CrewctlError
 

@@ -7,8 +7,8 @@ import httpx
 
 from crew_runtime.contract import HTTP_PORT
 from crewctl.demo import waiting
-from crewctl.demo.kube import Manifest
 from crewctl.errors import CrewctlError
+from crewctl.kube import Manifest
 
 KICKOFF_WAIT = 60
 """Seconds that a replica may take for one kickoff."""

@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from crew_operator.api import names
-from crewctl.demo import guest, kube, waiting
+from crewctl import kube
+from crewctl.demo import guest, waiting
 from crewctl.local.kubectl import Kubectl
 
 Tell = Callable[[str], None]

@@ -31,6 +31,7 @@ class Backend:
         self._key = keys.health(settings.key_prefix, f"server:{settings.replica}")
         self._metrics = metrics
         self.health = BackendHealth()
+        self._server_version = ""
 
     async def run(self) -> None:
         """Check for ever."""
@@ -48,15 +49,18 @@ class Backend:
             async with redis_client.deadline(DEADLINE):
                 await self._client.ping()
                 await self._client.set(self._key, json.dumps({"at": _unix()}), ex=60)
+                if not self.health.ready:  # a restart or failover may have brought another
+                    self._server_version = await redis_client.server_version(self._client)
         except BackendError as error:
             self._metrics.backend_failures.labels(error.reason).inc()
-            self.health = BackendHealth(False, error.reason, error.message, _unix(), round(loop.time() - begun, 6))
+            took = round(loop.time() - begun, 6)
+            self.health = BackendHealth(False, error.reason, error.message, _unix(), took, self._server_version)
             # A connection that timed out may hold the late answer: never ask on it again.
             await self._client.connection_pool.disconnect(inuse_connections=True)
         else:
             latency = loop.time() - begun
             self._metrics.backend_latency.observe(latency)
-            self.health = BackendHealth(True, "Ok", "", _unix(), round(latency, 6))
+            self.health = BackendHealth(True, "Ok", "", _unix(), round(latency, 6), self._server_version)
         if self.health.reason != before:
             told = log.info if self.health.ready else log.error
             told("backend changed", reason=self.health.reason, detail=self.health.message, before=before)

@@ -62,6 +62,21 @@ async def next_entries(
     return [entry for _, entries in found or () for entry in entries]
 
 
+async def server_version(client: Client) -> str:
+    """What INFO says; `` where an ACL forbids to ask, which is no fault of the server."""
+    try:
+        return version_of(await client.info("server"))
+    except exceptions.ResponseError:
+        return ""
+
+
+def version_of(info: Mapping[str, Any]) -> str:
+    """The server's own version; Valkey also claims one of Redis, for old clients."""
+    if valkey := info.get("valkey_version"):
+        return f"valkey {valkey}"
+    return str(info.get("redis_version", ""))
+
+
 @contextlib.asynccontextmanager
 async def deadline(seconds: float) -> AsyncIterator[None]:
     """Whatever redis-py raises within becomes a BackendError, and so does being longer than `seconds`."""

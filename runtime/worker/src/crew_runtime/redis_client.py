@@ -18,6 +18,7 @@ from crew_runtime.settings import Settings
 Client = Any
 """A redis.Redis. Not typed: its methods return unions with awaitables and with text (redis-py 8.1)."""
 
+LIBRARY_VERSION: str = redis.__version__
 CONNECTIONS = 16
 """CrewAI calls its backend from 12 threads (save pool 8, recall pool 4) and the kickoff's own."""
 NO_RETRY = Retry(NoBackoff(), 0)

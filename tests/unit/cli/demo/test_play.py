@@ -57,7 +57,7 @@ def bare(tmp_path):
             }
         )
     )
-    from crewctl.demo import kube
+    from crewctl import kube
     from crewctl.local import kubectl
 
     return stage.Stage(kube.Kube(kubeconfig), kubectl.Kubectl(kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)

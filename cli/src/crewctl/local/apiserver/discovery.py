@@ -9,7 +9,8 @@ from crewctl.local.apiserver.kinds import Kinds, Resource, kubernetes
 Manifest = dict[str, Any]
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _SCALE = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
-_SUBRESOURCE_VERBS = {"log": ["get"]}
+_SUBRESOURCE_VERBS = {"log": ["get"], "proxy": ["create", "delete", "get", "patch", "update"]}
+_PROXY_KIND = "PodProxyOptions"
 
 
 def version() -> Manifest:
@@ -77,7 +78,7 @@ def _entries(one: Resource) -> Iterator[Manifest]:
         **({"categories": list(one.categories)} if one.categories else {}),
     }
     for name in sorted(one.subresources):
-        kind = {"group": "autoscaling", "version": "v1", "kind": "Scale"} if name == "scale" else {"kind": one.kind}
+        kind = _SCALE if name == "scale" else {"kind": _PROXY_KIND if name == "proxy" else one.kind}
         verbs = _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"])
         yield {
             "name": f"{one.plural}/{name}",
@@ -121,7 +122,7 @@ def _discovered(one: Resource) -> Manifest:
         "subresources": [
             {
                 "subresource": name,
-                "responseKind": _SCALE if name == "scale" else kind,
+                "responseKind": {"scale": _SCALE, "proxy": {**kind, "kind": _PROXY_KIND}}.get(name, kind),
                 "verbs": _SUBRESOURCE_VERBS.get(name, ["get", "patch", "update"]),
             }
             for name in sorted(one.subresources)

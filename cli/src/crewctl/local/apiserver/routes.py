@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from crewctl.local.apiserver import discovery, protobuf, selectors, tables, watch
+from crewctl.local.apiserver import discovery, protobuf, proxy, selectors, tables, watch
 from crewctl.local.apiserver.kinds import Resource
 from crewctl.local.apiserver.registry import Deletion, Options, Registry
 from crewctl.local.apiserver.status import ApiError, bad_request
@@ -96,6 +96,9 @@ class Routes:
         told = self._about(request, parts)
         if told is not None:
             return told
+        match parts:
+            case ["api", "v1", "namespaces", namespace, "pods", name, "proxy", *path]:
+                return await self._proxy(request, namespace, name, "/".join(path))
         target = self._target(parts)
         query = request.query_params
         if request.method == "GET":
@@ -266,6 +269,13 @@ class Routes:
                 yield piece
 
         return StreamingResponse(whole(), media_type="text/plain")
+
+    async def _proxy(self, request: Request, namespace: str, name: str, path: str) -> Response:
+        wanted = proxy.parse(name)
+        target = self._target(["api", "v1", "namespaces", namespace, "pods", wanted.pod, "proxy"])
+        self._count(proxy.VERBS.get(request.method, "get"), target)
+        pod = self._registry.get(target.resource, namespace, wanted.pod).manifest
+        return await proxy.forward(request, proxy.url(pod, wanted), path)
 
     # -- writing
 

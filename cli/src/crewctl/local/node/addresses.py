@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from crewctl.errors import ClusterError
 
 _LOCK_PORT = 10250
-"""The kubelet's. Whoever listens on it at 127.N.0.10 has 127.N.0.0/16; the kernel frees it with the process."""
+"""The kubelet's, of UDP: a real kubelet on this machine has that of TCP at every address. Whoever holds it at
+127.N.0.10 has 127.N.0.0/16; the kernel frees it with the process."""
 
 
 @dataclass
@@ -77,10 +78,9 @@ def _candidates() -> Iterator[int]:
 def claim() -> Network:
     """Take the first /16 that no other cluster on this machine has. Raises ClusterError when there is none."""
     for number in _candidates():
-        lock = socket.socket()
+        lock = socket.socket(type=socket.SOCK_DGRAM)
         try:
             lock.bind((f"127.{number}.0.10", _LOCK_PORT))
-            lock.listen(1)
         except OSError:
             lock.close()
             continue

@@ -48,6 +48,8 @@ class WorkerReport:
     search_mode: str = ""
     """`index` (FT.*) or `plain`."""
     uses_memory: bool = False
+    redis_py_version: str = ""
+    """Of the Redis client in the crew's interpreter."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class BackendHealth:
     """Unix time."""
     latency: float = 0.0
     """Seconds."""
+    server_version: str = ""
+    """`8.2.1`, or `valkey 8.1.0`; what it was when the server was last found ready, `` when it does not say."""
 
 
 @dataclass(frozen=True)

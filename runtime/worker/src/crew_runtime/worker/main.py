@@ -85,9 +85,12 @@ class _Starter:
         self._zygote.configure(told.slot_memory, told.grace_period)
         self._zygote.phase("importing", report=reports.to_dict(self.report))
         installed = start.install()
+        from crew_runtime import redis_client
+
         self._learn(
             entrypoint=told.entrypoint or told.definition,
             crewai_version=installed.crewai_version,
+            redis_py_version=redis_client.LIBRARY_VERSION,
         )
         self._zygote.take_signals()
         self._zygote.phase("loading", report=reports.to_dict(self.report))

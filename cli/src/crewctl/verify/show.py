@@ -1,0 +1,109 @@
+"""A verdict as a table for people, or as JSON for machines."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from crewctl.findings import Level
+from crewctl.verify.facts import Outcome
+from crewctl.verify.judge import Verdict
+from crewctl.verify.rounds import Wish
+
+WORDS = {Level.OK: "shared", Level.WARN: "note", Level.FAIL: "LOCAL"}
+STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+WIDTH = 140
+"""Columns where there is no terminal: a CI's log wraps by itself."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where it is printed."""
+    made = Console(highlight=False, stderr=stderr)
+    if not made.is_terminal:
+        made.width = WIDTH
+    return made
+
+
+def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
+    """One object; its keys stay."""
+    answer = outcome.shared.write
+    return json.dumps(
+        {
+            "passed": verdict.passed,
+            "failure": verdict.failure,
+            "source": wish.project.source,
+            "python": str(wish.python.path),
+            "lent": list(wish.python.lent),
+            "versions": {
+                "crewai": answer.crewai_version,
+                "crew-runtime": answer.runtime_version,
+                "redis-py": answer.redis_py_version,
+                "python": answer.python_version,
+            },
+            "state": [
+                {
+                    "state": row.state,
+                    "liesIn": row.lies_in,
+                    "level": row.finding.level.value,
+                    "exercised": row.exercised,
+                    "why": row.finding.message,
+                    "remedy": row.finding.remedy,
+                }
+                for row in verdict.rows
+            ],
+            "withoutRuntime": list(verdict.today),
+            "notes": list(verdict.notes),
+        },
+        indent=1,
+    )
+
+
+def on_screen(screen: Console, wish: Wish, outcome: Outcome, verdict: Verdict) -> None:
+    """What was seen, and what it means."""
+    answer = outcome.shared.write
+    if answer.crewai_version:
+        text = f"{wish.project.source}: {answer.kind or 'not loaded'}; crewai {answer.crewai_version}, "
+        text += f"crew-runtime {answer.runtime_version}, redis-py {answer.redis_py_version}, {wish.python.path}"
+        screen.print(Text(text), soft_wrap=True)
+    if wish.python.lent:
+        text = f"crewctl lent this interpreter {', '.join(wish.python.lent)}: it has none; the image needs crew-runtime"
+        screen.print(Text(text, style="yellow"), soft_wrap=True)
+    for note in verdict.notes:
+        screen.print(Text(f"note: {note}"), soft_wrap=True)
+    screen.print()
+    if verdict.failure:
+        screen.print(Text(verdict.failure), soft_wrap=True)
+        screen.print(Text("Failed: there is no crew to look at.", style="bold red"))
+        return
+    screen.print(Text("Without the runtime, as CrewAI is today:", style="bold"))
+    for line in verdict.today:
+        screen.print(Text(f"  {line}"), soft_wrap=True)
+    screen.print()
+    screen.print(_table(verdict))
+    screen.print(_last(verdict))
+
+
+def _table(verdict: Verdict) -> Table:
+    made = Table(title="With the runtime", title_justify="left")
+    for name in ("state", "lies in", "", "why", "remedy"):
+        made.add_column(name, overflow="fold")
+    for row in verdict.rows:
+        level = row.finding.level
+        word = WORDS[level]
+        if level is Level.OK and not row.exercised:
+            word = "-" if row.lies_in == "unused" else "moved"
+        made.add_row(
+            Text(row.state), Text(row.lies_in), Text(word, style=STYLES[level]), Text(row.finding.message),
+            Text(row.finding.remedy),
+        )  # fmt: skip
+    return made
+
+
+def _last(verdict: Verdict) -> Text:
+    local = [row.state for row in verdict.rows if row.finding.level is Level.FAIL]
+    if local:
+        return Text(f"Failed: {', '.join(local)} would not be shared by two replicas.", style="bold red")
+    return Text("Passed: what one process keeps, the other one finds.", style="bold green")

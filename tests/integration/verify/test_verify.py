@@ -1,0 +1,208 @@
+"""`crewctl verify` on real crews: two processes, two disks, a real Redis."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.interpreters import crew_python
+from support.waiting import wait_until
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+CONCIERGE = EXAMPLES / "concierge"
+
+OWN = """
+import os
+
+from crewai import Agent, Crew, Task
+from crewai.memory.unified_memory import Memory
+from crewai.project import CrewBase, agent, crew, task
+
+@CrewBase
+class Own:
+    agents_config = {}
+    tasks_config = {}
+
+    @agent
+    def host(self):
+        os.environ["OPENAI_API_KEY"]
+        return Agent(role="Host", goal="greet", backstory="polite")
+
+    @task
+    def greet(self):
+        return Task(description="Greet.", expected_output="a line", agent=self.host())
+
+    @crew
+    def crew(self):
+        return Crew(agents=self.agents, tasks=self.tasks, memory=Memory(storage="./mine"))
+"""
+
+FLOW = """
+from crewai.flow.flow import Flow, listen, start
+from crewai.flow.persistence import SQLiteFlowPersistence, persist
+from pydantic import BaseModel
+
+class State(BaseModel):
+    id: str = ""
+
+@persist()
+class Poem(Flow[State]):
+    @start()
+    def begin(self):
+        raise AssertionError("no kickoff is run")
+
+    @persist(SQLiteFlowPersistence("own.db"))
+    @listen(begin)
+    def end(self):
+        pass
+"""
+
+
+@pytest.fixture
+def verify(monkeypatch):
+    """The command: (exit code, what it printed, what it said besides)."""
+    for name in [name for name in os.environ if name.endswith("_API_KEY")]:
+        monkeypatch.delenv(name)
+
+    def run(path: Path, *options: str, python: str = "") -> tuple[int, str, str]:
+        argv = [sys.executable, "-m", "crewctl", "verify", str(path), *options]
+        argv += ["--python", python or crew_python()]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=110)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def rows(text: str) -> dict[str, tuple[str, str, bool]]:
+    return {row["state"]: (row["liesIn"], row["level"], row["exercised"]) for row in json.loads(text)["state"]}
+
+
+def project(folder: Path, name: str, text: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def bare_python(tmp_path):
+    """The crew's interpreter without our worker half: .pth files of a folder that a .pth names are not read."""
+    made = tmp_path / "bare"
+    subprocess.run([crew_python(), "-m", "venv", "--without-pip", made], check=True)
+    packages = subprocess.run(
+        [crew_python(), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    site = next((made / "lib").glob("python3*/site-packages"))
+    (site / "crew.pth").write_text(packages)
+    return str(made / "bin" / "python")
+
+
+def test_the_concierge_passes_in_an_interpreter_without_the_runtime(verify, bare_python):
+    """With its own embedder, which needs no key; and what happens without the runtime is said beside it."""
+    code, out, err = verify(CONCIERGE, "--json", python=bare_python)
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["passed"]
+    assert told["lent"] == ["crew_runtime"]
+    assert rows(out)["memory"] == ("redis", "OK", True)
+    assert told["withoutRuntime"] == ["memory, in lancedb: what process A remembered, process B did not find"]
+    assert not any("stand-in" in note for note in told["notes"])
+
+
+def test_a_storage_of_the_crews_own_fails_the_build_by_name(verify, tmp_path):
+    """Its code reads an API key that is not there: a placeholder stands in, and it is said."""
+    folder = project(tmp_path / "own", "crew.py", OWN)
+    code, out, err = verify(folder)
+    assert code == 1, err
+    line = next(line for line in out.splitlines() if "lancedb mine" in line)
+    assert "LOCAL" in line
+    assert "give Memory no storage=" in out
+    assert "Failed: memory would not be shared by two replicas." in out
+    assert "placeholders stood in for API keys" in out
+    assert sorted(path.name for path in folder.iterdir()) == ["crew.py"], "the user's own folder is left as it was"
+
+
+def test_a_declared_crew_is_found_by_its_definition(verify, tmp_path):
+    """The example that needs a key, without one: its embedder is OpenAI's, and a stand-in takes its place."""
+    config_map, _ = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
+    for name, text in config_map["data"].items():
+        project(tmp_path / "librarian", name, text)
+    code, out, err = verify(tmp_path / "librarian", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["source"] == "crew.jsonc"
+    assert rows(out)["memory"] == ("redis", "OK", True)
+    assert any("a stand-in embedded the texts" in note for note in told["notes"])
+
+
+def test_a_flow_is_judged_by_each_of_its_stores(verify, tmp_path):
+    code, out, err = verify(project(tmp_path / "poem", "main.py", FLOW), "--json")
+    assert code == 1, err
+    found = rows(out)
+    assert found["memory"] == ("redis", "OK", True)
+    assert found["flow"] == ("redis", "OK", True)
+    assert found["flow (2)"][1:] == ("FAIL", True)
+    assert found["flow (2)"][0].startswith("sqlite")
+
+
+def test_a_crew_that_does_not_import_fails_with_its_traceback(verify, tmp_path):
+    text = "import a_package_that_nobody_has\nfrom crewai.project import CrewBase\n\n@CrewBase\nclass A:\n    pass\n"
+    code, out, _ = verify(project(tmp_path / "broken", "crew.py", text))
+    assert code == 1
+    assert "EntrypointBroken: importing crew failed: No module named 'a_package_that_nobody_has'" in out
+    assert "crew.py" in out
+
+
+def test_a_process_that_hangs_is_ended_and_said(verify, tmp_path):
+    folder = project(tmp_path / "hangs", "crew.py", "import time\ntime.sleep(600)\n")
+    code, out, _ = verify(folder, "--entrypoint", "crew:x", "--timeout", "4")
+    assert code == 1
+    assert "did not end within 4 s and was killed" in out
+
+
+def test_a_check_that_is_called_off_leaves_no_process(tmp_path):
+    folder = project(tmp_path / "hangs", "crew.py", "import time\nopen('../../begun', 'w')\ntime.sleep(600)\n")
+    argv = [sys.executable, "-m", "crewctl", "verify", str(folder), "--entrypoint", "crew:x", "--python", crew_python()]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(argv, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def mine() -> list[str]:
+        """Command lines of processes that work below this test's folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and str(tmp_path / "crewctl-verify") in str((entry / "cwd").readlink()):
+                    found.append((entry / "cmdline").read_text())
+        return found
+
+    try:
+        wait_until(
+            lambda: len(list(tmp_path.glob("crewctl-verify-*/*/begun"))) == 2, "both processes load the crew", 60
+        )
+        assert len(mine()) == 3, "two processes and their Redis"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    finally:
+        process.kill()
+        process.wait()
+    assert mine() == []
+    assert list(tmp_path.glob("crewctl-verify-*")) == []
+
+
+def test_a_folder_without_a_crew_is_a_usage_error(verify, tmp_path):
+    code, _, err = verify(tmp_path)
+    assert code == 2
+    assert "has no crew" in err
+    assert "--entrypoint" in err
+
+
+def test_an_interpreter_without_crewai_is_a_usage_error(verify):
+    code, _, err = verify(CONCIERGE, python=sys.executable)
+    assert code == 2
+    assert "has no crewai" in err
