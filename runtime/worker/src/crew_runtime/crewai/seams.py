@@ -10,7 +10,7 @@ from crewai.flow.persistence import factory as flow_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import task_outputs
+from crew_runtime.crewai import corrections, task_outputs
 from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
 from crew_runtime.crewai.locks import RedisLocks
 from crew_runtime.crewai.storage import RedisStorage
@@ -47,6 +47,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
     crewai_core.lock_store.set_lock_backend(made.locks)
+    corrections.apply()
     task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
     _registered = made
     return made
@@ -98,7 +99,8 @@ def _memory(memories: Iterable[Any]) -> StateKind:
         return StateKind("memory", elsewhere, local=True, detail="the crew's code gives Memory a storage of its own")
     if _registered is None or memory_factory._factory != _registered.memory:
         return StateKind("memory", "lancedb", local=True, detail="the crew's code replaced the storage factory")
-    return StateKind("memory", "redis", local=False)
+    left = ", ".join(corrections.missing())
+    return StateKind("memory", "redis", local=False, detail=f"not put right in this CrewAI: {left}" if left else "")
 
 
 def _flow(persistences: Iterable[Any]) -> StateKind:

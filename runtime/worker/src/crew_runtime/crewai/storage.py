@@ -119,14 +119,20 @@ class RedisStorage:
         return self._store.delete(ids, roots)
 
     def update(self, record: MemoryRecord) -> None:
-        """Replace the record of the same id; one that was deleted meanwhile stays deleted."""
+        """Replace the record of the same id; one that was deleted meanwhile stays deleted.
+
+        Its source, and that it is private, stay: nothing of CrewAI's changes them, and its consolidation drops both, so
+        that a private record would be recalled for everybody (1.15.30).
+        """
         seen = self._areas()
         stored = self._store.read([record.id])[0]
         if stored is None or not areas.visible(seen, stored.scope):
             return
         # It stays in the area that it is in: an update is no way out of a session, or into one.
         area = next(root for root in seen.seen if areas.within(stored.scope, root))
-        changed = self._to_store("update", record, areas.join(area, record.scope), expires=stored.expires)
+        changed = self._to_store("update", record, areas.join(area, record.scope), expires=stored.expires)._replace(
+            source=record.source or stored.source, private=record.private or stored.private
+        )
         self._store.update(changed, seen.seen)
 
     def get_record(self, record_id: str) -> MemoryRecord | None:

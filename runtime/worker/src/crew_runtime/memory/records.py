@@ -100,6 +100,13 @@ def with_vector(record: Record, vector: bytes) -> Record:
     return record._replace(vector=vector)
 
 
+def digest(record: Record) -> str:
+    """Equal for two records that say the same of the same, whoever saved them and when. 128 bits, as hex."""
+    said = [record.content, record.scope, dict(record.metadata), record.source, record.private]
+    text = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
 def tag(text: str) -> str:
     """A tag that needs no escaping, is found at any length and keeps case: 64 bits, as hex.
 

@@ -115,7 +115,7 @@ class Store:
         ]  # fmt: skip
         for one in batch:
             fields = records.to_fields(one, over=mode == "update")
-            arguments += [one.id, repr(one.created), len(fields), *fields]
+            arguments += [one.id, repr(one.created), records.digest(one), len(fields), *fields]
         names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key,
                  f"{self.root}s:{target.session}"]  # fmt: skip
 

@@ -1,8 +1,11 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
 -- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end), ids of the session
 -- ARGV: prefix of record keys, dimension (0: no vectors), length of the log, `save` or `update`, ms to live (0: for ever),
---       number of roots, the roots; then for each record: id, created, number of fields and values, these
+--       number of roots, the roots; then for each record: id, created, digest, number of fields and values, these
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
+-- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
+-- how to file a record, and two processes that do so at once see nothing of each other.
+local TWIN_MS = 30000
 local prefix, dimension, length, mode, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local roots, update, fixed = tonumber(ARGV[6]), ARGV[4] == 'update', 0
 local first = 7 + roots
@@ -28,7 +31,7 @@ while ARGV[at] do
     if not below(scope) then return redis.error_reply('FOREIGN ' .. ARGV[at]) end
     existing[ARGV[at]] = true
   end
-  at = at + 3 + tonumber(ARGV[at + 2])
+  at = at + 4 + tonumber(ARGV[at + 3])
 end
 if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'schema', 1) end
 local written, now = 0, 0
@@ -36,14 +39,22 @@ if ttl > 0 then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
+-- Whether another record says the same; if none does, from now on this one.
+local function twin(id, digest)
+  local key = prefix .. 'twin:' .. digest
+  local other = redis.call('GET', key)
+  if other and other ~= id and redis.call('EXISTS', prefix .. other) == 1 then return true end
+  redis.call('SET', key, id, 'PX', TWIN_MS)
+  return false
+end
 at = first
 while ARGV[at] do
-  local id, created, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  local id, created, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local key, there = prefix .. id, existing[id]
-  if there or not update then
+  if there or (not update and not twin(id, ARGV[at + 2])) then
     if there and not update then redis.call('HDEL', key, 'cats', 'cat', 'md') end
     local revision = redis.call('INCR', KEYS[4])
-    redis.call('HSET', key, 'rev', revision, unpack(ARGV, at + 3, at + 2 + count))
+    redis.call('HSET', key, 'rev', revision, unpack(ARGV, at + 4, at + 3 + count))
     redis.call('ZADD', KEYS[2], created, id)
     if ttl > 0 then
       redis.call('PEXPIRE', key, ttl)
@@ -54,7 +65,7 @@ while ARGV[at] do
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'p', 'i', id, 'r', revision)
     written = written + 1
   end
-  at = at + 3 + count
+  at = at + 4 + count
 end
 if ttl > 0 then
   -- What expired leaves its id behind: each write clears a few more than it makes.
