@@ -57,9 +57,32 @@ async def test_a_wedged_store_is_told_and_judged_as_the_spec_says(
         told = slot.line.of("guard")
         assert told
         assert {"op", "kind", "error"} <= told[0].keys()
+        assert {one["kind"] for one in told} == {"Timeout"}, told
         if on_failure == "Degrade":
             assert (answer["t"], answer["output"], answer["memory"]) == ("result", "during", "degraded")
         else:
             assert (answer["t"], answer["kind"]) == ("error", "memory")
             assert answer["result"]["output"] == "during"
             assert told[0]["op"] in answer["message"]
+
+
+@pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
+@pytest.mark.parametrize(("missing", "kind"), [("without_embedder", "Embedder"), ("without_analysis", "LLM")])
+async def test_what_fails_before_the_store_is_asked_is_told_as_well(tmp_path, redis_env, on_failure, missing, kind):
+    """CrewAI says it in an event or in its log, and ends the kickoff as if nothing were."""
+    async with WorkerPeer(tmp_path) as peer:
+        entrypoint = f"support.user_crews.remembering:{missing}"
+        peer.start_worker(entrypoint, CREWOPS_MEMORY_ON_FAILURE=on_failure, **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        slot.kick_off({"message": "during"})
+        answer = await slot.answer(timeout=60)
+        told = slot.line.of("guard")
+        assert {one["kind"] for one in told} == {kind}, told
+        assert "refused the connection" in told[0]["error"]
+        if on_failure == "Degrade":
+            assert (answer["t"], answer["output"], answer["memory"]) == ("result", "during", "degraded")
+        else:
+            assert (answer["t"], answer["kind"]) == ("error", "memory")
+            assert answer["result"]["output"] == "during"
+            assert "refused the connection" in answer["message"]

@@ -32,8 +32,32 @@ class Hashed(CustomEmbeddingFunction, EmbeddingFunction[Documents]):
         return [np.frombuffer(one, dtype=np.uint8).astype(np.float32) / 255 for one in digests]
 
 
-def crew() -> Crew:
-    agent = Agent(role="Host", goal="answer", backstory="knows", llm=FilingLLM(model="filing"), max_iter=2)
+class Unreachable(Hashed):
+    """An embedder whose service is down."""
+
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002
+        raise ConnectionError("the embedder's service refused the connection")
+
+
+class Unfiling(FilingLLM):
+    """Does the agents' work and has no answer for the memory's own questions."""
+
+    def call(self, messages: Any, *rest: Any, response_model: Any = None, **named: Any) -> Any:
+        if response_model is not None:
+            raise ConnectionError("the analysis model refused the connection")
+        return super().call(messages, *rest, **named)
+
+
+def without_embedder() -> Crew:
+    return crew(embedder=Unreachable)
+
+
+def without_analysis() -> Crew:
+    return crew(llm=Unfiling)
+
+
+def crew(embedder: type = Hashed, llm: type = FilingLLM) -> Crew:
+    agent = Agent(role="Host", goal="answer", backstory="knows", llm=llm(model="filing"), max_iter=2)
     task = Task(description="Say {message}", expected_output="a line", agent=agent)
-    embedder = {"provider": "custom", "config": {"embedding_callable": Hashed}}
-    return Crew(agents=[agent], tasks=[task], memory=True, embedder=embedder)
+    config = {"provider": "custom", "config": {"embedding_callable": embedder}}
+    return Crew(agents=[agent], tasks=[task], memory=True, embedder=config)

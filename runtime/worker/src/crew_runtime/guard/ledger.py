@@ -10,9 +10,10 @@ class Failure:
     """One call that failed."""
 
     op: str
-    """`save`, `search`, `delete`, `update`, `touch`, `list`, `flow`, `lock`, ..."""
+    """`save`, `search`, `delete`, `update`, `touch`, `list`, `flow`, `lock`, ...; `recall`, `remember`, `analyze`:
+    what failed before it came to the backend."""
     kind: str
-    """As in BackendError.kind."""
+    """As in BackendError.kind; `Embedder` or `LLM` for what is not the backend's."""
     error: str
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai import bus, canned, inputs, kickoff
+from crew_runtime.crewai import bus, canned, inputs, kickoff, unseen
 from crew_runtime.crewai.kickoff import Output
 from crew_runtime.crewai.load import Loaded
 from crew_runtime.sessions import binding
@@ -83,6 +83,7 @@ class Slot:
         """Take kickoffs until one leaves the slot unclean. The answer is the exit code."""
         canned.kickoff(memory=self._loaded.uses_memory)
         bus.listen(lambda seq, kind, task, agent: self._channel.event(seq, type=kind, task=task, agent=agent))
+        unseen.listen()
         signal.signal(signal.SIGTERM, _terminate)
         limits.cap_data(self._settings.slot_memory)
         gc.collect()
@@ -141,7 +142,7 @@ class Slot:
             return answer
         if not self._settings.fail_closed:
             return Answer(answer.type, {**answer.fields, "memory": "degraded"})
-        message = f"{failed.count} calls of the memory backend failed, the first: {failed.first}"
+        message = f"the crew's memory failed {failed.count} times, first: {failed.first}"
         fields = {"kind": "memory", "message": message, "traceback": None, "result": dict(answer.fields)}
         return Answer(frames.ERROR, fields)
 
