@@ -24,6 +24,7 @@ from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.kickoff import Kickoff
 from crew_server.runs.store import RunStore
 from crew_server.service import Parts, Service
+from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
 from crew_server.worker.link import Events, WorkerLink
 from crew_server.worker.slots import Slots
@@ -50,6 +51,7 @@ class App:
             store=store,
             dispatcher=Dispatcher(settings, slots, store, metrics, self._on_ended),
             backend=Backend(settings, metrics),
+            sessions=SessionStore(self._client, settings),
             prober=Prober(slots, metrics),
         )
         self.service = Service(self._parts)

@@ -24,6 +24,8 @@ from crew_server.prober import Prober
 from crew_server.runs import state
 from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.store import RunStore
+from crew_server.sessions.service import Sessions
+from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
 from crew_server.worker.link import WorkerLink
 from crew_server.worker.slots import Slots
@@ -45,6 +47,7 @@ class Parts:
     store: RunStore
     dispatcher: Dispatcher
     backend: Backend
+    sessions: SessionStore
     prober: Prober
 
 
@@ -54,6 +57,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.metrics = parts.metrics
+        self.sessions = Sessions(parts.sessions, self.cancel)
         self.draining = False
         self._failures: collections.deque[reports.Failure] = collections.deque(maxlen=KEEP_FAILURES)
 
