@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 
 from crew_runtime import telemetry
-from crew_runtime.install import Installation, install
+from crew_runtime.installation import Installation, install
 from crew_runtime.sessions import binding
 
 
