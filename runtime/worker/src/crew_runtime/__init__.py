@@ -1,8 +1,8 @@
 """The half of the runtime that lives in the crew's interpreter: it moves CrewAI's state to the shared backend.
 
-Standard library and redis-py, with the user's own crewai; only `crew_runtime.crewai` imports that. As a library, without
-our server and without Kubernetes: `install()` once in a process or before its fork, and `session()` around each piece
-of work (docs/library.md). Both import what they need when called: whoever wants `contract` gets nothing else.
+Standard library and redis-py, with the user's own crewai; only `crew_runtime.crewai` imports that. As a library, with
+no server of ours and without Kubernetes: `install()` once in a process or before its fork, and `session()` around each
+piece of work (docs/library.md). Both import what they need when called: whoever wants `contract` gets nothing else.
 """
 
 from contextlib import AbstractContextManager
