@@ -111,6 +111,25 @@ def flow(installed, session):
     return made.state.visits
 
 
+def turn(installed, session, message):
+    """One turn of a conversation, as a slot runs it: all that was said so far."""
+    from crewai.flow import Flow
+    from crewai.flow.conversational import ConversationConfig, ConversationState
+    from crewai.flow.persistence import persist
+
+    from crew_runtime.crewai import kickoff
+    from crew_runtime.crewai.load import Loaded
+
+    @persist()
+    @ConversationConfig()
+    class Talk(Flow[ConversationState]):
+        def converse_turn(self):
+            return "; ".join(str(one.content) for one in self.state.messages if one.role == "user")
+
+    with binding.bind(session, whole_process=True):
+        return kickoff.run(Loaded("talk", "flow", make_flow=Talk), {"message": message}, session).text
+
+
 def _persistence():
     from crewai.flow.persistence.factory import default_flow_persistence
 

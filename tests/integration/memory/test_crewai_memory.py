@@ -111,3 +111,9 @@ def test_no_store_means_no_start(run):
         AssertionError, match=r"BackendUnavailableError: Redis at 127\.0\.0\.1:1 could not be reached for 2 s"
     ):
         run("crew_storage", CREWOPS_REDIS_URL="redis://127.0.0.1:1/0", CREWOPS_BACKEND_DEADLINE="0.2")
+
+
+def test_a_conversation_goes_on_in_another_process(run):
+    assert run("turn", "1", "good morning") == "good morning"
+    assert run("turn", "1", "still me") == "good morning; still me"
+    assert run("turn", "10", "somebody else") == "somebody else"
