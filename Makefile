@@ -59,8 +59,8 @@ test-unit: ready
 	$(CREW)/python -m pytest tests/unit/runtime $(PYTEST_ARGS)
 
 test-integration: ready
-	$(CREW)/python -m pytest tests/integration/memory tests/integration/worker tests/integration/concierge $(PYTEST_ARGS)
-	$(TOOLS)/python -m pytest tests/integration --ignore tests/integration/memory --ignore tests/integration/worker --ignore tests/integration/concierge $(PYTEST_ARGS)
+	$(CREW)/python -m pytest tests/integration/memory tests/integration/worker tests/integration/concierge tests/integration/library $(PYTEST_ARGS)
+	$(TOOLS)/python -m pytest tests/integration --ignore tests/integration/memory --ignore tests/integration/worker --ignore tests/integration/concierge --ignore tests/integration/library $(PYTEST_ARGS)
 
 # The embedded API server's own suite; with KUBECONFIG it asks that API server instead.
 test-apiserver: ready

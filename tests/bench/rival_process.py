@@ -9,7 +9,7 @@ import sys
 import time
 
 from bench.kickoffs import rate
-from crew_runtime.install import install
+from crew_runtime.installation import install
 
 
 def main(crew: str, how: str, at_once: int, rounds: int) -> dict[str, float]:

@@ -9,11 +9,12 @@ import os
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from pathlib import Path
 
 from crew_runtime import telemetry
-from crew_runtime.install import Installation, install
+from crew_runtime.installation import Installation, install
 from crew_runtime.sessions import binding
 
 
@@ -41,6 +42,10 @@ def remember(installed, session, *facts):
         for fact in facts:
             made.remember(fact, scope="/guests", categories=["fact"], metadata={}, importance=0.5)
     return len(facts)
+
+
+def remember_for_all(installed, fact):
+    memory(root_scope="/crew/concierge").remember(fact, scope="/guests", categories=["fact"], importance=0.5)
 
 
 def recall(installed, session, query, depth="shallow"):
@@ -155,6 +160,25 @@ def flow(installed, session):
     return made.state.visits
 
 
+def turn(installed, session, message):
+    """One turn of a conversation, as a slot runs it: all that was said so far."""
+    from crewai.flow import Flow
+    from crewai.flow.conversational import ConversationConfig, ConversationState
+    from crewai.flow.persistence import persist
+
+    from crew_runtime.crewai import kickoff
+    from crew_runtime.crewai.load import Loaded
+
+    @persist()
+    @ConversationConfig()
+    class Talk(Flow[ConversationState]):
+        def converse_turn(self):
+            return "; ".join(str(one.content) for one in self.state.messages if one.role == "user")
+
+    with binding.bind(session, whole_process=True):
+        return kickoff.run(Loaded("talk", "flow", make_flow=Talk), {"message": message}, session).text
+
+
 def _persistence():
     from crewai.flow.persistence.factory import default_flow_persistence
 
@@ -183,6 +207,37 @@ def pending(installed, flow_id):
     return _persistence().load_pending_feedback(flow_id)
 
 
+def ask_human_of(installed, session):
+    from crewai.flow.async_feedback.types import PendingFeedbackContext
+
+    context = PendingFeedbackContext(
+        flow_id=session, flow_class="x.Y", method_name="review", method_output="the draft", message="ok?"
+    )
+    with binding.bind(session):
+        _persistence().save_pending_feedback(session, context, {"id": session, "draft": "the draft"})
+
+
+def copies_after(installed, session, erased):
+    """What a copy of the records holds before and after somebody else erased the session: signs by two files."""
+    with binding.bind(session):
+        storage = installed.registered.storage
+        before = storage.count()
+        Path(erased + ".read").touch()
+        for _ in range(600):
+            if Path(erased).exists():
+                break
+            time.sleep(0.05)
+        after = storage.count()
+        made = memory(root_scope="/crew/concierge")
+        try:
+            made.remember("too late", scope="/guests", categories=["fact"], metadata={}, importance=0.5)
+        except Exception as error:
+            late = type(error).__name__
+        else:
+            late = "saved"
+        return [before, after, late, storage.count()]
+
+
 def fork_after_install(installed):
     sockets = sum(1 for one in Path("/proc/self/fd").iterdir() if str(Path(one).resolve()).count("socket:"))
     threads = [one.name for one in threading.enumerate()]
@@ -200,8 +255,6 @@ def fork_after_install(installed):
 
 
 def count_under_lock(installed: Installation, times):
-    import time
-
     from crewai_core.lock_store import lock
 
     counter = Path("counter")

@@ -109,7 +109,8 @@ async def test_without_the_token_nothing_is_told(asks, given):
 
 async def test_documentation_is_open_and_describes_the_api(asks):
     paths = (await asks.api.get("/openapi.json")).json()["paths"]
-    assert set(paths) == {"/inputs", "/kickoff", "/status/{kickoff_id}", "/kickoff/{kickoff_id}"}
+    kickoffs = {"/inputs", "/kickoff", "/status/{kickoff_id}", "/kickoff/{kickoff_id}"}
+    assert set(paths) == kickoffs | {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/export"}
     assert (await asks.api.get("/docs")).status_code == 200
 
 

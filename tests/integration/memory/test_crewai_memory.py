@@ -1,46 +1,19 @@
 """Through CrewAI's own Memory, Flow and lock, in processes of their own as replicas are."""
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support.programs import Programs
 from support.redis_server import RedisServer, start_redis
-
-TESTS = Path(__file__).parents[2]
-
-
-class Programs:
-    """Forks a process for each question, out of one that has imported CrewAI."""
-
-    def __init__(self, folder: Path) -> None:
-        environ = {**os.environ, "HOME": str(folder), "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, str(TESTS / "support" / "memory_programs.py")]
-        self._log = (folder / "log").open("wb")
-        self.process = subprocess.Popen(
-            command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, bufsize=0
-        )
-
-    def ask(self, **question: object) -> None:
-        self.process.stdin.write(json.dumps(question).encode() + b"\n")
-
-    def answer(self) -> object:
-        told = json.loads(self.process.stdout.readline())
-        if "error" in told:
-            raise AssertionError(told["error"])
-        return told["answer"]
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     made = Programs(tmp_path_factory.mktemp("programs"))
     yield made
-    made.process.stdin.close()
-    made.process.wait(10)
+    made.close()
 
 
 class Run:
@@ -156,3 +129,9 @@ def test_no_store_means_no_start(run):
         AssertionError, match=r"BackendUnavailableError: Redis at 127\.0\.0\.1:1 could not be reached for 2 s"
     ):
         run("crew_storage", CREWOPS_REDIS_URL="redis://127.0.0.1:1/0", CREWOPS_BACKEND_DEADLINE="0.2")
+
+
+def test_a_conversation_goes_on_in_another_process(run):
+    assert run("turn", "1", "good morning") == "good morning"
+    assert run("turn", "1", "still me") == "good morning; still me"
+    assert run("turn", "10", "somebody else") == "somebody else"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from crew_runtime import install
+from crew_runtime import installation
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.errors import BackendError, BackendUnavailableError, DimensionMismatchError, StoreMismatchError
 from crew_runtime.guard.call import Guard
@@ -98,7 +98,7 @@ def test_a_wrong_password_says_so(own, failures):
     assert "wrong" not in str(error)
     assert [one.kind for one in failures] == ["AuthFailed"]
     with pytest.raises(BackendError, match=r"cannot be used: .*refused the password"):
-        install.wait_for_backend(settings, Connections(settings))
+        installation.wait_for_backend(settings, Connections(settings))
 
 
 def test_a_password_of_its_own_wins_over_the_urls(own):
@@ -141,7 +141,7 @@ def test_the_start_waits_for_a_redis_that_starts_late(own):
     later = threading.Timer(1.5, own.go_on)
     later.start()
     begun = time.monotonic()
-    install.wait_for_backend(settings, Connections(settings))
+    installation.wait_for_backend(settings, Connections(settings))
     assert time.monotonic() - begun > 1
     later.join()
 
@@ -149,7 +149,7 @@ def test_the_start_waits_for_a_redis_that_starts_late(own):
 def test_the_start_gives_up_on_a_redis_that_hangs(own):
     settings = Settings(own.url, "a/b", backend_deadline=0.1)
     own.stop()
-    seconds, error = timed(install.wait_for_backend, settings, Connections(settings))
+    seconds, error = timed(installation.wait_for_backend, settings, Connections(settings))
     assert 1 <= seconds < 2.5
     assert error.kind == "Timeout"
     assert f"Redis at 127.0.0.1:{own.port} could not be reached for 1 s" in str(error)

@@ -27,6 +27,7 @@ from crew_server.runs.kickoff import Kickoff
 from crew_server.runs.queue import Queue
 from crew_server.runs.takeover import Takeover
 from crew_server.service import Parts, Service
+from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
 from crew_server.worker.link import Events, WorkerLink
 from crew_server.worker.slots import Slots
@@ -63,6 +64,7 @@ class App:
             takeover=Takeover(queue, metrics, self._on_taken_over),
             ends=ends,
             backend=Backend(settings, metrics),
+            sessions=SessionStore(self._client, settings),
             prober=Prober(slots, metrics),
         )
         self.service = Service(self._parts)

@@ -8,6 +8,8 @@ CrewServerError
 ├── RequestError          the request is wrong and says where
 │   ├── MissingInputsError
 │   └── IdempotencyKeyReusedError
+├── UnknownSessionError   nothing is kept of this session
+├── SessionBusyError      a kickoff of the session runs
 ├── UnknownKickoffError   no such kickoff, or its state has expired
 └── WorkerProtocolError   the peer on the worker's socket does not speak our frames
 """
@@ -82,6 +84,24 @@ class UnknownKickoffError(CrewServerError):
     def __init__(self, kickoff_id: str) -> None:
         super().__init__(f"there is no kickoff '{kickoff_id}'; its state is kept for 7 days after its end")
         self.kickoff_id = kickoff_id
+
+
+class UnknownSessionError(CrewServerError):
+    """Nothing is kept of this session."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"nothing is kept of the session '{session_id}': it never was, has expired or was erased")
+
+
+class SessionBusyError(CrewServerError):
+    """A session with running kickoffs is not erased."""
+
+    def __init__(self, session_id: str, running: int) -> None:
+        super().__init__(
+            f"{running} kickoff(s) of the session '{session_id}' run or wait: try again when they have ended, or send "
+            "?force=true to stop them"
+        )
+        self.running = running
 
 
 class WorkerProtocolError(CrewServerError):

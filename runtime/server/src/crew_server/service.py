@@ -33,6 +33,8 @@ from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.ends import Ends
 from crew_server.runs.queue import Idempotency, Queue
 from crew_server.runs.takeover import Takeover
+from crew_server.sessions.service import Sessions
+from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
 from crew_server.worker.link import WorkerLink
 from crew_server.worker.slots import Slots
@@ -59,6 +61,7 @@ class Parts:
     takeover: Takeover
     ends: Ends
     backend: Backend
+    sessions: SessionStore
     prober: Prober
 
 
@@ -86,6 +89,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.metrics = parts.metrics
+        self.sessions = Sessions(parts.sessions, self.cancel)
         self.draining = False
         self._failures: collections.deque[reports.Failure] = collections.deque(maxlen=KEEP_FAILURES)
 

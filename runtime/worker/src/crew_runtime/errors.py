@@ -8,6 +8,7 @@ CrewRuntimeError
     +-- DimensionMismatchError      the vectors do not fit those that are stored
     +-- StoreMismatchError          what is stored was written by something that this version cannot read
     +-- ForeignRecordError          a record was to be overwritten that belongs to another session
+    +-- ErasedSessionError          the session was erased while this work ran
     +-- InvalidVectorError          an embedder gave what is no vector
     +-- LockTimeoutError            another held the lock for too long
     +-- LockLostError               somebody else may have held the lock at the same time
@@ -41,7 +42,7 @@ class BackendError(CrewRuntimeError):
         super().__init__(message)
         self.kind = kind
         """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Vector`,
-        `Store`, `Foreign`, `Lock`, `Error`."""
+        `Store`, `Foreign`, `Erased`, `Lock`, `Error`."""
 
 
 class BackendUnavailableError(BackendError):
@@ -75,6 +76,13 @@ class ForeignRecordError(BackendError):
         super().__init__(
             f"there is a record {record_id!r} that this session does not see: save under a new id", "Foreign"
         )
+
+
+class ErasedSessionError(BackendError):
+    """The session was erased while this work ran: what it would save is part of what had to go."""
+
+    def __init__(self) -> None:
+        super().__init__("the session was erased while this work ran, and takes no more of it: start it anew", "Erased")
 
 
 class InvalidVectorError(BackendError, ValueError):

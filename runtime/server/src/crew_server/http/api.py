@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Path, Query, Response
 
 import crew_server
-from crew_server.http import problems, requests
+from crew_server.http import problems, requests, sessions
 from crew_server.http.middleware import BearerToken, BodyLimit
 from crew_server.service import Headers, Service
 
@@ -32,6 +32,8 @@ def create(service: Service, token: str | None) -> FastAPI:
     app.add_middleware(BodyLimit)
     if token:
         app.add_middleware(BearerToken, token=token)
+
+    sessions.install(app, service.sessions)
 
     @app.get("/inputs", summary="The inputs that the crew's texts ask for")
     async def inputs() -> requests.InputNames:

@@ -19,7 +19,9 @@ from crew_server.errors import (
     MissingInputsError,
     NotReadyError,
     RequestError,
+    SessionBusyError,
     UnknownKickoffError,
+    UnknownSessionError,
 )
 from crew_server.logs import Log
 
@@ -30,6 +32,7 @@ _TITLES = {
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    409: "Conflict",
     413: "Too Large",
     415: "Unsupported Media Type",
     422: "Validation Error",
@@ -37,6 +40,10 @@ _TITLES = {
     503: "Not Ready",
     504: "Timeout",
 }
+_HANDLED: tuple[type[Exception], ...] = (
+    RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, NotReadyError, BackendError,
+    RequestValidationError, HTTPException,
+)  # fmt: skip
 RETRY_AFTER = 5
 """Seconds; a Redis that was killed is back in 1 to 5 s."""
 
@@ -74,6 +81,10 @@ def of(error: Exception) -> Json:
             return problem(422, "InvalidField", error.message, details={"field": error.field})
         case UnknownKickoffError():
             return problem(404, "UnknownKickoff", str(error))
+        case UnknownSessionError():
+            return problem(404, "UnknownSession", str(error))
+        case SessionBusyError():
+            return problem(409, "SessionBusy", str(error), details={"running": error.running})
         case NotReadyError():
             return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
         case BackendError():
@@ -94,7 +105,7 @@ def install(app: FastAPI) -> None:
     async def answer(_: Request, error: Exception) -> Json:
         return of(error)
 
-    for kind in (RequestError, UnknownKickoffError, NotReadyError, BackendError, RequestValidationError, HTTPException):
+    for kind in _HANDLED:
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, answer)
 

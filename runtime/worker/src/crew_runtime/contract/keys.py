@@ -85,3 +85,38 @@ def task_outputs(prefix: str, session_id: str | None) -> str:
 def lock(prefix: str, name: str) -> str:
     """STRING, the holder's token; expires with its lease."""
     return f"{root(prefix)}lock:{name}"
+
+
+def memory_ids(prefix: str) -> str:
+    """ZSET, the ids of all memory records by the time of their creation."""
+    return f"{root(prefix)}ids"
+
+
+def revision(prefix: str) -> str:
+    """STRING, counts the changes to memory records without gaps."""
+    return f"{root(prefix)}rev"
+
+
+def mortal(prefix: str) -> str:
+    """ZSET, the ids of the memory records that expire, by their end (ms)."""
+    return f"{root(prefix)}mortal"
+
+
+def sessions(prefix: str) -> str:
+    """ZSET, the sessions that used their memory, by segment (`contract.sessions`) and first use (Redis' time, ms)."""
+    return f"{root(prefix)}sessions"
+
+
+def session(prefix: str, segment: str) -> str:
+    """HASH `first`, `last` (Redis' time, ms): the uses of a session's memory; expires with it."""
+    return f"{root(prefix)}session:{segment}"
+
+
+def session_records(prefix: str, segment: str) -> str:
+    """SET, the ids of a session's memory records; expires with them."""
+    return f"{root(prefix)}s:{segment}"
+
+
+def session_erased(prefix: str, segment: str) -> str:
+    """STRING, changes when a session is erased: a write of work that began before is refused. Expires in a day."""
+    return f"{root(prefix)}erased:{segment}"

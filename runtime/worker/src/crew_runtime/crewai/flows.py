@@ -92,7 +92,7 @@ class RedisFlowPersistence(FlowPersistence):
 
     def _states(self) -> FlowStates:
         if self.states is None:
-            raise CrewRuntimeError("flow state has no store yet: call crew_runtime.install.install() first")
+            raise CrewRuntimeError("flow state has no store yet: call crew_runtime.install() first")
         return self.states
 
 

@@ -50,8 +50,13 @@ def _flow(flow: Any, inputs: dict[str, Any], session: str) -> Output:
     flow.stream = False
     # The state of a persisted flow is kept under this id: the next kickoff of the session goes on from there.
     inputs.setdefault("id", session)
+    message = inputs.get("message")
     try:
-        result = flow.kickoff(inputs=inputs)
+        if isinstance(message, str) and _conversational(flow):
+            # A turn of the session's conversation; it takes no other inputs (crewai 1.15.30).
+            result = flow.handle_turn(message, session_id=session)
+        else:
+            result = flow.kickoff(inputs=inputs)
     finally:
         for memory in _memories(flow):
             memory.drain_writes()
@@ -65,6 +70,12 @@ def _flow(flow: Any, inputs: dict[str, Any], session: str) -> Output:
         tasks,
         usage if isinstance(usage, dict) else None,
     )
+
+
+def _conversational(flow: Any) -> bool:
+    """Source: ConversationalMixin.handle_turn, 1.15.30, which refuses any other flow."""
+    enabled = getattr(flow, "_is_conversational_enabled", None)
+    return bool(enabled is not None and enabled())
 
 
 def threads(loaded: Loaded) -> Set[threading.Thread]:

@@ -97,7 +97,7 @@ class _NoLLM(BaseLLM):
 def _storage() -> Any:
     registered = seams.registered()
     if registered is None:
-        raise CrewRuntimeError("there is nothing to prove before crew_runtime.install.install() was called")
+        raise CrewRuntimeError("there is nothing to prove before crew_runtime.install() was called")
     return registered.storage
 
 

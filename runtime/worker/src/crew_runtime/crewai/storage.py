@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
@@ -25,6 +25,10 @@ from crew_runtime.settings import Settings
 
 RENEW_EVERY = 0.1
 """Of a session's time to live: how far its end may lag behind its last use."""
+NOTE_EVERY = 60.0
+"""Seconds: how exactly the last use of a session is known that lives for ever."""
+BINDINGS = 256
+"""Pieces of work at once in one process whose session is remembered as noted."""
 
 
 _EPOCH = datetime(1970, 1, 1)
@@ -38,7 +42,7 @@ class RedisStorage:
         self._guard = guard
         self._store = Store(guard, settings.key_prefix)
         self._chosen: Search | None = None
-        self._renewed: dict[str, float] = {}
+        self._uses: dict[int, _Use] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "RedisStorage":
         """CrewAI copies crews and their memories; the copies share what lies in Redis anyway."""
@@ -223,13 +227,20 @@ class RedisStorage:
     def _areas(self) -> Areas:
         """What the running work sees; using a session keeps it alive."""
         seen = binding.current(self._settings.isolation)
-        ttl = self._settings.session_ttl
-        if ttl is not None and seen.session is not None:
-            now = _now()
-            if now - self._renewed.get(seen.session, 0) > ttl * RENEW_EVERY:
-                self._store.renew(seen.own.rpartition("/")[2], now + ttl, ttl)
-                self._renewed = {seen.session: now}
+        if seen.session is not None:
+            self._use(seen)
         return seen
+
+    def _use(self, seen: Areas) -> "_Use":
+        """The use of a session by the piece of work that `seen` was bound for, noted when that is due."""
+        ttl, now, known = self._settings.session_ttl, _now(), self._uses.get(id(seen))
+        if known is not None and now - known.at <= (NOTE_EVERY if ttl is None else ttl * RENEW_EVERY):
+            return known
+        mark = self._store.use(_segment(seen), now + (ttl or 0), ttl)
+        # The mark stays the one that the work began with: a session erased since then takes nothing from it.
+        noted = _Use(seen, now, mark if known is None else known.mark)
+        self._uses = {**dict(list(self._uses.items())[-BINDINGS:]), id(seen): noted}
+        return noted
 
     def _seen(
         self,
@@ -285,10 +296,25 @@ class RedisStorage:
             self._guard.refuse(op, error)
 
     def _insert(self, new: Sequence[Record], where: Areas) -> None:
-        ttl = self._settings.session_ttl if where.session is not None else None
-        session = where.own.rpartition("/")[2] if where.session is not None else ""
-        if self._store.save(new, Target((where.own,), session, ttl)):
+        target = Target((where.own,))
+        if where.session is not None:
+            target = Target((where.own,), _segment(where), self._use(where).mark, self._settings.session_ttl)
+        if self._store.save(new, target):
             self._search.ensure()  # the first vectors: now an index can be made
+
+
+class _Use(NamedTuple):
+    """When a piece of work last noted that it uses its session."""
+
+    seen: Areas
+    """Held, so that its `id` stays its own."""
+    at: float
+    mark: str
+    """Of the session's last erasure, when the work began."""
+
+
+def _segment(of_session: Areas) -> str:
+    return of_session.own.rpartition("/")[2]
 
 
 def _to_crewai(one: Record) -> MemoryRecord:

@@ -135,7 +135,7 @@ class RedisTaskOutputsStorage:
 
     def _try(self, ask: Callable[[TaskOutputs], Answer], otherwise: Answer) -> Answer:
         if self.outputs is None:
-            raise CrewRuntimeError("task outputs have no store yet: call crew_runtime.install.install() first")
+            raise CrewRuntimeError("task outputs have no store yet: call crew_runtime.install() first")
         try:
             return ask(self.outputs)
         except BackendError as error:

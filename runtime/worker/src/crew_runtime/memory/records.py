@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-NEVER = 9_999_999_999.0
-"""`exp` of a record without an end: a number, because a search has to compare with it."""
+from crew_runtime.contract.sessions import NEVER as NEVER
 
 
 class Record(NamedTuple):

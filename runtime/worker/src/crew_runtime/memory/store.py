@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 import redis
 
 from crew_runtime.contract import keys
-from crew_runtime.errors import BackendError, DimensionMismatchError, ForeignRecordError, StoreMismatchError
+from crew_runtime.contract.sessions import LOG_LENGTH
+from crew_runtime.errors import (
+    BackendError,
+    DimensionMismatchError,
+    ErasedSessionError,
+    ForeignRecordError,
+    StoreMismatchError,
+)
 from crew_runtime.guard.call import Guard
 from crew_runtime.memory import records, scripts
 from crew_runtime.memory.records import READ_FIELDS, Record
@@ -18,8 +25,6 @@ from crew_runtime.redis_client import Client
 Item = TypeVar("Item")
 
 SCHEMA = 1
-LOG_LENGTH = 65_536
-"""Changes that a process may miss before it has to read everything anew."""
 BATCH = 1_000
 """Records a script or a pipeline: a longer one keeps other clients waiting for over 20 ms."""
 
@@ -43,6 +48,9 @@ class Target:
     roots: tuple[str, ...]
     """A record that is there already is only replaced below one of these stored scopes."""
     session: str = ""
+    """Its segment; empty: what is written is no session's."""
+    mark: str = ""
+    """Of the session's last erasure when the work began."""
     ttl: float | None = None
     """Seconds that the records of a session live when it is not used; None: for ever."""
 
@@ -56,10 +64,10 @@ class Store:
         self.root = keys.root(prefix)
         self.record_root = f"{self.root}m:"
         self.log_key = keys.memory_log(prefix)
-        self.ids_key = f"{self.root}ids"
+        self.ids_key = keys.memory_ids(prefix)
         self._meta_key = keys.meta(prefix)
-        self._revision_key = f"{self.root}rev"
-        self._mortal_key = f"{self.root}mortal"
+        self._revision_key = keys.revision(prefix)
+        self._mortal_key = keys.mortal(prefix)
         self._dimension: int | None = None
 
     # -- the store as a whole -------------------------------------------------------------------------------------
@@ -111,13 +119,15 @@ class Store:
     def _write(self, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
         arguments: list[str | bytes | int] = [
-            self.record_root, length, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), len(target.roots), *target.roots
+            self.record_root, length, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), target.mark,
+            len(target.roots), *target.roots,
         ]  # fmt: skip
         for one in batch:
             fields = records.to_fields(one, over=mode == "update")
             arguments += [one.id, repr(one.created), records.digest(one), len(fields), *fields]
-        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key,
-                 f"{self.root}s:{target.session}"]  # fmt: skip
+        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key]
+        if target.session:
+            names += [keys.session_records(self.prefix, target.session), *self._session_keys(target.session)]
 
         def ask(client: Client) -> tuple[int, bool]:
             try:
@@ -158,11 +168,21 @@ class Store:
         arguments: list[str | bytes | int] = [self.record_root, repr(at), *ids]
         self.guard.call("touch", lambda client: scripts.TOUCH(client, [self._meta_key], arguments))
 
-    def renew(self, session: str, expires: float, ttl: float) -> None:
-        """Let all records of a session live until `expires` (epoch seconds), `ttl` seconds from now."""
-        names = [f"{self.root}s:{session}", self.log_key, self._revision_key, self._mortal_key]
-        arguments: list[str | bytes | int] = [self.record_root, repr(expires), int(ttl * 1000), LOG_LENGTH]
-        self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
+    def use(self, session: str, expires: float, ttl: float | None) -> str:
+        """Note that a session is used; the answer is the mark of its last erasure, empty when there was none.
+
+        Its records live until `expires` (epoch seconds), `ttl` seconds from now; None: for ever.
+        """
+        names = [keys.session_records(self.prefix, session), self.log_key, self._revision_key, self._mortal_key,
+                 *self._session_keys(session)]  # fmt: skip
+        length = int((ttl or 0) * 1000)
+        arguments: list[str | bytes | int] = [self.record_root, repr(expires), length, LOG_LENGTH, session]
+        mark = self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
+        return mark.decode() if isinstance(mark, bytes) else str(mark)
+
+    def _session_keys(self, session: str) -> tuple[str, str, str]:
+        prefix = self.prefix
+        return keys.session(prefix, session), keys.sessions(prefix), keys.session_erased(prefix, session)
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -224,6 +244,8 @@ def _refusal(message: str, length: int) -> BackendError | None:
         return DimensionMismatchError(int(found[1]), length)
     if found := re.search(r"FOREIGN (.*)", message, re.DOTALL):
         return ForeignRecordError(found[1])
+    if "ERASED" in message:
+        return ErasedSessionError()
     return None
 
 

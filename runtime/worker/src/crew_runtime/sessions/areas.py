@@ -5,7 +5,8 @@ CrewAI sees logical scopes (`/crew/concierge/guests`); the store holds them belo
 """
 
 from dataclasses import dataclass
-from urllib.parse import quote
+
+from crew_runtime.contract import sessions
 
 CREW_WIDE_SEGMENT = "@crew"
 """A kickoff that wants to tell all sessions something remembers it below a scope with this segment."""
@@ -28,7 +29,7 @@ PROOF = Areas("/p", ("/p",))
 
 def of_session(session_id: str) -> Areas:
     """A session's own memories and the crew's shared ones."""
-    own = f"/s/{quote(session_id, safe='', errors='surrogatepass')}"
+    own = sessions.stored_root(sessions.segment(session_id))
     return Areas(own, (own, CREW.own), session_id)
 
 

@@ -23,7 +23,7 @@ from crew_runtime.settings import Settings
 from crew_runtime.worker.errors import StartError
 
 if TYPE_CHECKING:
-    from crew_runtime.install import Installation
+    from crew_runtime.installation import Installation
 
 TRACEBACK_FRAMES = 12
 
@@ -60,9 +60,9 @@ def prepare() -> None:
 def install() -> "Installation":
     """Import CrewAI and register every seam that it has. The answer is for the report."""
     try:
-        from crew_runtime import install as installing
+        from crew_runtime import installation
 
-        return installing.install(Settings.from_env(os.environ))
+        return installation.install(Settings.from_env(os.environ))
     except CrewRuntimeError as error:
         raise StartError(_reason(error), str(error)) from error
     except Exception as error:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crew_runtime import install
+from crew_runtime import installation
 from crew_runtime.crewai import bus, canned, load
 from crew_runtime.errors import BackendError
 from crew_runtime.worker import processes
@@ -72,7 +72,7 @@ def of_modules(names: Sequence[str]) -> Trial:
 
 def describe(loaded: load.Loaded) -> dict[str, Any]:
     """What the report says of a crew and of where its state lies, now that it is loaded. Raises BackendError."""
-    made = install.installed()
+    made = installation.installed()
     shared = {} if made is None else {**made.facts(), "state": [asdict(one) for one in made.state(loaded.crew)]}
     return {
         **shared,

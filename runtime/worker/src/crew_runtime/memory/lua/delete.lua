@@ -17,6 +17,8 @@ for at = 4 + roots, #ARGV do
     redis.call('UNLINK', key)
     redis.call('ZREM', KEYS[1], id)
     redis.call('ZREM', KEYS[4], id)
+    local session = string.match(scope, '^/s/([^/]+)')
+    if session then redis.call('SREM', string.sub(ARGV[1], 1, -3) .. 's:' .. session, id) end
     local revision = redis.call('INCR', KEYS[3])
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', 'o', 'd', 'i', id, 'r', revision)
     deleted = deleted + 1

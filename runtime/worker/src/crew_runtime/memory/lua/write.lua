@@ -1,14 +1,21 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
--- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end), ids of the session
+-- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end); of a session's records also: ids of the
+--       session, the session, all sessions, mark of its erasure
 -- ARGV: prefix of record keys, dimension (0: no vectors), length of the log, `save` or `update`, ms to live (0: for ever),
---       number of roots, the roots; then for each record: id, created, digest, number of fields and values, these
+--       the mark that the writer saw when its work began, number of roots, the roots; then for each record: id, created,
+--       digest, number of fields and values, these
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 -- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
 -- how to file a record, and two processes that do so at once see nothing of each other.
 local TWIN_MS = 30000
 local prefix, dimension, length, mode, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
-local roots, update, fixed = tonumber(ARGV[6]), ARGV[4] == 'update', 0
-local first = 7 + roots
+local roots, update, fixed = tonumber(ARGV[7]), ARGV[4] == 'update', 0
+local first, session = 8 + roots, KEYS[6]
+if session then
+  -- The session was erased after the writer's work began: what it knows has to be forgotten too.
+  local mark = redis.call('GET', KEYS[9])
+  if mark and mark ~= ARGV[6] then return redis.error_reply('ERASED') end
+end
 if dimension > 0 then
   local stored = redis.call('HGET', KEYS[1], 'dimension')
   if not stored then
@@ -18,7 +25,7 @@ if dimension > 0 then
   end
 end
 local function below(scope)
-  for r = 7, 6 + roots do
+  for r = 8, 7 + roots do
     local root = ARGV[r]
     if scope == root or string.sub(scope, 1, #root + 1) == root .. '/' then return true end
   end
@@ -35,13 +42,13 @@ while ARGV[at] do
 end
 if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'schema', 1) end
 local written, now = 0, 0
-if ttl > 0 then
+if session or ttl > 0 then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 -- Whether another record says the same; if none does, from now on this one.
 local function twin(id, digest)
-  local key = prefix .. 'twin:' .. digest
+  local key = string.sub(prefix, 1, -3) .. 'twin:' .. digest
   local other = redis.call('GET', key)
   if other and other ~= id and redis.call('EXISTS', prefix .. other) == 1 then return true end
   redis.call('SET', key, id, 'PX', TWIN_MS)
@@ -59,13 +66,20 @@ while ARGV[at] do
     if ttl > 0 then
       redis.call('PEXPIRE', key, ttl)
       redis.call('ZADD', KEYS[5], now + ttl, id)
-      redis.call('SADD', KEYS[6], id)
-      redis.call('PEXPIRE', KEYS[6], ttl)
     end
+    if session then redis.call('SADD', session, id) end
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'p', 'i', id, 'r', revision)
     written = written + 1
   end
   at = at + 4 + count
+end
+if session and written > 0 then
+  local segment = string.match(session, '}:s:(.*)$')
+  if redis.call('HSETNX', KEYS[7], 'first', now) == 1 then redis.call('ZADD', KEYS[8], now, segment) end
+  redis.call('HSET', KEYS[7], 'last', now)
+  for _, key in ipairs({session, KEYS[7]}) do
+    if ttl > 0 then redis.call('PEXPIRE', key, ttl) else redis.call('PERSIST', key) end
+  end
 end
 if ttl > 0 then
   -- What expired leaves its id behind: each write clears a few more than it makes.

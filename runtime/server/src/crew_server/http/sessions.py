@@ -1,0 +1,88 @@
+"""`/sessions`: what is kept of each session, to be listed, exported and erased."""
+
+from typing import Annotated, Any
+from urllib.parse import unquote
+
+from fastapi import APIRouter, FastAPI, Path, Query, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from crew_server.http import problems, requests
+from crew_server.sessions.service import Sessions
+from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
+
+MAX_LIMIT = 1000
+_PREFIX = b"/sessions/"
+_ABSENT: dict[int | str, dict[str, Any]] = {404: {"description": "Nothing is kept of this session."}}
+_BUSY: dict[int | str, dict[str, Any]] = {
+    409: {"description": "A kickoff of this session runs; wait for its end, or send ?force=true."}
+}
+SessionId = Annotated[str, Path(description="Percent-encoded: `a/b` is `a%2Fb`.")]
+
+
+class EncodedIds:
+    """Routes by the path as it was sent: an id may hold a slash, and `a%2Fexport` is no export."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "http" and scope.get("raw_path", b"").startswith(_PREFIX):
+            scope = {**scope, "path": scope["raw_path"].decode("latin-1")}
+        await self._app(scope, receive, send)
+
+
+def install(app: FastAPI, sessions: Sessions) -> None:
+    """Add the routes."""
+    app.add_middleware(EncodedIds)
+    app.include_router(_router(sessions))
+
+
+def _router(sessions: Sessions) -> APIRouter:
+    router = APIRouter(prefix="/sessions", tags=["sessions"])
+
+    @router.get("", summary="The sessions that used the crew's memory, newest first", response_model=SessionPage)
+    async def page(
+        limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Sessions on a page.")] = 100,
+        cursor: Annotated[str, Query(max_length=4096, description="As the page before returned it.")] = "",
+    ) -> Response:
+        return problems.Json((await sessions.page(limit, cursor)).model_dump())
+
+    @router.get(
+        "/{session_id}", summary="How much is kept of a session", response_model=SessionDetails, responses=_ABSENT
+    )
+    async def get(session_id: SessionId) -> Response:
+        return problems.Json((await sessions.get(_decoded(session_id))).model_dump())
+
+    @router.get(
+        "/{session_id}/export",
+        summary="All that is kept of a session: memories, flow states, kickoffs",
+        response_model=Export,
+        responses=_ABSENT,
+    )
+    async def export(
+        session_id: SessionId,
+        embeddings: Annotated[bool, Query(description="Also the vectors of the memories.")] = False,
+    ) -> Response:
+        found = await sessions.export(_decoded(session_id), embeddings=embeddings)
+        return problems.Json(found.model_dump())
+
+    @router.delete(
+        "/{session_id}",
+        summary="Erase all of a session, for good; says how much there was",
+        response_model=Erased,
+        responses=_BUSY,
+    )
+    async def erase(
+        session_id: SessionId,
+        force: Annotated[bool, Query(description="Stop its running kickoffs first.")] = False,
+    ) -> Response:
+        return problems.Json((await sessions.erase(_decoded(session_id), force=force)).model_dump())
+
+    return router
+
+
+def _decoded(segment: str) -> str:
+    chosen = requests.session_id(unquote(segment, errors="surrogatepass"), None)
+    assert chosen is not None  # noqa: S101 - only None gives None
+    return chosen

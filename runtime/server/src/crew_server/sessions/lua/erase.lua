@@ -1,0 +1,28 @@
+-- Erases a part of a session's memories, logged for the copies that other processes hold. Called until nothing is left.
+-- KEYS: ids of the session, the session, all sessions, mark of its erasure, all ids, log, counter of revisions,
+--       ids that expire
+-- ARGV: prefix of record keys, length of the log, stored root of the session, segment, how many at most, mark,
+--       seconds that the mark stays
+-- Returns {records erased, whether more are left}. The mark comes first: from here on no late write gets in.
+redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
+local erased = 0
+for _, id in ipairs(redis.call('SPOP', KEYS[1], ARGV[5])) do
+  local key = ARGV[1] .. id
+  local scope = redis.call('HGET', key, 'scope')
+  local own = scope and (scope == ARGV[3] or string.sub(scope, 1, #ARGV[3] + 1) == ARGV[3] .. '/')
+  if own then
+    redis.call('UNLINK', key)
+    erased = erased + 1
+  end
+  if own or not scope then
+    redis.call('ZREM', KEYS[5], id)
+    redis.call('ZREM', KEYS[8], id)
+    redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[2], '*', 'o', 'd', 'i', id, 'r', redis.call('INCR', KEYS[7]))
+  end
+end
+local more = redis.call('EXISTS', KEYS[1])
+if more == 0 then
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', KEYS[3], ARGV[4])
+end
+return {erased, more}

@@ -1,0 +1,23 @@
+-- Takes from ended kickoffs of a session all that was said in them. The id and how it ended stay until they expire: a
+-- kickoff that was gone altogether would be written anew by a replica that still has it.
+-- One that has ended and whose process still dies counts as running: what it holds is needed to let the next one start.
+-- KEYS: leases, then kickoffs. ARGV: session. Returns {how many were stripped, how many run yet}.
+local stripped, running = 0, 0
+for at = 2, #KEYS do
+  local run = KEYS[at]
+  local have = redis.call('HMGET', run, 'session_id', 'status', 'kickoff_id')
+  if have[1] == ARGV[1] then
+    if have[2] == 'running' or redis.call('ZSCORE', KEYS[1], have[3] or '') then
+      running = running + 1
+    else
+      for _, field in ipairs(redis.call('HKEYS', run)) do
+        if not string.find(' kickoff_id status owner replica end attempt created_at started_at ended_at ', ' ' .. field .. ' ', 1, true) then
+          redis.call('HDEL', run, field)
+        end
+      end
+      redis.call('HSET', run, 'session_id', '', 'reason', 'SessionErased', 'error', 'its session was erased')
+      stripped = stripped + 1
+    end
+  end
+end
+return {stripped, running}

@@ -1,0 +1,104 @@
+"""What a client may ask of sessions. In: ids. Out: types of `types`, or an error of `errors`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from crew_server.errors import SessionBusyError, UnknownSessionError
+from crew_server.logs import Log
+from crew_server.sessions.store import RUNNING, SessionStore
+from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
+
+log = Log(__name__)
+
+PATIENCE = 15.0
+"""Seconds that an erasure by force waits for the session's kickoffs to have ended."""
+LOOK_EVERY = 0.2
+
+Cancel = Callable[[str], Awaitable[object]]
+
+
+class Sessions:
+    """The sessions of the crew, whichever replica they were used on."""
+
+    def __init__(self, store: SessionStore, cancel: Cancel) -> None:
+        self._store = store
+        self._cancel = cancel
+
+    async def page(self, limit: int, cursor: str) -> SessionPage:
+        """Raises BackendError."""
+        found, following = await self._store.page(limit, cursor)
+        return SessionPage(sessions=found, cursor=following)
+
+    async def get(self, session_id: str) -> SessionDetails:
+        """Raises UnknownSessionError, BackendError."""
+        uses = await self._store.uses(session_id)
+        flow = await self._store.flow(session_id)
+        kickoffs = await self._store.kickoffs(session_id)
+        if uses.first is None and flow is None and not kickoffs:
+            raise UnknownSessionError(session_id)
+        return SessionDetails(
+            session_id=session_id,
+            records=uses.records,
+            first_used=uses.first,
+            last_used=uses.last,
+            expires=uses.expires,
+            flow_states=int(flow is not None),
+            pending_feedback=int(bool(flow and flow["pending_feedback"])),
+            kickoffs=len(kickoffs),
+            running=sum(one["status"] == RUNNING for one in kickoffs),
+        )
+
+    async def export(self, session_id: str, *, embeddings: bool) -> Export:
+        """Raises UnknownSessionError, BackendError."""
+        uses = await self._store.uses(session_id)
+        flow = await self._store.flow(session_id)
+        kickoffs = await self._store.kickoffs(session_id)
+        if uses.first is None and flow is None and not kickoffs:
+            raise UnknownSessionError(session_id)
+        return Export(
+            session_id=session_id,
+            first_used=uses.first,
+            last_used=uses.last,
+            expires=uses.expires,
+            records=await self._store.records(session_id, embeddings=embeddings),
+            flow_states=[] if flow is None else [flow],
+            task_outputs=await self._store.task_outputs(session_id),
+            kickoffs=kickoffs,
+        )
+
+    async def erase(self, session_id: str, *, force: bool) -> Erased:
+        """Erase all of it; nothing there is no error, so that a client may ask again.
+
+        `force`: stop its kickoffs first. Raises SessionBusyError, BackendError.
+        """
+        await self._wait_until_idle(session_id, force=force)
+        records = await self._store.erase_records(session_id)
+        states, pending = await self._store.erase_flow(session_id)
+        outputs = await self._store.erase_task_outputs(session_id)
+        kickoffs, running = await self._store.strip_kickoffs(session_id)
+        erased = Erased(
+            session_id=session_id,
+            records=records,
+            flow_states=states,
+            pending_feedback=pending,
+            task_outputs=outputs,
+            kickoffs=kickoffs,
+        )
+        log.info("session erased", **erased.model_dump(), running=running)
+        if running:
+            raise SessionBusyError(session_id, running)
+        return erased
+
+    async def _wait_until_idle(self, session_id: str, *, force: bool) -> None:
+        loop = asyncio.get_running_loop()
+        ends, cancelled = loop.time() + PATIENCE, set[str]()
+        while True:
+            running = await self._store.busy(session_id)
+            if not running:
+                return
+            if not force or loop.time() > ends:
+                raise SessionBusyError(session_id, len(running))
+            for kickoff_id in set(running) - cancelled:
+                await self._cancel(kickoff_id)
+                cancelled.add(kickoff_id)
+            await asyncio.sleep(LOOK_EVERY)

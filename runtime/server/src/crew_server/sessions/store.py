@@ -1,0 +1,259 @@
+"""A session in Redis: its memories, flow state and kickoffs. Reads what the worker half wrote, by `contract` only.
+
+Nothing scans in one go: a session's records are a set that the worker keeps, kickoffs are looked through in steps.
+"""
+
+import array
+import json
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Protocol, cast
+
+from redis.client import NEVER_DECODE
+
+from crew_runtime.contract import keys, sessions
+from crew_server import redis_client
+from crew_server.sessions.types import Session
+
+STEP = 500
+"""Records or kickoffs asked for at once; longer keeps other clients waiting."""
+RUNNING = "running"
+_KICKOFF_TEXT = ("status", "reason", "error", "memory", "replica")
+_KICKOFF_JSON = ("inputs", "meta", "result", "extra", "memory_failures")
+_KICKOFF_TIMES = ("created_at", "started_at", "ended_at")
+
+
+class Settings(Protocol):
+    """What the store has to know."""
+
+    @property
+    def key_prefix(self) -> str: ...  # noqa: D102 - as in settings.Settings
+    @property
+    def backend_deadline(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Of a session's memory. Unix seconds; None: it was never used, or never expires."""
+
+    records: int = 0
+    first: float | None = None
+    last: float | None = None
+    expires: float | None = None
+
+
+class SessionStore:
+    """The sessions of one crew. Every call to Redis ends within the deadline or raises BackendError."""
+
+    def __init__(self, client: redis_client.Client, settings: Settings) -> None:
+        self._client = client
+        self._prefix = settings.key_prefix
+        self._deadline = settings.backend_deadline
+        self._page, self._erase, self._strip = (
+            client.register_script(_lua(name)) for name in ("page", "erase", "strip")
+        )
+
+    async def page(self, limit: int, cursor: str) -> tuple[list[Session], str | None]:
+        """Sessions, newest first, and where to go on."""
+        more, *flat = await self._ask(
+            self._page(keys=[keys.sessions(self._prefix)], args=[keys.root(self._prefix), limit, cursor])
+        )
+        found = [
+            Session(
+                session_id=sessions.session_id(flat[at]),
+                first_used=int(flat[at + 1]) / 1000,
+                last_used=int(flat[at + 2]) / 1000,
+                expires=_end(int(flat[at + 3])),
+                records=int(flat[at + 4]),
+            )
+            for at in range(0, len(flat), 5)
+        ]
+        return found, f"{flat[-4]}:{flat[-5]}" if more and flat else None
+
+    async def uses(self, session_id: str) -> Uses:
+        """How its memory is used; the default when it is not."""
+        segment = sessions.segment(session_id)
+        key = keys.session(self._prefix, segment)
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hmget(key, ["first", "last"])
+        pipeline.pttl(key)
+        pipeline.scard(keys.session_records(self._prefix, segment))
+        (first, last), left, records = await self._ask(pipeline.execute())
+        if first is None:
+            return Uses(int(records))
+        return Uses(int(records), int(first) / 1000, int(last or first) / 1000, _end(int(left)))
+
+    async def flow(self, session_id: str) -> dict[str, Any] | None:
+        """The flow state that goes by the session's id, None when there is none."""
+        fields = await self._ask(cast("Any", self._client.hgetall(keys.flow(self._prefix, session_id))))
+        if not fields:
+            return None
+        pending = _json(fields, "pending")
+        return {
+            "flow_id": session_id,
+            "method": fields.get("method"),
+            "saved_at": fields.get("at"),
+            "state": _json(fields, "state"),
+            "pending_feedback": pending and {"context": pending, "state": _json(fields, "pending_state")},
+        }
+
+    async def kickoffs(self, session_id: str) -> list[dict[str, Any]]:
+        """All that is kept of its kickoffs, oldest first."""
+        found = []
+        async for part in self._runs():
+            pipeline = self._client.pipeline(transaction=False)
+            for key in part:
+                pipeline.hget(key, "session_id")
+            named = await self._ask(pipeline.execute())
+            mine = [key for key, one in zip(part, named, strict=True) if one == session_id]
+            for key in mine:
+                fields = await self._ask(cast("Any", self._client.hgetall(key)))
+                found.append(_kickoff(fields))
+        unique = {one["kickoff_id"]: one for one in found}  # a scan may show a key twice
+        return sorted(unique.values(), key=lambda one: (one["created_at"] or 0, one["kickoff_id"]))
+
+    async def busy(self, session_id: str) -> list[str]:
+        """Its kickoffs that run, wait, or have a process that still dies."""
+        kickoffs = await self.kickoffs(session_id)
+        ended = [one["kickoff_id"] for one in kickoffs if one["status"] != RUNNING]
+        leases = await self._ask(self._client.zmscore(keys.leases(self._prefix), ended)) if ended else []
+        dying = [one for one, lease in zip(ended, leases, strict=True) if lease is not None]
+        return [one["kickoff_id"] for one in kickoffs if one["status"] == RUNNING] + dying
+
+    async def records(self, session_id: str, *, embeddings: bool) -> list[dict[str, Any]]:
+        """Its memories, oldest first."""
+        segment = sessions.segment(session_id)
+        names = await self._ask(cast("Any", self._client.smembers(keys.session_records(self._prefix, segment))))
+        found: list[dict[str, Any]] = []
+        wanted = ("d", "la", "exp", "scope") + (("v",) if embeddings else ())
+        ids = sorted(names)
+        for start in range(0, len(ids), STEP):
+            part = ids[start : start + STEP]
+            pipeline = self._client.pipeline(transaction=False)
+            for one in part:
+                # Bytes: a vector is no text, and what a crew remembers may hold lone surrogates.
+                pipeline.execute_command("HMGET", keys.memory(self._prefix, one), *wanted, **{NEVER_DECODE: True})
+            answers = await self._ask(pipeline.execute())
+            read = (_record(one, values) for one, values in zip(part, answers, strict=True))
+            found += [one for one in read if one is not None]
+        return sorted(found, key=lambda one: (one["created_at"], one["id"]))
+
+    async def erase_records(self, session_id: str) -> int:
+        """Erase its memories in steps; the answer is how many there were. What began before cannot write any more."""
+        segment, prefix = sessions.segment(session_id), self._prefix
+        names = [
+            keys.session_records(prefix, segment), keys.session(prefix, segment), keys.sessions(prefix),
+            keys.session_erased(prefix, segment), keys.memory_ids(prefix), keys.memory_log(prefix),
+            keys.revision(prefix), keys.mortal(prefix),
+        ]  # fmt: skip
+        arguments: list[str | int] = [
+            keys.memory(prefix, ""), sessions.LOG_LENGTH, sessions.stored_root(segment), segment, STEP,
+            uuid.uuid4().hex, sessions.MARK_SECONDS,
+        ]  # fmt: skip
+        erased, more = 0, 1
+        while more:
+            count, more = await self._ask(self._erase(keys=names, args=arguments))
+            erased += int(count)
+        return erased
+
+    async def erase_flow(self, session_id: str) -> tuple[int, int]:
+        """Erase its flow state; how many there were, and how many of them waited for a human."""
+        key = keys.flow(self._prefix, session_id)
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hexists(key, "pending")
+        pipeline.unlink(key)
+        pending, states = await self._ask(pipeline.execute())
+        return int(states), int(pending)
+
+    async def task_outputs(self, session_id: str) -> list[dict[str, Any]]:
+        """Of its last kickoff, as CrewAI kept them for a replay, in the order of the tasks."""
+        found = await self._ask(cast("Any", self._client.hvals(keys.task_outputs(self._prefix, session_id))))
+        return sorted((json.loads(one) for one in found), key=lambda one: int(one["task_index"]))
+
+    async def erase_task_outputs(self, session_id: str) -> int:
+        """Erase them; the answer is how many there were."""
+        key = keys.task_outputs(self._prefix, session_id)
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hlen(key)
+        pipeline.unlink(key)
+        return int((await self._ask(pipeline.execute()))[0])
+
+    async def strip_kickoffs(self, session_id: str) -> tuple[int, int]:
+        """Erase inputs and results of its kickoffs; how many, and how many were left because they run."""
+        stripped = running = 0
+        async for part in self._runs():
+            one, other = await self._ask(self._strip(keys=[keys.leases(self._prefix), *part], args=[session_id]))
+            stripped, running = stripped + int(one), running + int(other)
+        return stripped, running
+
+    async def _runs(self) -> AsyncIterator[Sequence[str]]:
+        """Keys of all kickoffs, in steps."""
+        pattern = _literal(keys.run(self._prefix, "")) + "*"
+        cursor = 0
+        while True:
+            cursor, found = await self._ask(self._client.scan(cursor, match=pattern, count=STEP))
+            if found:
+                yield found
+            if not int(cursor):
+                return
+
+    async def _ask(self, call: Awaitable[Any]) -> Any:
+        async with redis_client.deadline(self._deadline):
+            return await call
+
+
+def _record(record_id: str, values: Sequence[bytes | None]) -> dict[str, Any] | None:
+    document, accessed, expires, _, *vector = values
+    if document is None:
+        return None
+    read = sessions.read_document(document)
+    end = float(expires or 0)
+    found = {
+        "id": record_id,
+        **read,
+        "scope": sessions.logical_scope(read["scope"]),
+        "last_accessed": float(accessed or 0),
+        "expires": end if 0 < end < sessions.NEVER else None,
+    }
+    if vector:
+        found["embedding"] = _floats(vector[0])
+    return found
+
+
+def _floats(vector: bytes | None) -> list[float] | None:
+    if vector is None:
+        return None
+    numbers = array.array("f", vector)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tolist()
+
+
+def _kickoff(fields: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "kickoff_id": fields.get("kickoff_id", ""),
+        **{name: fields.get(name) for name in _KICKOFF_TEXT},
+        **{name: _json(fields, name) for name in _KICKOFF_JSON},
+        **{name: int(fields[name]) / 1000 if name in fields else None for name in _KICKOFF_TIMES},
+    }
+
+
+def _json(fields: Mapping[str, str], name: str) -> Any:
+    return json.loads(fields[name]) if fields.get(name) else None
+
+
+def _end(milliseconds: int) -> float | None:
+    return round(time.time() + milliseconds / 1000, 3) if milliseconds >= 0 else None
+
+
+def _literal(text: str) -> str:
+    """For a pattern of Redis."""
+    return "".join(f"\\{one}" if one in "*?[]^-\\" else one for one in text)
+
+
+def _lua(name: str) -> str:
+    return resources.files("crew_server.sessions").joinpath("lua", f"{name}.lua").read_text()
