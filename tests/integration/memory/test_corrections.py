@@ -119,7 +119,15 @@ def test_the_same_said_twice_at_once_is_kept_once(storage, make_storage):
 
 
 @pytest.mark.parametrize(
-    "change", [{"content": "nuts"}, {"scope": "/staff"}, {"metadata": {"n": 1}}, {"source": "bob"}, {"private": True}]
+    "change",
+    [
+        {"content": "nuts"},
+        {"scope": "/staff"},
+        {"categories": ["food"]},
+        {"metadata": {"n": 1}},
+        {"source": "bob"},
+        {"private": True},
+    ],
 )
 def test_what_differs_is_kept_twice(storage, change):
     storage.save([record("peanuts", "/guests")])
@@ -132,6 +140,14 @@ def test_two_sessions_may_say_the_same(storage):
         with binding.bind(session):
             storage.save([record("peanuts", "/guests")])
             assert storage.count() == 1
+
+
+def test_what_was_changed_since_may_be_said_again(storage):
+    first = record("peanuts", "/guests")
+    storage.save([first])
+    storage.update(first.model_copy(update={"content": "soy"}))
+    storage.save([record("peanuts", "/guests")])
+    assert sorted(one.content for one in storage.list_records()) == ["peanuts", "soy"]
 
 
 def test_what_was_forgotten_may_be_said_again(storage):

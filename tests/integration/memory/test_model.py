@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -35,6 +36,12 @@ class Known:
     record: object
     owner: str | None
 
+    @property
+    def said(self) -> str:
+        """Equal for two records of one owner that say the same."""
+        one = self.record
+        return json.dumps([self.owner, one.content, one.scope, sorted(one.categories), one.metadata], sort_keys=True)
+
 
 def below(scope: str, prefix: str) -> bool:
     return prefix == "/" or scope == prefix or scope.startswith(prefix + "/")
@@ -49,6 +56,7 @@ class Memories(RuleBasedStateMachine):
         self.opened = [Connections(self.settings) for _ in range(2)]
         self.replicas = [RedisStorage(self.settings, Guard(one)) for one in self.opened]
         self.known: dict[str, Known] = {}
+        self.twins: dict[str, str] = {}
         self.now = datetime.now(UTC).replace(tzinfo=None)
         self.turn = itertools.cycle(self.replicas)
         self.number = 0
@@ -76,7 +84,12 @@ class Memories(RuleBasedStateMachine):
         at = self.now - timedelta(seconds=age, milliseconds=self.number)
         new = record(words, scope, categories=categories, metadata=metadata, created_at=at)
         self.ask(session, lambda storage: storage.save([new]))
-        self.known[new.id] = Known(new, session)
+        # The same, said again within seconds, is the first one's.
+        made = Known(new, session)
+        first = self.known.get(self.twins.get(made.said, ""))
+        if first is None or first.said != made.said:
+            self.known[new.id] = made
+            self.twins[made.said] = new.id
 
     @rule(session=SESSIONS, data=st.data(), words=WORDS, scope=SCOPES, categories=CATEGORIES, metadata=METADATA)
     def update(self, session, data, words, scope, categories, metadata):

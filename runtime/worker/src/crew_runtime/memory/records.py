@@ -2,8 +2,8 @@
 
 The HASH `m:<id>`: `d` JSON of all that does not change by itself, `scope` (stored, see `sessions.areas`) and `cats`
 (JSON list) for scripts and counts, `anc` `cat` `md` hashed tags for filters, `ts` (created) `la` `exp` epoch seconds,
-`rev` the change that wrote it, `v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of creation too: the
-server's index rounds it.
+`rev` the change that wrote it, `dg` its `digest`, `v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of
+creation too: the server's index rounds it.
 """
 
 import hashlib
@@ -101,7 +101,14 @@ def with_vector(record: Record, vector: bytes) -> Record:
 
 def digest(record: Record) -> str:
     """Equal for two records that say the same of the same, whoever saved them and when. 128 bits, as hex."""
-    said = [record.content, record.scope, dict(record.metadata), record.source, record.private]
+    said = [
+        record.content,
+        record.scope,
+        sorted(record.categories),
+        dict(record.metadata),
+        record.source,
+        record.private,
+    ]
     text = json.dumps(said, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 

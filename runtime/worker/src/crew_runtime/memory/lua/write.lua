@@ -46,11 +46,11 @@ if session or ttl > 0 then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
--- Whether another record says the same; if none does, from now on this one.
+-- Whether another record says the same, and still does; if none does, from now on this one.
 local function twin(id, digest)
   local key = string.sub(prefix, 1, -3) .. 'twin:' .. digest
   local other = redis.call('GET', key)
-  if other and other ~= id and redis.call('EXISTS', prefix .. other) == 1 then return true end
+  if other and other ~= id and redis.call('HGET', prefix .. other, 'dg') == digest then return true end
   redis.call('SET', key, id, 'PX', TWIN_MS)
   return false
 end
@@ -61,7 +61,7 @@ while ARGV[at] do
   if there or (not update and not twin(id, ARGV[at + 2])) then
     if there and not update then redis.call('HDEL', key, 'cats', 'cat', 'md') end
     local revision = redis.call('INCR', KEYS[4])
-    redis.call('HSET', key, 'rev', revision, unpack(ARGV, at + 4, at + 3 + count))
+    redis.call('HSET', key, 'rev', revision, 'dg', ARGV[at + 2], unpack(ARGV, at + 4, at + 3 + count))
     redis.call('ZADD', KEYS[2], created, id)
     if ttl > 0 then
       redis.call('PEXPIRE', key, ttl)
