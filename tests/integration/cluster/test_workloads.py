@@ -28,7 +28,8 @@ def fetch(address: str, port: int = 80) -> str:
 
 
 def deploy(kube: KubeApi, replicas: int = 2, answer: str = "one", **spec: object) -> None:
-    body = workload("Deployment", "web", replicas, web(answer), volumes=WWW, **spec)
+    serving = web(answer, lifecycle=spec.pop("lifecycle")) if "lifecycle" in spec else web(answer)
+    body = workload("Deployment", "web", replicas, serving, volumes=WWW, **spec)
     kube.apply(kube.at("apps/v1", "deployments", "web"), body)
 
 
@@ -43,7 +44,9 @@ def test_deployment_keeps_its_number(kube: KubeApi) -> None:
 
 
 def test_rolling_update_never_leaves_its_service_without_an_answer(kube: KubeApi) -> None:
-    deploy(kube, strategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}})
+    # As on any cluster: a pod goes on answering for a moment after its Service has left it.
+    graceful = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}}}
+    deploy(kube, strategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}, **graceful)
     service = {
         "metadata": {"name": "web"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": "http"}]},
@@ -51,7 +54,7 @@ def test_rolling_update_never_leaves_its_service_without_an_answer(kube: KubeApi
     address = kube.create(kube.at("v1", "services"), service)["spec"]["clusterIP"]
     eventually(lambda: ready(kube, "deployments", "web", 2))
     eventually(lambda: kube.get(kube.at("v1", "endpoints", "web"))["subsets"][0].get("addresses"))
-    deploy(kube, answer="two", strategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}})
+    deploy(kube, answer="two", strategy={"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}, **graceful)
     answers = []
     while not ready(kube, "deployments", "web", 2):
         answers.append(fetch(address))

@@ -2,8 +2,8 @@
 
 The HASH `m:<id>`: `d` JSON of all that does not change by itself, `scope` (stored, see `sessions.areas`) and `cats`
 (JSON list) for scripts and counts, `anc` `cat` `md` hashed tags for filters, `ts` (created) `la` `exp` epoch seconds,
-`rev` the change that wrote it, `dg` its `digest`, `v` the vector. Times are UTC; CrewAI's are naive. `d` has the time of
-creation too: the server's index rounds it.
+`rev` the change that wrote it, `dg` its `digest`, `v` the vector. Times are UTC; CrewAI's are naive. `d` has the time
+of creation too: the server's index rounds it.
 """
 
 import hashlib
