@@ -53,8 +53,8 @@ def _misfit(one: Correction) -> bool:
 def _search_the_scope_too(original: Callable[[RecallFlow], Any]) -> Callable[[RecallFlow], Any]:
     @functools.wraps(original)
     def do_search(self: RecallFlow) -> Any:
-        scope = _path(self.state.scope)
-        below = [_path(one) for one in self.state.candidate_scopes]
+        scope = areas.path(self.state.scope)
+        below = [areas.path(one) for one in self.state.candidate_scopes]
         self.state.candidate_scopes = [scope, *(one for one in below if one != scope and areas.within(one, scope))]
         return original(self)
 
@@ -66,20 +66,16 @@ def _stay_inside_the_root(original: Callable[..., MemoryRecord]) -> Callable[...
     def update(
         self: Memory, record_id: str, content: str | None = None, scope: str | None = None, *rest: Any, **named: Any
     ) -> MemoryRecord:
-        root = _path(self.root_scope)
+        root = areas.path(self.root_scope)
         if root != "/":
             existing = self._storage.get_record(record_id)
-            if existing is None or not areas.within(_path(existing.scope), root):
+            if existing is None or not areas.within(areas.path(existing.scope), root):
                 raise ValueError(f"Record not found: {record_id}")
-            if scope is not None and not areas.within(_path(scope), root):
+            if scope is not None and not areas.within(areas.path(scope), root):
                 scope = areas.join(root, scope)
         return original(self, record_id, content, scope, *rest, **named)
 
     return update
-
-
-def _path(scope: str | None) -> str:
-    return areas.join("", scope or "/") or "/"
 
 
 CORRECTIONS = (

@@ -152,7 +152,7 @@ class RedisStorage:
 
     def get_scope_info(self, scope: str) -> ScopeInfo:
         """Counts, categories, the span of time and the immediate children of a scope."""
-        path = areas.join("", scope) or "/"
+        path = areas.path(scope)
         found = self._summary(path)
         return ScopeInfo(
             path=path,
@@ -165,7 +165,7 @@ class RedisStorage:
 
     def list_scopes(self, parent: str = "/") -> list[str]:
         """The immediate children."""
-        return _children(self._summary(parent), areas.join("", parent) or "/")
+        return _children(self._summary(parent), areas.path(parent))
 
     def list_categories(self, scope_prefix: str | None = None) -> dict[str, int]:
         """Records by category."""

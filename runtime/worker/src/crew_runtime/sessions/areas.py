@@ -62,6 +62,11 @@ def within(scope: str, root: str) -> bool:
     return root == "/" or scope == root or scope.startswith(root + "/")
 
 
+def path(scope: str | None) -> str:
+    """A logical scope as a path: `crew//x/` -> `/crew/x`; none is `/`."""
+    return join("", scope or "/") or "/"
+
+
 def join(root: str, scope: str) -> str:
     """`/c` and `crew//x/` -> `/c/crew/x`; the store knows no double and no trailing slashes."""
     return "/".join([root, *(part for part in scope.split("/") if part)])

@@ -96,12 +96,13 @@ class Slot:
             if frame["t"] != frames.RUN:
                 continue
             why = self._kickoff(Job.of(frame))
-            # The copied crew is full of cycles; what is left after this is what stays.
-            gc.collect()
-            after = clean.footprint()
-            if self._kickoffs == 1:
-                before = clean.settled(before, after, self._settings.slot_memory)
-            why = why or self._unclean(before, after)
+            if not why:
+                # The copied crew is full of cycles; what is left after this is what stays.
+                gc.collect()
+                after = clean.footprint()
+                if self._kickoffs == 1:
+                    before = clean.settled(before, after, self._settings.slot_memory)
+                why = self._unclean(before, after)
             told = self._channel.send(frames.IDLE, reusable=not why, reason=why or None)
             if why:
                 told.wait(SEND_DEADLINE)
