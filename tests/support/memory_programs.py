@@ -115,6 +115,62 @@ def kick_off_without_store(installed, session, redis_pid):
     return [kick_off(installed, session, "Ada")[0], sorted(set(failures))]
 
 
+def _knowledge(collection, sources, dimension=16):
+    from crewai.knowledge.knowledge import Knowledge
+    from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+
+    from support.memories import counting_embedder
+
+    embedder = {"provider": "custom", "config": {"embedding_callable": counting_embedder(dimension)}}
+    made = Knowledge(collection, [StringKnowledgeSource(content=one) for one in sources], embedder=embedder)
+    if sources:
+        made.add_sources()
+    return made
+
+
+def learn(installed, collection, *facts):
+    """Saves sources as a Crew does when it is made; how many texts the embedder was given."""
+    from support.memories import embedded
+
+    before = embedded()
+    _knowledge(collection, facts)
+    return embedded() - before
+
+
+def know(installed, collection, question, dimension="16"):
+    found = _knowledge(collection, [], int(dimension)).query([question], results_limit=2, score_threshold=0.1)
+    return [[one["content"], round(one["score"], 2)] for one in found]
+
+
+def unlearn(installed, collection):
+    _knowledge(collection, []).reset()
+
+
+def answer_from_knowledge(installed, session):
+    """A crew with a knowledge source: what the agent's prompt held."""
+    from crewai import Agent, Crew, Task
+    from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+    from crewai.llms.base_llm import BaseLLM
+
+    from support.memories import counting_embedder
+
+    asked = []
+
+    class Listening(BaseLLM):
+        def call(self, messages, *args, **kwargs):
+            asked.append(str(messages))
+            return "Thought: known\nFinal Answer: done"
+
+    agent = Agent(role="host", goal="answer", backstory="knows", llm=Listening(model="listening"), max_iter=1)
+    task = Task(description="When does the pool open?", expected_output="a time", agent=agent)
+    embedder = {"provider": "custom", "config": {"embedding_callable": counting_embedder(16)}}
+    source = StringKnowledgeSource(content="When does the pool open? At seven.")
+    crew = Crew(agents=[agent], tasks=[task], knowledge_sources=[source], embedder=embedder)
+    with binding.bind(session):
+        crew.kickoff()
+    return any("At seven." in one for one in asked)
+
+
 def prove(installed, action, nonce):
     from crew_runtime.crewai.proof import Prover
 

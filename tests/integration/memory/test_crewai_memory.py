@@ -71,7 +71,7 @@ def test_effective_state_says_what_the_crew_really_uses(run):
         "memory": ["redis", False],
         "flow": ["redis", False],
         "locks": ["redis", False],
-        "knowledge": ["unused", False],
+        "knowledge": ["redis", False],
         "checkpoints": ["unused", False],
         "task-outputs": ["redis", False],
     }
@@ -92,6 +92,32 @@ def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
     flow_id = run("ask_human")
     assert run("answer_human", flow_id, "approved") == ["approved", "the draft"]
     assert run("pending", flow_id) is None
+
+
+def test_what_one_process_learned_another_knows(run):
+    """Knowledge is embedded once for all replicas, and belongs to no session."""
+    assert run("learn", "house", "the pool opens at seven", "the bar is closed") == 2
+    assert run("learn", "house", "the pool opens at seven", "the bar is closed") == 0
+    assert run("learn", "house", "the pool opens at seven", "the spa is new") == 1
+    assert run("know", "house", "pool opens at seven the")[0] == ["the pool opens at seven", 1.0]
+    assert run("know", "house2", "the pool opens at seven") == []
+    assert list(run.folder.rglob("chroma*")) == []
+
+
+def test_two_collections_may_have_embedders_of_two_dimensions(run):
+    run("learn", "house", "the pool opens at seven")
+    assert run("know", "house", "the pool opens at seven", "24") == []
+    run("learn", "other", "the bar is closed")
+    run("unlearn", "house")
+    assert run("know", "house", "the pool opens at seven") == []
+    assert run("know", "other", "the bar is closed")[0][0] == "the bar is closed"
+    assert run("learn", "house", "the pool opens at seven") == 1
+
+
+def test_a_crew_answers_from_its_knowledge_and_says_where_it_lies(run):
+    assert run("answer_from_knowledge", "s1") is True
+    assert run("answer_from_knowledge", "s2") is True
+    assert run("state", "untouched")["knowledge"] == ["redis", False]
 
 
 def test_a_kickoff_is_replayed_in_another_process(run):

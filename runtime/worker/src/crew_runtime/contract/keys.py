@@ -82,6 +82,16 @@ def task_outputs(prefix: str, session_id: str | None) -> str:
     return f"{root(prefix)}to:{whose}"
 
 
+def knowledge(prefix: str, dimension: int) -> str:
+    """The start of the keys of chunks whose vectors have this length; behind it they are called as memories are."""
+    return f"{root(prefix)}k:{dimension}:"
+
+
+def knowledge_dimensions(prefix: str) -> str:
+    """SET, the lengths of the vectors of all chunks."""
+    return f"{root(prefix)}k:dimensions"
+
+
 def lock(prefix: str, name: str) -> str:
     """STRING, the holder's token; expires with its lease."""
     return f"{root(prefix)}lock:{name}"

@@ -7,11 +7,13 @@ from typing import Any
 
 import crewai_core.lock_store
 from crewai.flow.persistence import factory as flow_factory
+from crewai.knowledge.storage import factory as knowledge_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import corrections, task_outputs
+from crew_runtime.crewai import corrections, knowledge, task_outputs
 from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
+from crew_runtime.crewai.knowledge import RedisKnowledgeStorage, Shelves
 from crew_runtime.crewai.locks import RedisLocks
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.crewai.task_outputs import TaskOutputs
@@ -47,6 +49,8 @@ def register(settings: Settings, connections: Connections) -> Registered:
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
     crewai_core.lock_store.set_lock_backend(made.locks)
+    RedisKnowledgeStorage.shelves = Shelves(guard, settings.key_prefix, settings.backend_deadline)
+    knowledge_factory.set_knowledge_storage_factory(knowledge.storage)
     corrections.apply()
     task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
     _registered = made
@@ -119,9 +123,14 @@ def _locks() -> StateKind:
 
 
 def _knowledge(knowledges: Iterable[Any]) -> StateKind:
-    if not list(knowledges):
-        return StateKind("knowledge", "unused", local=False)
-    return StateKind("knowledge", "chroma", local=True, detail="every replica makes its own copy from the sources")
+    elsewhere = _names(one.storage for one in knowledges if not isinstance(one.storage, RedisKnowledgeStorage))
+    if elsewhere:
+        return StateKind(
+            "knowledge", elsewhere, local=True, detail="the crew's code gives Knowledge a storage of its own"
+        )
+    if knowledge_factory._factory is not knowledge.storage:
+        return StateKind("knowledge", "chroma", local=True, detail="the crew's code replaced the storage factory")
+    return StateKind("knowledge", "redis", local=False)
 
 
 def _checkpoints(configured: Iterable[Any]) -> StateKind:
@@ -138,5 +147,10 @@ def _task_outputs() -> StateKind:
 
 
 def _names(objects: Iterable[object]) -> str:
-    known = {"LanceDBStorage": "lancedb", "QdrantEdgeStorage": "qdrant", "SQLiteFlowPersistence": "sqlite"}
+    known = {
+        "LanceDBStorage": "lancedb",
+        "QdrantEdgeStorage": "qdrant",
+        "SQLiteFlowPersistence": "sqlite",
+        "KnowledgeStorage": "chroma",
+    }
     return ", ".join(sorted({known.get(type(one).__name__, type(one).__name__) for one in objects}))
