@@ -259,6 +259,30 @@ def answer_human(installed, flow_id, answer):
     return [answer, context.method_output]
 
 
+def answer_human_twice(installed, flow_id):
+    """Two replicas load the same pause before either resumes; then the first pauses anew before the second resumes."""
+    from crewai.flow.async_feedback.types import PendingFeedbackContext
+
+    from crew_runtime.errors import FeedbackGivenError
+
+    first, second, third = _persistence(), _persistence(), _persistence()
+    for one in (first, second, third):
+        assert one.load_pending_feedback(flow_id) is not None
+    first.clear_pending_feedback(flow_id)
+    refused = []
+    for one in (second, third):
+        if one is third:
+            again = PendingFeedbackContext(
+                flow_id=flow_id, flow_class="x.Y", method_name="review", method_output="the second draft", message="ok?"
+            )
+            first.save_pending_feedback(flow_id, again, {"id": flow_id})
+        try:
+            one.clear_pending_feedback(flow_id)
+        except FeedbackGivenError as error:
+            refused.append(str(error))
+    return [len(refused), _persistence().load_pending_feedback(flow_id)[1].method_output]
+
+
 def pending(installed, flow_id):
     return _persistence().load_pending_feedback(flow_id)
 

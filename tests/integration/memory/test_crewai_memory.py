@@ -94,6 +94,12 @@ def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
     assert run("pending", flow_id) is None
 
 
+def test_feedback_is_given_once(run):
+    """Whoever comes second is refused, and takes away no later pause of the same flow."""
+    flow_id = run("ask_human")
+    assert run("answer_human_twice", flow_id) == [2, "the second draft"]
+
+
 def test_what_one_process_learned_another_knows(run):
     """Knowledge is embedded once for all replicas, and belongs to no session."""
     assert run("learn", "house", "the pool opens at seven", "the bar is closed") == 2
