@@ -193,7 +193,11 @@ def state(installed: Installation, what):
         from crewai_core.lock_store import set_lock_backend
 
         set_lock_backend(None)
-    return {one.kind: [one.backend, one.local] for one in installed.state(kept)}
+    return {one.kind: [one.backend, one.local] for one in installed.state(kept) if not one.by_nature}
+
+
+def local_by_nature(installed: Installation):
+    return {one.kind: one.detail for one in installed.state() if one.by_nature}
 
 
 def flow(installed, session):

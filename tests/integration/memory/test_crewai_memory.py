@@ -81,6 +81,12 @@ def test_effective_state_says_what_the_crew_really_uses(run):
     assert run("state", "own_locks")["locks"] == ["files", True]
 
 
+def test_what_stays_in_the_process_is_named_with_what_that_means(run):
+    told = run("local_by_nature")
+    assert set(told) == {"tool-cache", "mcp-cache", "rpm-limit", "input-files", "event-record"}
+    assert "N times max_rpm" in told["rpm-limit"]
+
+
 def test_a_flow_goes_on_in_another_process(run):
     assert run("flow", "guest-7") == 1
     assert run("flow", "guest-7") == 2

@@ -24,6 +24,18 @@ from crew_runtime.settings import Settings
 ENGINES = ("lancedb", "qdrant-edge")
 """What `memory=True` asks for, and the other that CrewAI knows by name (1.15.30)."""
 
+BY_NATURE = tuple(
+    StateKind(kind, "process", local=True, detail=detail, by_nature=True)
+    for kind, detail in (
+        ("tool-cache", "a tool's answer is kept for the kickoff that asked: each kickoff asks once"),
+        ("mcp-cache", "each process lists the tools of an MCP server for itself"),
+        ("rpm-limit", "each kickoff has its own: N at once make N times max_rpm calls a minute"),
+        ("input-files", "they lie with the kickoff that they were given to"),
+        ("event-record", "each kickoff has its own"),
+    )
+)
+"""What CrewAI keeps in its process and has no seam for, because nobody needs another's (1.15.30)."""
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -75,6 +87,7 @@ def effective_state() -> tuple[StateKind, ...]:
         _knowledge(knowledges),
         _checkpoints(checkpointed),
         _task_outputs(),
+        *BY_NATURE,
     )
 
 
