@@ -200,6 +200,87 @@ def local_by_nature(installed: Installation):
     return {one.kind: one.detail for one in installed.state() if one.by_nature}
 
 
+def _steps(fail, done):
+    from crewai.flow.flow import Flow, listen, start
+    from crewai.state.checkpoint_config import CheckpointConfig
+    from pydantic import BaseModel
+
+    class Letter(BaseModel):
+        id: str = ""
+        text: str = ""
+
+    class Steps(Flow[Letter]):
+        @start()
+        def draft(self):
+            done.append("draft")
+            self.state.text = "drafted"
+            return "drafted"
+
+        @listen(draft)
+        def send(self, drafted):
+            done.append("send")
+            if fail:
+                raise RuntimeError("the replica went away here")
+            return f"sent: {drafted}, {self.state.text}"
+
+    return Steps, CheckpointConfig(on_events=["method_execution_finished"], max_checkpoints=3)
+
+
+def checkpoint_flow(installed, session):
+    """A flow that fails in its second step: where its checkpoint lies."""
+    from crewai.events.event_bus import crewai_event_bus
+
+    done = []
+    steps, config = _steps(True, done)
+    with binding.bind(session, whole_process=True):
+        try:
+            steps(checkpoint=config).kickoff()
+        except RuntimeError:
+            crewai_event_bus.flush(10)
+    branch = f"{_keys_of(installed)}cps:s:{session}:.checkpoints/main"
+    return [done, [one.decode() for one in installed.connections.redis.zrange(branch, 0, -1)]]
+
+
+def restore_flow(installed, session, path):
+    """In another process: only what was not done yet is done."""
+    from crewai.state.checkpoint_config import CheckpointConfig
+
+    done = []
+    steps, _ = _steps(False, done)
+    with binding.bind(session, whole_process=True):
+        try:
+            restored = steps.from_checkpoint(CheckpointConfig(restore_from=path))
+        except FileNotFoundError:
+            return None
+        return [done, restored.kickoff()]
+
+
+def prune_checkpoints(installed, session):
+    """More than are to be kept, on two branches; which are left."""
+    from crewai.state.provider.json_provider import JsonProvider
+
+    provider = JsonProvider()
+    with binding.bind(session, whole_process=True):
+        other = provider.checkpoint("other", ".checkpoints", branch="other")
+        paths = [provider.checkpoint(f"data {number}", ".checkpoints") for number in range(5)]
+        removed = provider.prune(".checkpoints", 2)
+        found = [_read_or_none(provider, one) for one in (*paths, other)]
+    return [removed, found]
+
+
+def _read_or_none(provider, path):
+    try:
+        return provider.from_checkpoint(path)
+    except FileNotFoundError:
+        return None
+
+
+def _keys_of(installed):
+    from crew_runtime.contract import keys
+
+    return keys.root(installed.settings.key_prefix)
+
+
 def flow(installed, session):
     from crewai.flow.flow import Flow, start
     from crewai.flow.persistence import persist

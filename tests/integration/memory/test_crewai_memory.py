@@ -72,7 +72,7 @@ def test_effective_state_says_what_the_crew_really_uses(run):
         "flow": ["redis", False],
         "locks": ["redis", False],
         "knowledge": ["redis", False],
-        "checkpoints": ["unused", False],
+        "checkpoints": ["redis", False],
         "task-outputs": ["redis", False],
     }
     assert run("state", "own_memory")["memory"] == ["lancedb", True]
@@ -98,6 +98,21 @@ def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
     flow_id = run("ask_human")
     assert run("answer_human", flow_id, "approved") == ["approved", "the draft"]
     assert run("pending", flow_id) is None
+
+
+def test_a_checkpoint_of_one_process_is_restored_by_another(run):
+    """What was done is not done again; nothing of it lies on a disk, and no other session reads it."""
+    done, paths = run("checkpoint_flow", "s1")
+    assert done == ["draft", "send"]
+    assert run("restore_flow", "s1", paths[-1]) == [["send"], "sent: drafted, drafted"]
+    assert run("restore_flow", "s2", paths[-1]) is None
+    assert list(run.folder.rglob(".checkpoints")) == []
+
+
+def test_the_oldest_checkpoints_of_a_branch_go(run):
+    removed, found = run("prune_checkpoints", "s1")
+    assert removed == 3
+    assert found == [None, None, None, "data 3", "data 4", "other"]
 
 
 def test_feedback_is_given_once(run):

@@ -15,7 +15,7 @@ _REMEDIES = {
     "memory": _OWN_STORAGE,
     "flow": "use @persist without persistence=: the runtime puts it on the shared backend",
     "locks": "do not call set_lock_backend in the crew's code",
-    "checkpoints": "remove checkpoint= from the crew, or keep its folder on a volume that all replicas mount",
+    "checkpoints": "leave provider= out of the CheckpointConfig: the runtime puts the default's on the shared backend",
 }
 
 

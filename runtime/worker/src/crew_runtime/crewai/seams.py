@@ -11,7 +11,8 @@ from crewai.knowledge.storage import factory as knowledge_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import corrections, knowledge, task_outputs
+from crew_runtime.crewai import checkpoints, corrections, knowledge, task_outputs
+from crew_runtime.crewai.checkpoints import Checkpoints
 from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
 from crew_runtime.crewai.knowledge import RedisKnowledgeStorage, Shelves
 from crew_runtime.crewai.locks import RedisLocks
@@ -64,6 +65,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     RedisKnowledgeStorage.shelves = Shelves(guard, settings.key_prefix, settings.backend_deadline)
     knowledge_factory.set_knowledge_storage_factory(knowledge.storage)
     corrections.apply()
+    checkpoints.patch(Checkpoints(guard, settings.key_prefix, settings.session_ttl))
     task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
     _registered = made
     return made
@@ -147,9 +149,12 @@ def _knowledge(knowledges: Iterable[Any]) -> StateKind:
 
 
 def _checkpoints(configured: Iterable[Any]) -> StateKind:
-    if not list(configured):
-        return StateKind("checkpoints", "unused", local=False)
-    return StateKind("checkpoints", "files", local=True, detail="only the replica that wrote one can restore it")
+    if elsewhere := _names(one.provider for one in configured if type(one.provider).__name__ != "JsonProvider"):
+        return StateKind("checkpoints", elsewhere, local=True, detail="the crew's code names a provider of its own")
+    if checkpoints.in_force():
+        return StateKind("checkpoints", "redis", local=False)
+    why = checkpoints.obstacle() or "only the replica that wrote one can restore it"
+    return StateKind("checkpoints", "files", local=bool(list(configured)), detail=why)
 
 
 def _task_outputs() -> StateKind:
