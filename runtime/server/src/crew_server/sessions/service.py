@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from crew_server.errors import SessionBusyError, UnknownSessionError
 from crew_server.logs import Log
-from crew_server.sessions.store import RUNNING, SessionStore
+from crew_server.sessions.store import RUNNING, SessionStore, Uses
 from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
 
 log = Log(__name__)
@@ -31,11 +32,7 @@ class Sessions:
 
     async def get(self, session_id: str) -> SessionDetails:
         """Raises UnknownSessionError, BackendError."""
-        uses = await self._store.uses(session_id)
-        flow = await self._store.flow(session_id)
-        kickoffs = await self._store.kickoffs(session_id)
-        if uses.first is None and flow is None and not kickoffs:
-            raise UnknownSessionError(session_id)
+        uses, flow, kickoffs = await self._find(session_id)
         return SessionDetails(
             session_id=session_id,
             records=uses.records,
@@ -50,11 +47,7 @@ class Sessions:
 
     async def export(self, session_id: str, *, embeddings: bool) -> Export:
         """Raises UnknownSessionError, BackendError."""
-        uses = await self._store.uses(session_id)
-        flow = await self._store.flow(session_id)
-        kickoffs = await self._store.kickoffs(session_id)
-        if uses.first is None and flow is None and not kickoffs:
-            raise UnknownSessionError(session_id)
+        uses, flow, kickoffs = await self._find(session_id)
         return Export(
             session_id=session_id,
             first_used=uses.first,
@@ -90,6 +83,15 @@ class Sessions:
         if running:
             raise SessionBusyError(session_id, running)
         return erased
+
+    async def _find(self, session_id: str) -> tuple[Uses, dict[str, Any] | None, list[dict[str, Any]]]:
+        """Uses of its memory, its flow state and its kickoffs. Raises UnknownSessionError when there is nothing."""
+        uses = await self._store.uses(session_id)
+        flow = await self._store.flow(session_id)
+        kickoffs = await self._store.kickoffs(session_id)
+        if uses.first is None and flow is None and not kickoffs:
+            raise UnknownSessionError(session_id)
+        return uses, flow, kickoffs
 
     async def _wait_until_idle(self, session_id: str, *, force: bool) -> None:
         loop = asyncio.get_running_loop()

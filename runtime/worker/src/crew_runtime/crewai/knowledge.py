@@ -23,6 +23,7 @@ from pydantic import Field, PrivateAttr
 
 from crew_runtime.contract import keys
 from crew_runtime.errors import CrewRuntimeError, InvalidVectorError
+from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
 from crew_runtime.memory import ladder, vectors
 from crew_runtime.memory.filters import Filter
@@ -154,17 +155,22 @@ class RedisKnowledgeStorage(BaseKnowledgeStorage):
         return hashlib.blake2b(said, digest_size=16).hexdigest()
 
     def _vectors(self, texts: list[str]) -> list[bytes]:
-        """Unit vectors. Raises what the embedder raises."""
-        if self._embed is None:
-            self._embed = build_embedder(self.embedder) if self.embedder else ChromaDBConfig().embedding_function
-        packed = []
-        for one in self._embed(texts):
-            vector = np.asarray(one, dtype=np.float32)
-            length = float(np.linalg.norm(vector))
-            if not length or not np.isfinite(length):
-                raise InvalidVectorError
-            packed.append(vectors.pack(vector / length))
-        return packed
+        """Unit vectors. Raises what the embedder raises, recorded: CrewAI prints it at most, and answers without."""
+        try:
+            if self._embed is None:
+                self._embed = build_embedder(self.embedder) if self.embedder else ChromaDBConfig().embedding_function
+            return [_unit(one) for one in self._embed(texts)]
+        except Exception as error:
+            ledger.record(ledger.Failure("knowledge", "Embedder", f"{type(error).__name__}: {error}"))
+            raise
+
+
+def _unit(vector: Any) -> bytes:
+    found = np.asarray(vector, dtype=np.float32)
+    length = float(np.linalg.norm(found))
+    if not length or not np.isfinite(length):
+        raise InvalidVectorError
+    return vectors.pack(found / length)
 
 
 def storage(embedder: Any, collection_name: str | None) -> RedisKnowledgeStorage:
