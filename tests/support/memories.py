@@ -25,6 +25,27 @@ def embed(texts: list[str]) -> list[list[float]]:
     return [direction(text) for text in texts]
 
 
+_texts: list[str] = []
+
+
+def embedded() -> int:
+    """How many texts the embedders of `counting_embedder` were given in this process."""
+    return len(_texts)
+
+
+def counting_embedder(dimension: int = DIMENSION) -> type:
+    """A class for `{"provider": "custom", "config": {"embedding_callable": ...}}`."""
+    from chromadb.api.types import EmbeddingFunction
+    from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbeddingFunction
+
+    class Counting(CustomEmbeddingFunction, EmbeddingFunction):
+        def __call__(self, input):  # noqa: A002 - the base class' name for it
+            _texts.extend(input)
+            return [np.array(direction(text, dimension), np.float32) for text in input]
+
+    return Counting
+
+
 def record(content: str = "a fact", scope: str = "/", *, age: float = 0, **fields: Any) -> MemoryRecord:
     """A record with its embedding; `age` in seconds."""
     created = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=age)

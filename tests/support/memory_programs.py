@@ -115,6 +115,62 @@ def kick_off_without_store(installed, session, redis_pid):
     return [kick_off(installed, session, "Ada")[0], sorted(set(failures))]
 
 
+def _knowledge(collection, sources, dimension=16):
+    from crewai.knowledge.knowledge import Knowledge
+    from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+
+    from support.memories import counting_embedder
+
+    embedder = {"provider": "custom", "config": {"embedding_callable": counting_embedder(dimension)}}
+    made = Knowledge(collection, [StringKnowledgeSource(content=one) for one in sources], embedder=embedder)
+    if sources:
+        made.add_sources()
+    return made
+
+
+def learn(installed, collection, *facts):
+    """Saves sources as a Crew does when it is made; how many texts the embedder was given."""
+    from support.memories import embedded
+
+    before = embedded()
+    _knowledge(collection, facts)
+    return embedded() - before
+
+
+def know(installed, collection, question, dimension="16"):
+    found = _knowledge(collection, [], int(dimension)).query([question], results_limit=2, score_threshold=0.1)
+    return [[one["content"], round(one["score"], 2)] for one in found]
+
+
+def unlearn(installed, collection):
+    _knowledge(collection, []).reset()
+
+
+def answer_from_knowledge(installed, session):
+    """A crew with a knowledge source: what the agent's prompt held."""
+    from crewai import Agent, Crew, Task
+    from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+    from crewai.llms.base_llm import BaseLLM
+
+    from support.memories import counting_embedder
+
+    asked = []
+
+    class Listening(BaseLLM):
+        def call(self, messages, *args, **kwargs):
+            asked.append(str(messages))
+            return "Thought: known\nFinal Answer: done"
+
+    agent = Agent(role="host", goal="answer", backstory="knows", llm=Listening(model="listening"), max_iter=1)
+    task = Task(description="When does the pool open?", expected_output="a time", agent=agent)
+    embedder = {"provider": "custom", "config": {"embedding_callable": counting_embedder(16)}}
+    source = StringKnowledgeSource(content="When does the pool open? At seven.")
+    crew = Crew(agents=[agent], tasks=[task], knowledge_sources=[source], embedder=embedder)
+    with binding.bind(session):
+        crew.kickoff()
+    return any("At seven." in one for one in asked)
+
+
 def prove(installed, action, nonce):
     from crew_runtime.crewai.proof import Prover
 
@@ -137,7 +193,92 @@ def state(installed: Installation, what):
         from crewai_core.lock_store import set_lock_backend
 
         set_lock_backend(None)
-    return {one.kind: [one.backend, one.local] for one in installed.state(kept)}
+    return {one.kind: [one.backend, one.local] for one in installed.state(kept) if not one.by_nature}
+
+
+def local_by_nature(installed: Installation):
+    return {one.kind: one.detail for one in installed.state() if one.by_nature}
+
+
+def _steps(fail, done):
+    from crewai.flow.flow import Flow, listen, start
+    from crewai.state.checkpoint_config import CheckpointConfig
+    from pydantic import BaseModel
+
+    class Letter(BaseModel):
+        id: str = ""
+        text: str = ""
+
+    class Steps(Flow[Letter]):
+        @start()
+        def draft(self):
+            done.append("draft")
+            self.state.text = "drafted"
+            return "drafted"
+
+        @listen(draft)
+        def send(self, drafted):
+            done.append("send")
+            if fail:
+                raise RuntimeError("the replica went away here")
+            return f"sent: {drafted}, {self.state.text}"
+
+    return Steps, CheckpointConfig(on_events=["method_execution_finished"], max_checkpoints=3)
+
+
+def checkpoint_flow(installed, session):
+    """A flow that fails in its second step: where its checkpoint lies."""
+    from crewai.events.event_bus import crewai_event_bus
+
+    done = []
+    steps, config = _steps(True, done)
+    with binding.bind(session, whole_process=True):
+        try:
+            steps(checkpoint=config).kickoff()
+        except RuntimeError:
+            crewai_event_bus.flush(10)
+    branch = f"{_keys_of(installed)}cps:s:{session}:.checkpoints/main"
+    return [done, [one.decode() for one in installed.connections.redis.zrange(branch, 0, -1)]]
+
+
+def restore_flow(installed, session, path):
+    """In another process: only what was not done yet is done."""
+    from crewai.state.checkpoint_config import CheckpointConfig
+
+    done = []
+    steps, _ = _steps(False, done)
+    with binding.bind(session, whole_process=True):
+        try:
+            restored = steps.from_checkpoint(CheckpointConfig(restore_from=path))
+        except FileNotFoundError:
+            return None
+        return [done, restored.kickoff()]
+
+
+def prune_checkpoints(installed, session):
+    """More than are to be kept, on two branches; which are left."""
+    from crewai.state.provider.json_provider import JsonProvider
+
+    provider = JsonProvider()
+    with binding.bind(session, whole_process=True):
+        other = provider.checkpoint("other", ".checkpoints", branch="other")
+        paths = [provider.checkpoint(f"data {number}", ".checkpoints") for number in range(5)]
+        removed = provider.prune(".checkpoints", 2)
+        found = [_read_or_none(provider, one) for one in (*paths, other)]
+    return [removed, found]
+
+
+def _read_or_none(provider, path):
+    try:
+        return provider.from_checkpoint(path)
+    except FileNotFoundError:
+        return None
+
+
+def _keys_of(installed):
+    from crew_runtime.contract import keys
+
+    return keys.root(installed.settings.key_prefix)
 
 
 def flow(installed, session):
@@ -201,6 +342,30 @@ def answer_human(installed, flow_id, answer):
     assert found_state["draft"] == context.method_output
     assert _persistence().load_state(flow_id) == found_state
     return [answer, context.method_output]
+
+
+def answer_human_twice(installed, flow_id):
+    """Two replicas load the same pause before either resumes; then the first pauses anew before the second resumes."""
+    from crewai.flow.async_feedback.types import PendingFeedbackContext
+
+    from crew_runtime.errors import FeedbackGivenError
+
+    first, second, third = _persistence(), _persistence(), _persistence()
+    for one in (first, second, third):
+        assert one.load_pending_feedback(flow_id) is not None
+    first.clear_pending_feedback(flow_id)
+    refused = []
+    for one in (second, third):
+        if one is third:
+            again = PendingFeedbackContext(
+                flow_id=flow_id, flow_class="x.Y", method_name="review", method_output="the second draft", message="ok?"
+            )
+            first.save_pending_feedback(flow_id, again, {"id": flow_id})
+        try:
+            one.clear_pending_feedback(flow_id)
+        except FeedbackGivenError as error:
+            refused.append(str(error))
+    return [len(refused), _persistence().load_pending_feedback(flow_id)[1].method_output]
 
 
 def pending(installed, flow_id):

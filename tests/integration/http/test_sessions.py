@@ -71,6 +71,8 @@ async def test_a_session_is_found_exported_and_erased(pair):
         await crew("remember", session, f"fact of {session}", f"more of {session}")
     await crew("flow", "1")
     await crew("kick_off", "1", "Ada")
+    _, checkpoints = await crew("checkpoint_flow", "1")
+    await crew("checkpoint_flow", "10")
     await crew("ask_human_of", ODD)
     kickoff = await replica.kickoff("1", say="a secret")
     await replica.ended(kickoff)
@@ -92,8 +94,12 @@ async def test_a_session_is_found_exported_and_erased(pair):
 
     gone = await replica.api.delete(_of("1"))
     erased = {"records": 2, "flow_states": 1, "pending_feedback": 0, "task_outputs": 2, "kickoffs": 1}
+    erased["checkpoints"] = len(checkpoints)
+    assert checkpoints
     assert gone.json() == {"session_id": "1", **erased}
     assert await crew("replay_last", "1") is None
+    assert await crew("restore_flow", "1", checkpoints[-1]) is None
+    assert len((await crew("checkpoint_flow", "10"))[1]) > 1, "1 is not 10"
     assert (await replica.api.get(_of("1"))).json()["reason"] == "UnknownSession"
     assert (await replica.api.get(_of("1") + "/export")).status_code == 404
     assert await crew("recall", "1", "fact") == []

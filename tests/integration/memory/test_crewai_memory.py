@@ -71,14 +71,20 @@ def test_effective_state_says_what_the_crew_really_uses(run):
         "memory": ["redis", False],
         "flow": ["redis", False],
         "locks": ["redis", False],
-        "knowledge": ["unused", False],
-        "checkpoints": ["unused", False],
+        "knowledge": ["redis", False],
+        "checkpoints": ["redis", False],
         "task-outputs": ["redis", False],
     }
     assert run("state", "own_memory")["memory"] == ["lancedb", True]
     assert run("state", "own_factory")["memory"] == ["lancedb", True]
     assert run("state", "own_persistence")["flow"] == ["sqlite", True]
     assert run("state", "own_locks")["locks"] == ["files", True]
+
+
+def test_what_stays_in_the_process_is_named_with_what_that_means(run):
+    told = run("local_by_nature")
+    assert set(told) == {"tool-cache", "mcp-cache", "rpm-limit", "input-files", "event-record"}
+    assert "N times max_rpm" in told["rpm-limit"]
 
 
 def test_a_flow_goes_on_in_another_process(run):
@@ -92,6 +98,53 @@ def test_feedback_is_awaited_in_one_process_and_given_in_another(run):
     flow_id = run("ask_human")
     assert run("answer_human", flow_id, "approved") == ["approved", "the draft"]
     assert run("pending", flow_id) is None
+
+
+def test_a_checkpoint_of_one_process_is_restored_by_another(run):
+    """What was done is not done again; nothing of it lies on a disk, and no other session reads it."""
+    done, paths = run("checkpoint_flow", "s1")
+    assert done == ["draft", "send"]
+    assert run("restore_flow", "s1", paths[-1]) == [["send"], "sent: drafted, drafted"]
+    assert run("restore_flow", "s2", paths[-1]) is None
+    assert list(run.folder.rglob(".checkpoints")) == []
+
+
+def test_the_oldest_checkpoints_of_a_branch_go(run):
+    removed, found = run("prune_checkpoints", "s1")
+    assert removed == 3
+    assert found == [None, None, None, "data 3", "data 4", "other"]
+
+
+def test_feedback_is_given_once(run):
+    """Whoever comes second is refused, and takes away no later pause of the same flow."""
+    flow_id = run("ask_human")
+    assert run("answer_human_twice", flow_id) == [2, "the second draft"]
+
+
+def test_what_one_process_learned_another_knows(run):
+    """Knowledge is embedded once for all replicas, and belongs to no session."""
+    assert run("learn", "house", "the pool opens at seven", "the bar is closed") == 2
+    assert run("learn", "house", "the pool opens at seven", "the bar is closed") == 0
+    assert run("learn", "house", "the pool opens at seven", "the spa is new") == 1
+    assert run("know", "house", "pool opens at seven the")[0] == ["the pool opens at seven", 1.0]
+    assert run("know", "house2", "the pool opens at seven") == []
+    assert list(run.folder.rglob("chroma*")) == []
+
+
+def test_two_collections_may_have_embedders_of_two_dimensions(run):
+    run("learn", "house", "the pool opens at seven")
+    assert run("know", "house", "the pool opens at seven", "24") == []
+    run("learn", "other", "the bar is closed")
+    run("unlearn", "house")
+    assert run("know", "house", "the pool opens at seven") == []
+    assert run("know", "other", "the bar is closed")[0][0] == "the bar is closed"
+    assert run("learn", "house", "the pool opens at seven") == 1
+
+
+def test_a_crew_answers_from_its_knowledge_and_says_where_it_lies(run):
+    assert run("answer_from_knowledge", "s1") is True
+    assert run("answer_from_knowledge", "s2") is True
+    assert run("state", "untouched")["knowledge"] == ["redis", False]
 
 
 def test_a_kickoff_is_replayed_in_another_process(run):

@@ -67,7 +67,10 @@ async def test_a_wedged_store_is_told_and_judged_as_the_spec_says(
 
 
 @pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
-@pytest.mark.parametrize(("missing", "kind"), [("without_embedder", "Embedder"), ("without_analysis", "LLM")])
+@pytest.mark.parametrize(
+    ("missing", "kind"),
+    [("without_embedder", "Embedder"), ("without_analysis", "LLM"), ("without_knowledge", "Embedder")],
+)
 async def test_what_fails_before_the_store_is_asked_is_told_as_well(tmp_path, redis_env, on_failure, missing, kind):
     """CrewAI says it in an event or in its log, and ends the kickoff as if nothing were."""
     async with WorkerPeer(tmp_path) as peer:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from chromadb.api.types import EmbeddingFunction
 from crewai import Agent, Crew, Task
+from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
 from crewai.rag.core.types import Documents, Embeddings
 from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbeddingFunction
 
@@ -50,6 +51,15 @@ class Unfiling(FilingLLM):
 
 def without_embedder() -> Crew:
     return crew(embedder=Unreachable)
+
+
+def without_knowledge() -> Crew:
+    """Its sources cannot be embedded: CrewAI prints that, and makes the crew."""
+    agent = Agent(role="Host", goal="answer", backstory="knows", llm=FilingLLM(model="filing"), max_iter=2)
+    task = Task(description="Say {message}", expected_output="a line", agent=agent)
+    source = StringKnowledgeSource(content="The pool opens at seven.")
+    config = {"provider": "custom", "config": {"embedding_callable": Unreachable}}
+    return Crew(agents=[agent], tasks=[task], knowledge_sources=[source], embedder=config)
 
 
 def without_analysis() -> Crew:

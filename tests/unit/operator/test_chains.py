@@ -129,6 +129,19 @@ def test_local_memory_is_false_even_when_a_proof_passed():
     assert said(seen, Type.MEMORY_SHARED) == ("False", Reason.LOCAL_FALLBACK)
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (StateKind("checkpoints", "files", local=True), "False"),
+        (StateKind("rpm-limit", "process", local=True, by_nature=True), "True"),
+    ],
+)
+def test_any_kind_that_is_local_but_by_nature_is_said(kind, status):
+    report = Report(replica="b", phase="ready", backend=OK, worker=WorkerReport(state=(kind,)))
+    seen = good(replicas=(replica("a"), replica("b", report=report)))
+    assert said(seen, Type.MEMORY_SHARED)[0] == status
+
+
 def test_entrypoint_that_does_not_import_is_told_in_the_replicas_words():
     seen = good(replicas=(failed("a", "EntrypointBroken", "No module named 'concierg'"),))
     assert said(seen, Type.CREW_AVAILABLE) == ("False", Reason.ENTRYPOINT_BROKEN)

@@ -10,7 +10,6 @@ from crew_runtime.contract import env
 from crewctl import __version__
 from crewctl.doctor.facts import Facts, Manifest, Replica, Step
 from crewctl.findings import Finding, Level
-from crewctl.state_kinds import HARMLESS
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
@@ -138,7 +137,9 @@ def _sessions(facts: Facts) -> Iterator[Finding]:
 
 
 def _places(facts: Facts) -> Iterator[Finding]:
-    kinds = sorted({kind.kind for _, report in facts.heard for kind in report.worker.state}, key=_importance)
+    reported = [kind for _, report in facts.heard for kind in report.worker.state]
+    # What is local by nature is no finding: docs/state.md names it.
+    kinds = sorted({kind.kind for kind in reported if not kind.by_nature}, key=_importance)
     for name in kinds:
         found = [(one, kind) for one, report in facts.heard for kind in report.worker.state if kind.kind == name]
         where = {one.name: kind.backend for one, kind in found}
@@ -150,10 +151,7 @@ def _places(facts: Facts) -> Iterator[Finding]:
             continue
         detail = local[0][1].detail
         told = f"{text}: local to {', '.join(one.name for one, _ in local)}" + (f" ({detail})" if detail else "")
-        if name in HARMLESS:
-            yield Finding(WARN, name, told, f"nothing is lost by it: {HARMLESS[name]}")
-        else:
-            yield Finding(FAIL, name, told, "see docs/state.md; `crewctl verify` finds it before a deployment")
+        yield Finding(FAIL, name, told, "see docs/state.md; `crewctl verify` finds it before a deployment")
     if not kinds:
         yield Finding(WARN, "state", "no replica has said where its state lies", "see the providers below")
 

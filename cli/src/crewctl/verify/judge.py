@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from crew_runtime.contract.rehearsal import STAND_IN, Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Finding, Level, failed
-from crewctl.state_kinds import HARMLESS
 from crewctl.verify.facts import Outcome, Pair
 
 LOCAL_ENGINES = frozenset({"lancedb", "qdrant-edge", "sqlite"})
@@ -16,7 +15,7 @@ _REMEDIES = {
     "memory": _OWN_STORAGE,
     "flow": "use @persist without persistence=: the runtime puts it on the shared backend",
     "locks": "do not call set_lock_backend in the crew's code",
-    "checkpoints": "remove checkpoint= from the crew, or keep its folder on a volume that all replicas mount",
+    "checkpoints": "leave provider= out of the CheckpointConfig: the runtime puts the default's on the shared backend",
 }
 
 
@@ -107,6 +106,8 @@ def _of_kinds(answer: Answer, rows: Sequence[Row]) -> Iterator[Row]:
     exercised = {store.kind for store in answer.stores}
     warned = {row.state.partition(" ")[0] for row in rows if row.finding.level is not Level.OK}
     for kind in answer.state:
+        if kind.by_nature:
+            continue  # nobody needs another's; docs/state.md names them
         if kind.local and kind.kind not in warned:
             yield _local(kind)
         elif kind.kind not in exercised:
@@ -115,10 +116,6 @@ def _of_kinds(answer: Answer, rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _local(kind: StateKind) -> Row:
-    if kind.kind in HARMLESS:
-        return Row(
-            kind.kind, kind.backend, Finding(Level.WARN, kind.kind, f"local: {HARMLESS[kind.kind]}"), exercised=False
-        )
     remedy = _REMEDIES.get(kind.kind, "see docs/state.md: what of this kind can be shared, and what cannot")
     return Row(
         kind.kind, kind.backend, Finding(Level.FAIL, kind.kind, f"local: {kind.detail}", remedy), exercised=False

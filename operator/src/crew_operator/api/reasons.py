@@ -164,8 +164,8 @@ class Reason(Enum):
     )
     LOCAL_FALLBACK = (
         "LocalFallback",
-        "A replica keeps memory on its own disk, where no other sees it.",
-        "The message names the kind of state; do not set a storage in the crew's own Memory.",
+        "A replica keeps memory or other state of CrewAI on its own disk, where no other sees it.",
+        "The message names the kind of state; docs/state.md says more. Give the crew no storage of its own.",
     )
     NO_REPLICAS = ("NoReplicas", "No replica is ready, so nothing could be written through one.", "See CrewAvailable.")
     MEMORY_NOT_READY = ("MemoryNotReady", "Nothing can be proven while memory is not ready.", "See MemoryReady.")

@@ -218,12 +218,12 @@ def a_replica_is_ready(seen: Observed) -> Verdict | None:
 
 
 def nothing_is_local(seen: Observed) -> Verdict | None:
-    """No replica keeps memories on its own disk."""
+    """No replica keeps on its own disk what the others should see."""
     found = [
         f"{one.name}: {kind.kind} in {kind.backend}"
         for one, report in reports(seen.ready_replicas)
         for kind in report.worker.state
-        if kind.kind == "memory" and kind.local
+        if kind.local and not kind.by_nature
     ]
     return _bad(Reason.LOCAL_FALLBACK, f"{_list(found)}. {Reason.LOCAL_FALLBACK.remedy}") if found else None
 

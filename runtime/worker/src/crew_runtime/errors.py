@@ -3,6 +3,7 @@
 CrewRuntimeError
 +-- SettingsError               the CREWOPS_* variables cannot be used
 +-- UnsupportedCrewAIError      the installed CrewAI has no seams to move its state by
++-- FeedbackGivenError          another process resumed the flow with an answer already
 +-- BackendError                one call of the shared backend failed; `kind` says how
     +-- BackendUnavailableError     it refused, did not answer in time, or the breaker is open
     +-- DimensionMismatchError      the vectors do not fit those that are stored
@@ -33,6 +34,14 @@ class SettingsError(CrewRuntimeError):
 
 class UnsupportedCrewAIError(CrewRuntimeError):
     """The installed CrewAI is missing or older than the seams."""
+
+
+class FeedbackGivenError(CrewRuntimeError):
+    """A flow that waited for a human was resumed twice; the first answer counts."""
+
+    def __init__(self, flow_id: str) -> None:
+        super().__init__(f"the flow {flow_id} was resumed already: the feedback that came first counts")
+        self.flow_id = flow_id
 
 
 class BackendError(CrewRuntimeError):

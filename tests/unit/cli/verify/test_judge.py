@@ -72,8 +72,7 @@ def test_a_second_memory_that_only_the_runtime_saw_fails():
 @pytest.mark.parametrize(
     ("kind", "level"),
     [
-        (StateKind("task-outputs", "sqlite", local=True), Level.WARN),
-        (StateKind("knowledge", "chroma", local=True), Level.WARN),
+        (StateKind("knowledge", "chroma", local=True), Level.FAIL),
         (StateKind("checkpoints", "files", local=True, detail="x"), Level.FAIL),
         (StateKind("locks", "files", local=True, detail="x"), Level.FAIL),
         (StateKind("something-new", "files", local=True, detail="x"), Level.FAIL),
@@ -82,6 +81,13 @@ def test_a_second_memory_that_only_the_runtime_saw_fails():
 )
 def test_kinds_that_nobody_exercised_are_judged_by_what_is_lost(kind, level):
     assert verdict_of(pair(WRITTEN, state=(kind,))).rows[-1].finding.level is level
+
+
+def test_what_is_local_by_nature_is_no_row():
+    cache = StateKind("rpm-limit", "process", local=True, by_nature=True)
+    assert [row.state for row in verdict_of(pair(WRITTEN, state=(cache,))).rows] == [
+        row.state for row in verdict_of(pair(WRITTEN, state=())).rows
+    ]
 
 
 def test_a_crew_without_memory_passes_and_is_told_so():

@@ -68,6 +68,7 @@ class Sessions:
         records = await self._store.erase_records(session_id)
         states, pending = await self._store.erase_flow(session_id)
         outputs = await self._store.erase_task_outputs(session_id)
+        checkpoints = await self._store.erase_checkpoints(session_id)
         kickoffs, running = await self._store.strip_kickoffs(session_id)
         erased = Erased(
             session_id=session_id,
@@ -75,6 +76,7 @@ class Sessions:
             flow_states=states,
             pending_feedback=pending,
             task_outputs=outputs,
+            checkpoints=checkpoints,
             kickoffs=kickoffs,
         )
         log.info("session erased", **erased.model_dump(), running=running)

@@ -182,6 +182,15 @@ class SessionStore:
         pipeline.unlink(key)
         return int((await self._ask(pipeline.execute()))[0])
 
+    async def erase_checkpoints(self, session_id: str) -> int:
+        """Erase what its crews and flows wrote to go on from; the answer is how many there were."""
+        erased = 0
+        async for part in self._scan(keys.checkpoint(self._prefix, session_id, "")):
+            erased += int(await self._ask(self._client.unlink(*part)))
+        async for part in self._scan(keys.checkpoint_branch(self._prefix, session_id, "")):
+            await self._ask(self._client.unlink(*part))
+        return erased
+
     async def strip_kickoffs(self, session_id: str) -> tuple[int, int]:
         """Erase inputs and results of its kickoffs; how many, and how many were left because they run."""
         stripped = running = 0
@@ -190,9 +199,13 @@ class SessionStore:
             stripped, running = stripped + int(one), running + int(other)
         return stripped, running
 
-    async def _runs(self) -> AsyncIterator[Sequence[str]]:
+    def _runs(self) -> AsyncIterator[Sequence[str]]:
         """Keys of all kickoffs, in steps."""
-        pattern = _literal(keys.run(self._prefix, "")) + "*"
+        return self._scan(keys.run(self._prefix, ""))
+
+    async def _scan(self, start: str) -> AsyncIterator[Sequence[str]]:
+        """Keys that begin so, in steps."""
+        pattern = _literal(start) + "*"
         cursor = 0
         while True:
             cursor, found = await self._ask(self._client.scan(cursor, match=pattern, count=STEP))

@@ -46,6 +46,7 @@ class Erased(BaseModel):
     flow_states: int
     pending_feedback: int
     task_outputs: int
+    checkpoints: int
     kickoffs: int
 
 

@@ -1,5 +1,7 @@
 """Where things lie in Redis. Every key of a crew begins with `cs:{<prefix>}:`; the braces keep them in one slot."""
 
+from urllib.parse import quote
+
 
 def root(prefix: str) -> str:
     """The start of every key of the crew whose key prefix is `prefix` (`namespace/name` by default)."""
@@ -78,8 +80,27 @@ def flow(prefix: str, flow_id: str) -> str:
 
 def task_outputs(prefix: str, session_id: str | None) -> str:
     """HASH, the outputs of the last kickoff's tasks, in a session or outside any."""
-    whose = "c" if session_id is None else f"s:{session_id}"
-    return f"{root(prefix)}to:{whose}"
+    return f"{root(prefix)}to:{_whose(session_id)}"
+
+
+def checkpoint(prefix: str, session_id: str | None, path: str) -> str:
+    """STRING, a checkpoint by the path that CrewAI gave it, in a session or outside any; expires."""
+    return f"{root(prefix)}cp:{_whose(session_id)}:{path}"
+
+
+def checkpoint_branch(prefix: str, session_id: str | None, folder: str) -> str:
+    """ZSET, the paths of the checkpoints of one branch by the time of writing (seconds)."""
+    return f"{root(prefix)}cps:{_whose(session_id)}:{folder}"
+
+
+def knowledge(prefix: str, dimension: int) -> str:
+    """The start of the keys of chunks whose vectors have this length; behind it they are called as memories are."""
+    return f"{root(prefix)}k:{dimension}:"
+
+
+def knowledge_dimensions(prefix: str) -> str:
+    """SET, the lengths of the vectors of all chunks."""
+    return f"{root(prefix)}k:dimensions"
 
 
 def lock(prefix: str, name: str) -> str:
@@ -120,3 +141,8 @@ def session_records(prefix: str, segment: str) -> str:
 def session_erased(prefix: str, segment: str) -> str:
     """STRING, changes when a session is erased: a write of work that began before is refused. Expires in a day."""
     return f"{root(prefix)}erased:{segment}"
+
+
+def _whose(session_id: str | None) -> str:
+    """Of the whole crew, or of a session; quoted, so that no session's keys begin as another's do."""
+    return "c" if session_id is None else f"s:{quote(session_id, safe='', errors='surrogatepass')}"

@@ -15,12 +15,15 @@ class StateKind:
     """Where one kind of CrewAI's state really lies, as found after the user's code was imported."""
 
     kind: str
-    """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`."""
+    """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`; the caches: `tool-cache`, `mcp-cache`,
+    `rpm-limit`, `input-files`, `event-record`."""
     backend: str
-    """`redis`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`), or `unused`."""
+    """`redis`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`), `process`, or `unused`."""
     local: bool
     """True: lies in this process or on this disk, other replicas do not see it."""
     detail: str = ""
+    by_nature: bool = False
+    """It is local wherever CrewAI runs and nothing is lost by it; `detail` says what several of them mean."""
 
 
 @dataclass(frozen=True)

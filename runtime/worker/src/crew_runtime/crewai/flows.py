@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from crewai.flow.async_feedback.types import PendingFeedbackContext
 from crewai.flow.persistence.base import FlowPersistence
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
+from redis.exceptions import WatchError
 
 from crew_runtime.contract import keys
-from crew_runtime.errors import CrewRuntimeError
+from crew_runtime.errors import CrewRuntimeError, FeedbackGivenError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Client
 from crew_runtime.sessions import binding
@@ -52,13 +53,39 @@ class FlowStates:
         key = keys.flow(self._prefix, flow_id)
         self._guard.call("flow", lambda client: client.hdel(key, *fields))
 
+    def drop_if(self, flow_id: str, known: bytes, first: str, *more: str) -> bool:
+        """Remove fields when the first of them has this value; whether it had. Of two callers one is told so."""
+        key = keys.flow(self._prefix, flow_id)
+
+        def ask(client: Client) -> bool:
+            with client.pipeline(transaction=True) as pipeline:
+                pipeline.watch(key)
+                if pipeline.hget(key, first) != known:
+                    return False
+                pipeline.multi()
+                pipeline.hdel(key, first, *more)
+                try:
+                    pipeline.execute()
+                except WatchError:
+                    return False
+                return True
+
+        # Not idempotent: after a cut connection a second try would tell the winner that it lost.
+        return self._guard.call("flow", ask, idempotent=False)
+
 
 class RedisFlowPersistence(FlowPersistence):
-    """State of flows, seen by every replica. Has no fields of its own: CrewAI writes it into checkpoints by name."""
+    """State of flows, seen by every replica. Has no fields of its own: CrewAI writes it into checkpoints by name.
+
+    Feedback is given once: of two processes that resume the same pause, CrewAI's listeners run in one. It clears the
+    pause before it runs them (1.15.30), and what clears it must be the pause that was loaded, not a later one.
+    """
 
     persistence_type: str = Field(default="RedisFlowPersistence")
     states: ClassVar[FlowStates | None] = None
     """Set by `seams`; of the process."""
+    _pauses: dict[str, bytes] = PrivateAttr(default_factory=dict)
+    """By flow: the pause that this object saved or loaded."""
 
     def init_db(self) -> None:
         """Nothing has to be made."""
@@ -78,17 +105,24 @@ class RedisFlowPersistence(FlowPersistence):
         fields = _state_fields(context.method_name, state_data)
         pending = {"pending": json.dumps(context.to_dict(), default=_plain), "pending_state": fields["state"]}
         self._states().write(flow_uuid, {**fields, **pending})
+        self._pauses[flow_uuid] = pending["pending"].encode()
 
     def load_pending_feedback(self, flow_uuid: str) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
         """State and context of a flow that waits, None when it does not."""
-        state, context = map(_read_object, self._states().read(flow_uuid, "pending_state", "pending"))
+        found = self._states().read(flow_uuid, "pending_state", "pending")
+        state, context = map(_read_object, found)
         if state is None or context is None:
             return None
+        self._pauses[flow_uuid] = bytes(found[1] or b"")
         return state, PendingFeedbackContext.from_dict(context)
 
     def clear_pending_feedback(self, flow_uuid: str) -> None:
-        """The answer came."""
-        self._states().drop(flow_uuid, "pending", "pending_state")
+        """The answer came. Raises FeedbackGivenError when it came to another process before."""
+        known = self._pauses.pop(flow_uuid, None)
+        if known is None:
+            self._states().drop(flow_uuid, "pending", "pending_state")
+        elif not self._states().drop_if(flow_uuid, known, "pending", "pending_state"):
+            raise FeedbackGivenError(flow_uuid)
 
     def _states(self) -> FlowStates:
         if self.states is None:

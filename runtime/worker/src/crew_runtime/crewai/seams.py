@@ -7,11 +7,14 @@ from typing import Any
 
 import crewai_core.lock_store
 from crewai.flow.persistence import factory as flow_factory
+from crewai.knowledge.storage import factory as knowledge_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import corrections, task_outputs
+from crew_runtime.crewai import checkpoints, corrections, knowledge, task_outputs
+from crew_runtime.crewai.checkpoints import Checkpoints
 from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
+from crew_runtime.crewai.knowledge import RedisKnowledgeStorage, Shelves
 from crew_runtime.crewai.locks import RedisLocks
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.crewai.task_outputs import TaskOutputs
@@ -21,6 +24,18 @@ from crew_runtime.settings import Settings
 
 ENGINES = ("lancedb", "qdrant-edge")
 """What `memory=True` asks for, and the other that CrewAI knows by name (1.15.30)."""
+
+BY_NATURE = tuple(
+    StateKind(kind, "process", local=True, detail=detail, by_nature=True)
+    for kind, detail in (
+        ("tool-cache", "a tool's answer is kept for the kickoff that asked: each kickoff asks once"),
+        ("mcp-cache", "each process lists the tools of an MCP server for itself"),
+        ("rpm-limit", "each kickoff has its own: N at once make N times max_rpm calls a minute"),
+        ("input-files", "they lie with the kickoff that they were given to"),
+        ("event-record", "each kickoff has its own"),
+    )
+)
+"""What CrewAI keeps in its process and has no seam for, because nobody needs another's (1.15.30)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +62,10 @@ def register(settings: Settings, connections: Connections) -> Registered:
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
     crewai_core.lock_store.set_lock_backend(made.locks)
+    RedisKnowledgeStorage.shelves = Shelves(guard, settings.key_prefix, settings.backend_deadline)
+    knowledge_factory.set_knowledge_storage_factory(knowledge.storage)
     corrections.apply()
+    checkpoints.patch(Checkpoints(guard, settings.key_prefix, settings.session_ttl))
     task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
     _registered = made
     return made
@@ -71,6 +89,7 @@ def effective_state() -> tuple[StateKind, ...]:
         _knowledge(knowledges),
         _checkpoints(checkpointed),
         _task_outputs(),
+        *BY_NATURE,
     )
 
 
@@ -119,15 +138,23 @@ def _locks() -> StateKind:
 
 
 def _knowledge(knowledges: Iterable[Any]) -> StateKind:
-    if not list(knowledges):
-        return StateKind("knowledge", "unused", local=False)
-    return StateKind("knowledge", "chroma", local=True, detail="every replica makes its own copy from the sources")
+    elsewhere = _names(one.storage for one in knowledges if not isinstance(one.storage, RedisKnowledgeStorage))
+    if elsewhere:
+        return StateKind(
+            "knowledge", elsewhere, local=True, detail="the crew's code gives Knowledge a storage of its own"
+        )
+    if knowledge_factory._factory is not knowledge.storage:
+        return StateKind("knowledge", "chroma", local=True, detail="the crew's code replaced the storage factory")
+    return StateKind("knowledge", "redis", local=False)
 
 
 def _checkpoints(configured: Iterable[Any]) -> StateKind:
-    if not list(configured):
-        return StateKind("checkpoints", "unused", local=False)
-    return StateKind("checkpoints", "files", local=True, detail="only the replica that wrote one can restore it")
+    if elsewhere := _names(one.provider for one in configured if type(one.provider).__name__ != "JsonProvider"):
+        return StateKind("checkpoints", elsewhere, local=True, detail="the crew's code names a provider of its own")
+    if checkpoints.in_force():
+        return StateKind("checkpoints", "redis", local=False)
+    why = checkpoints.obstacle() or "only the replica that wrote one can restore it"
+    return StateKind("checkpoints", "files", local=bool(list(configured)), detail=why)
 
 
 def _task_outputs() -> StateKind:
@@ -138,5 +165,10 @@ def _task_outputs() -> StateKind:
 
 
 def _names(objects: Iterable[object]) -> str:
-    known = {"LanceDBStorage": "lancedb", "QdrantEdgeStorage": "qdrant", "SQLiteFlowPersistence": "sqlite"}
+    known = {
+        "LanceDBStorage": "lancedb",
+        "QdrantEdgeStorage": "qdrant",
+        "SQLiteFlowPersistence": "sqlite",
+        "KnowledgeStorage": "chroma",
+    }
     return ", ".join(sorted({known.get(type(one).__name__, type(one).__name__) for one in objects}))

@@ -56,18 +56,24 @@ class Target:
 
 
 class Store:
-    """The records of one crew."""
+    """The records of one crew: its memories, or what else lies below a `root` of its own in the same way."""
 
-    def __init__(self, guard: Guard, prefix: str) -> None:
+    def __init__(self, guard: Guard, prefix: str, root: str | None = None) -> None:
         self.guard = guard
         self.prefix = prefix
-        self.root = keys.root(prefix)
-        self.record_root = f"{self.root}m:"
-        self.log_key = keys.memory_log(prefix)
-        self.ids_key = keys.memory_ids(prefix)
-        self._meta_key = keys.meta(prefix)
-        self._revision_key = keys.revision(prefix)
-        self._mortal_key = keys.mortal(prefix)
+        crew = keys.root(prefix)
+        self.root = root or crew
+        self.record_root, self.log_key, self.ids_key, self._meta_key, self._revision_key, self._mortal_key = (
+            self.root + key[len(crew) :]
+            for key in (
+                keys.memory(prefix, ""),
+                keys.memory_log(prefix),
+                keys.memory_ids(prefix),
+                keys.meta(prefix),
+                keys.revision(prefix),
+                keys.mortal(prefix),
+            )
+        )
         self._dimension: int | None = None
 
     # -- the store as a whole -------------------------------------------------------------------------------------
@@ -204,6 +210,21 @@ class Store:
             vector = values[len(READ_FIELDS)] if record and len(values) > len(READ_FIELDS) else None
             read.append(records.with_vector(record, vector) if record and vector else record)
         return read
+
+    def existing(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that there is a record of."""
+        found: list[str] = []
+        for part in _parts(ids):
+            answers = self.guard.call("read", partial(self._exist, ids=part))
+            found += [one for one, there in zip(part, answers, strict=True) if there]
+        return found
+
+    def _exist(self, client: Client, ids: Sequence[str]) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        for one in ids:
+            pipeline.exists(self.record_root + one)
+        answers: list[Any] = pipeline.execute()
+        return answers
 
     def all_ids(self) -> list[str]:
         """Newest first."""
