@@ -32,6 +32,22 @@ def test_after_a_hang_nobody_asks_until_the_pause_is_over():
     assert breaker.may_try()
 
 
+def test_new_work_tries_at_once_and_waits_longer_when_that_fails():
+    breaker, clock = made()
+    breaker.opened("x")
+    breaker.hopeful()
+    assert [breaker.may_try(), breaker.may_try()] == [True, False]
+    breaker.opened("x")
+    clock.now += FIRST_PAUSE
+    assert not breaker.may_try()
+
+
+def test_hope_opens_nothing():
+    breaker, _ = made()
+    breaker.hopeful()
+    assert not breaker.is_open
+
+
 def test_one_caller_tries_and_the_others_keep_failing():
     breaker, clock = made()
     breaker.opened("x")

@@ -44,6 +44,8 @@ class Registered:
 
     storage: RedisStorage
     locks: RedisLocks
+    guard: Guard
+    """Around every call of any of them."""
 
     def memory(self, spec: str) -> RedisStorage | None:
         """For the names of CrewAI's engines. A path is a store of the user's own, which `effective_state` shows."""
@@ -57,7 +59,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     """Before the user's code is imported: `@persist` asks for its store when a class is made."""
     global _registered
     guard = Guard(connections)
-    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix))
+    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix), guard)
     RedisFlowPersistence.states = FlowStates(guard, settings.key_prefix, settings.session_ttl)
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)

@@ -35,6 +35,11 @@ class Breaker:
             self._until = self._clock() + self._pause
             return True
 
+    def hopeful(self) -> None:
+        """The next caller may try at once, however short ago the last try was."""
+        with self._lock:
+            self._until = 0.0
+
     def opened(self, why: str) -> None:
         """A call hung, or a try did."""
         with self._lock:

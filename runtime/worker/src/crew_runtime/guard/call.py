@@ -31,6 +31,13 @@ class Guard:
         """As `Connections.opened`."""
         return self._connections.opened
 
+    def begin(self) -> None:
+        """A new piece of work begins: its first call finds out whether the backend still hangs.
+
+        Without it, a kickoff that is accepted because Redis answers again would fail by what the last one met.
+        """
+        self._breaker.hopeful()
+
     def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
         """Run `ask` with this process' client. Raises BackendError, having recorded it.
 
