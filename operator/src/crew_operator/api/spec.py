@@ -64,6 +64,13 @@ class WhenDeleted(StrEnum):
     DELETE = "Delete"
 
 
+class VectorType(StrEnum):
+    """How vectors are kept."""
+
+    FLOAT32 = "Float32"
+    FLOAT16 = "Float16"
+
+
 class MemoryBackend(StrEnum):
     """Where memories lie."""
 
@@ -269,6 +276,11 @@ class Memory:
             "keyPrefix cannot change: the memories under the old one would be lost from sight",
             at="keyPrefix",
         ),
+        Rule(
+            "self.vectorType == oldSelf.vectorType",
+            "vectorType cannot change: the memories that are there are kept in the old one",
+            at="vectorType",
+        ),
     )
 
     backend: MemoryBackend = MemoryBackend.REDIS
@@ -293,6 +305,10 @@ class Memory:
     on_failure: OnFailure = OnFailure.FAIL_CLOSED
     """What a kickoff gets when its memory cannot be read or written. FailClosed: it ends as an error. Degrade: it ends
     and says that its memory was degraded."""
+    vector_type: VectorType = VectorType.FLOAT32
+    """How the embedder's vectors are kept. Float16 takes half the memory and is searched faster, at three digits of
+    precision; values beyond 65504 are refused. Needs a server that knows it (Redis 8, or RediSearch 2.10). A store that
+    holds memories already keeps its own. Immutable."""
     embedder: Embedder | None = None
     """What the crew is declared to embed with, checked against what the store holds."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment, KeyRef
+from crew_operator.api.spec import CrewDeployment, KeyRef, VectorType
 from crew_runtime import contract
 from crew_runtime.contract import env
 
@@ -27,6 +27,8 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
         env.KICKOFF_TIMEOUT: _seconds(crew.spec.crew.kickoff_timeout),
         env.GRACE_PERIOD: str(GRACE_PERIOD),
         env.SOCKET: env.DEFAULT_SOCKET,
+        # Set only when asked for: an operator that begins to set it would roll every crew.
+        env.VECTOR_TYPE: memory.vector_type.value if memory.vector_type is not VectorType.FLOAT32 else None,
         **_embedder(crew),
     }
     return [

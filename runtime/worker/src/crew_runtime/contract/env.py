@@ -40,6 +40,9 @@ EMBEDDER_MODEL = "CREWOPS_EMBEDDER_MODEL"
 EMBEDDER_DIMENSION = "CREWOPS_EMBEDDER_DIMENSION"
 """Optional; what the crew is declared to embed with, checked against what the store holds."""
 
+VECTOR_TYPE = "CREWOPS_VECTOR_TYPE"
+"""`Float32` (default) or `Float16`: how a new store keeps its vectors. One that holds some keeps its own."""
+
 CONCURRENCY = "CREWOPS_CONCURRENCY"
 """Kickoffs at once in one replica; default 4."""
 QUEUE_LIMIT = "CREWOPS_QUEUE_LIMIT"

@@ -14,7 +14,8 @@ def health(prefix: str, who: str) -> str:
 
 
 def meta(prefix: str) -> str:
-    """HASH `schema`, `dimension`, `embedder`: what the memory store holds; written once by the first who knows."""
+    """HASH `schema`, `dimension`, `vector` (`FLOAT32`, `FLOAT16`), `embedder`: what the memory store holds; written
+    once by the first who knows."""
     return f"{root(prefix)}meta"
 
 
