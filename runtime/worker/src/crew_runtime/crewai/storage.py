@@ -152,7 +152,9 @@ class RedisStorage:
         return _to_crewai(found)
 
     def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
-        """Newest first."""
+        """Newest first; nothing of a page that cannot be, as LanceDB's."""
+        if limit < 1 or offset < 0:
+            return []
         return [_to_crewai(one) for one in self._search.newest(self._seen(scope_prefix), limit, offset)]
 
     def get_scope_info(self, scope: str) -> ScopeInfo:
