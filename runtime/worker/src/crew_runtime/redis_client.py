@@ -71,6 +71,7 @@ class Connections:
 def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> Client:
     """A client with our limits; connects at the first command. `greet` begins each connection, by its `on_connect`."""
     options: dict[str, Any] = {
+        "encoding_errors": "surrogatepass",
         "protocol": 2,  # FT.* answers in another shape in RESP3
         "socket_timeout": settings.backend_deadline,
         "socket_connect_timeout": settings.backend_deadline,
@@ -122,6 +123,11 @@ def packed(parts: Sequence[str | bytes | int]) -> bytes:
             part = b"%d" % part
         pieces.append(b"$%d\r\n%b\r\n" % (len(part), part))
     return b"".join(pieces)
+
+
+def text(raw: bytes) -> str:
+    """What `packed` and every command made of a text; half of a character pair among it, which UTF-8 has not."""
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def address(settings: Settings) -> str:

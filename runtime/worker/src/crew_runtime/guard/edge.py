@@ -1,0 +1,42 @@
+"""Around what CrewAI calls of ours: whatever is raised there was recorded, and is a BackendError.
+
+The guard knows what the backend refuses. A mistake of ours, or of a record that nobody thought of, is raised beside it;
+CrewAI's recall swallows that too, and takes a RuntimeError for the end of the interpreter (1.15.30).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from crew_runtime.errors import BackendError
+from crew_runtime.guard.call import Guard
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+class Guarded(Protocol):
+    """What has such methods."""
+
+    guard: Guard
+
+
+Owner = TypeVar("Owner", bound=Guarded)
+
+
+def told(method: Callable[Concatenate[Owner, Given], Answer]) -> Callable[Concatenate[Owner, Given], Answer]:
+    """The method, whose every failure is in the ledger under its name."""
+
+    @functools.wraps(method)
+    def call(self: Owner, /, *positional: Given.args, **named: Given.kwargs) -> Answer:
+        try:
+            return method(self, *positional, **named)
+        except BackendError:
+            raise  # recorded where it was found
+        except Exception as error:  # noqa: BLE001 - that is its purpose, and it is raised on
+            op = method.__name__
+            failed = BackendError(f"{op}: {type(error).__name__}: {error}")
+            failed.__cause__ = error
+            self.guard.refuse(op, failed)
+
+    return call
