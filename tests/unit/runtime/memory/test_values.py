@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from crew_runtime.errors import InvalidMetadataError
 from crew_runtime.memory import values
 
-KEYS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
+KEYS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3)
+)
 LEAVES = KEYS | st.binary(max_size=3) | st.dates() | st.datetimes()
 ANYTHING = st.recursive(
     LEAVES,
@@ -50,6 +52,7 @@ def test_keys_are_spelled_as_json_spells_them(given_value):
         (np.array([[1, 2]]), [[1, 2]]),
         (UserDict(a=(1,)), {"a": [1]}),
         (b"raw", "b'raw'"),
+        ([float("nan"), float("-inf")], [None, None]),
     ],
 )
 def test_what_json_has_not_is_kept_as_what_it_says(one, kept):

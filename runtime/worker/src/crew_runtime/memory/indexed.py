@@ -27,8 +27,8 @@ INDEXING_DEADLINE = 60.0
 PAGE = 10_000
 """Ids read at once for a deletion."""
 BESIDE = ("TAG", "SORTABLE", "UNF", "NOINDEX")
-"""A field that is kept as it is beside the index and is not searched: the scopes of 10,000 records are counted in 4.4 ms,
-and in 12 when each has to be read out of its record; LanceDB takes 9 (RediSearch 2.10)."""
+"""A field that is kept as it is beside the index and is not searched: the scopes of 10,000 records are counted in 4.4
+ms, and in 12 when each has to be read out of its record; LanceDB takes 9 (RediSearch 2.10)."""
 SERVER_PATIENCE = 3
 """FT's own time limit, in units of ours: FT answers in part when it expires, so ours has to expire first."""
 

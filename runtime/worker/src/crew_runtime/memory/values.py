@@ -5,6 +5,7 @@ lost, with an event that nobody reads. Here it is kept as what it says.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from enum import Enum
@@ -22,12 +23,15 @@ def metadata(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Keys as JSON spells them, sets as sorted lists, times in ISO 8601, models by their fields, others as text."""
+    """Keys as JSON spells them, no number that JSON has not, sets as sorted lists, times in ISO 8601, models by their
+    fields, others as text."""
     if depth > DEEPEST:
         raise InvalidMetadataError(DEEPEST)
     if isinstance(value, Enum):
         return plain(value.value, depth + 1)
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, Mapping):
         return {_key(key): plain(one, depth + 1) for key, one in value.items()}
