@@ -41,7 +41,7 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
             socket_connect_timeout=limit,
             retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
             decode_responses=True,
-            encoding_errors="surrogatepass",  # a crew's texts and ids are Python's, halves of character pairs among them
+            encoding_errors="surrogatepass",  # Python's texts have halves of character pairs
             **extra,
         )
     except ValueError as error:
