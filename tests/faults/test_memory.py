@@ -260,3 +260,35 @@ def _judged(place: Place, seen: dict, one: Held) -> None:
         assert (seen["status"], seen["reason"]) == ("error", "MemoryFailed"), seen
     else:
         assert seen["status"] == "completed", seen
+
+
+@pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
+async def test_a_kind_of_state_that_does_not_fit_this_crewai_is_no_secret(tmp_path, on_failure):
+    with start_redis(tmp_path / "redis", with_search=False) as redis:
+        replica = Replica(
+            redis.url,
+            worker=(crew_python(), str(TESTS / "support" / "other_crewai_worker.py")),
+            CREWOPS_ENTRYPOINT="support.user_crews.plain:crew",
+            CREWOPS_MEMORY_ON_FAILURE=on_failure,
+            PYTHONPATH=str(TESTS),
+        )
+        try:
+            replica.start_server()
+            await replica.listening()
+            replica.start_worker()
+            if on_failure == "FailClosed":
+                told = await replica.ready(wanted=False, reason="StateLocal")
+                assert "task-outputs would stay in sqlite" in told["message"]
+                assert ".load of this CrewAI" in told["message"]
+                assert "onFailure" in told["message"]
+                refused = await replica.api.post("/kickoff", json={"inputs": {"message": "hi"}})
+                assert (refused.status_code, refused.json()["reason"]) == (503, "StateLocal")
+            else:
+                await replica.ready()
+                seen = await replica.ended(await replica.kickoff(message="hi"), 30)
+                assert seen["status"] == "completed"
+            kinds = {one["kind"]: one for one in (await replica.report())["worker"]["state"]}
+            assert (kinds["task-outputs"]["local"], kinds["task-outputs"]["unfit"]) == (True, True)
+            assert not any(one["unfit"] for kind, one in kinds.items() if kind != "task-outputs")
+        finally:
+            await replica.close()

@@ -196,6 +196,25 @@ def state(installed: Installation, what):
     return {one.kind: [one.backend, one.local] for one in installed.state(kept) if not one.by_nature}
 
 
+def unfit(installed: Installation, what):
+    """The kinds that stay local because something does not fit; `what`: something to make so."""
+    kept = []
+    if what == "ignored_factory":
+        from crewai.memory.storage import factory
+
+        factory.resolve_memory_storage = lambda spec: None
+        kept.append(memory())
+    elif what == "other_checkpoints":
+        from crewai.state.checkpoint_config import CheckpointConfig
+
+        from crew_runtime.crewai import checkpoints
+
+        checkpoints.obstacle = lambda: "another signature"
+        checkpoints.in_force = lambda: False
+        kept.append(CheckpointConfig())
+    return {one.kind: one.detail for one in installed.state(kept) if one.unfit}
+
+
 def local_by_nature(installed: Installation):
     return {one.kind: one.detail for one in installed.state() if one.by_nature}
 
