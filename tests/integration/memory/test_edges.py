@@ -214,3 +214,16 @@ def test_what_nobody_thought_of_is_told_and_never_a_runtime_error(storage, failu
             call()
         assert not isinstance(caught.value, RuntimeError)
     assert [(one.op, one.kind) for one in failures] == [("search", "Error"), ("count", "Error")]
+
+
+def test_the_store_knows_which_embedder_its_memories_were_made_with(storage, make_storage):
+    assert storage.embedder_mismatch("openai/small") == ""
+    assert storage.embedder_mismatch("openai/large") == "", "it holds nothing that could not be compared"
+    storage.save([record("made with large")])
+    other = make_storage()
+    assert "made with the embedder openai/large, and this crew uses openai/small" in other.embedder_mismatch(
+        "openai/small"
+    )
+    assert other.embedder_mismatch("openai/large") == other.embedder_mismatch("openai") == ""
+    storage.reset()
+    assert other.embedder_mismatch("openai/small") == ""

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
+from crew_runtime.contract import keys
+from crew_runtime.crewai import embedders
 from crew_runtime.errors import InvalidMetadataError, InvalidVectorError
 from crew_runtime.guard.call import Guard
 from crew_runtime.guard.edge import told
@@ -70,6 +72,11 @@ class RedisStorage:
         """Refuse a store that does not fit the settings, and make its index. Raises BackendError."""
         self._store.check(self._settings.dimension)
         self._search.ensure()
+
+    def embedder_mismatch(self, used: str) -> str:
+        """What to say when the memories were made with another embedder than this one, else ``. Raises BackendError."""
+        stored = self._store.made_with(used)
+        return embedders.mismatch(stored, used, keys.meta(self._settings.key_prefix))
 
     # -- StorageBackend -------------------------------------------------------------------------------------------
 

@@ -134,6 +134,12 @@ class Store:
             self.guard.call("meta", lambda client: self._declare(client, declared))
             self.fits("meta", declared)
 
+    def made_with(self, embedder: str) -> str:
+        """The name of the embedder that the records were made with; this one when none was named before."""
+        names = [self._meta_key, self.ids_key]
+        found = self.guard.call("meta", lambda client: scripts.EMBEDDER(client, names, [embedder]))
+        return redis_client.text(found)
+
     def fits(self, op: str, dimension: int) -> None:
         """Raise DimensionMismatchError, recorded, when vectors of this length cannot be stored or searched."""
         if self.dimension() not in (None, dimension):
