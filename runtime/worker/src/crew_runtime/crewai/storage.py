@@ -42,7 +42,7 @@ class RedisStorage:
 
     def __init__(self, settings: Settings, guard: Guard) -> None:
         self._settings = settings
-        self.guard = guard
+        self._guard = guard
         self._store = Store(guard, settings.key_prefix, vector_type=settings.vector_type)
         self._chosen: Search | None = None
         self._uses: dict[int, _Use] = {}
@@ -318,7 +318,7 @@ class RedisStorage:
         try:
             return values.metadata(metadata)
         except InvalidMetadataError as error:
-            self.guard.refuse(op, error)
+            self._guard.refuse(op, error)
 
     def _pack(self, op: str, vector: Sequence[float] | None) -> bytes:
         if vector is None or len(vector) == 0:
@@ -326,7 +326,7 @@ class RedisStorage:
         try:
             return vectors.pack(vector)
         except InvalidVectorError as error:
-            self.guard.refuse(op, error)
+            self._guard.refuse(op, error)
 
     def _insert(self, new: Sequence[Record], where: Areas) -> None:
         target = Target((where.own,))

@@ -6,22 +6,14 @@ CrewAI's recall swallows that too, and takes a RuntimeError for the end of the i
 
 import functools
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from crew_runtime.errors import BackendError
-from crew_runtime.guard.call import Guard
+from crew_runtime.guard import ledger
 
+Owner = TypeVar("Owner")
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
-
-
-class Guarded(Protocol):
-    """What has such methods."""
-
-    guard: Guard
-
-
-Owner = TypeVar("Owner", bound=Guarded)
 
 
 def told(method: Callable[Concatenate[Owner, Given], Answer]) -> Callable[Concatenate[Owner, Given], Answer]:
@@ -33,10 +25,10 @@ def told(method: Callable[Concatenate[Owner, Given], Answer]) -> Callable[Concat
             return method(self, *positional, **named)
         except BackendError:
             raise  # recorded where it was found
-        except Exception as error:  # noqa: BLE001 - that is its purpose, and it is raised on
+        except Exception as error:
             op = method.__name__
             failed = BackendError(f"{op}: {type(error).__name__}: {error}")
-            failed.__cause__ = error
-            self.guard.refuse(op, failed)
+            ledger.record(ledger.Failure(op, failed.kind, str(failed)))
+            raise failed from error
 
     return call
