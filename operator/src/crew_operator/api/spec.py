@@ -174,7 +174,17 @@ class Crew:
     """What becomes of a kickoff whose replica or worker died. Retry: it starts again on any replica, 3 times at most,
     so its tools may act twice. Fail: it ends as an error."""
     api_token_from: SecretSource | None = None
-    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it."""
+    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it. Webhooks are signed
+    with it."""
+    webhook_hosts: Annotated[
+        tuple[
+            Annotated[str, Limits("a host name, * for any part of it", pattern=r"^[A-Za-z0-9.*_:-]+$", max_length=253)],
+            ...,
+        ],
+        ATOMIC,
+    ] = ()
+    """Hosts that webhooks may name, such as *.example.com; any when unset, but for addresses of the pod itself, of its
+    link and of the cloud's metadata service, which have to be named here."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,13 @@ def server(crew: CrewDeployment) -> list[EnvVar]:
     """For the half that never runs the user's code."""
     token = crew.spec.crew.api_token_from
     loss = {"name": env.ON_REPLICA_LOSS, "value": crew.spec.crew.on_replica_loss.value}
-    return [*shared(crew), loss, *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else [])]
+    hosts = crew.spec.crew.webhook_hosts
+    return [
+        *shared(crew),
+        loss,
+        *([{"name": env.WEBHOOK_HOSTS, "value": " ".join(hosts)}] if hosts else []),
+        *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else []),
+    ]
 
 
 def worker(crew: CrewDeployment) -> list[EnvVar]:

@@ -4,7 +4,7 @@ import json
 
 from pydantic import BaseModel
 
-from crew_runtime.crewai import inputs, kickoff, load
+from crew_runtime.crewai import inputs, kickoff, load, values
 from support.user_crews import plain
 
 
@@ -26,7 +26,7 @@ def test_missing_inputs_keep_their_order():
 
 def test_any_value_becomes_plain_json():
     value = {"shape": Shape(size=float("nan"), tags={"a"}), 1: (1, 2), "when": plain.NUMBER, "what": object}
-    told = json.loads(json.dumps(kickoff.plain(value), allow_nan=False))
+    told = json.loads(json.dumps(values.plain(value), allow_nan=False))
     assert told["shape"] == {"size": None, "tags": ["a"]}
     assert told["1"] == [1, 2]
     assert told["what"] == "<class 'object'>"

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from crew_server.errors import MissingInputsError, RequestError
+from crew_server.webhooks import receivers
 
 MAX_SESSION_ID = 256
 """Characters. It becomes part of keys and scopes, and is logged with every kickoff."""
@@ -16,14 +17,24 @@ MAX_SESSION_ID = 256
 MAX_IDEMPOTENCY_KEY = 255
 """Characters."""
 
+_HOOKS = {"task_webhook_url", "step_webhook_url", "crew_webhook_url"}
+MAX_FOR_EACH = 1000
+"""Kickoffs of one request."""
 
-class KickoffRequest(BaseModel):
-    """The body of POST /kickoff."""
+
+class _Options(BaseModel):
+    """What goes with a kickoff beside its inputs; camelCase where CrewAI's platform has it so."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    inputs: dict[str, Any] | None = Field(
-        default=None, description="Values for the placeholders in the crew's texts; GET /inputs names them."
+    task_webhook_url: str | None = Field(
+        default=None, alias="taskWebhookUrl", description="Is POSTed the output of each task that has completed."
+    )
+    step_webhook_url: str | None = Field(
+        default=None, alias="stepWebhookUrl", description="Is POSTed each use of a tool and each agent's answer."
+    )
+    crew_webhook_url: str | None = Field(
+        default=None, alias="crewWebhookUrl", description="Is POSTed the end of the kickoff, however it ended."
     )
     session_id: str | None = Field(
         default=None,
@@ -34,6 +45,27 @@ class KickoffRequest(BaseModel):
         default=None,
         description="The same key again, within 7 days, is the same kickoff. Also taken from Idempotency-Key.",
     )
+
+
+class KickoffRequest(_Options):
+    """The body of POST /kickoff."""
+
+    inputs: dict[str, Any] | None = Field(
+        default=None, description="Values for the placeholders in the crew's texts; GET /inputs names them."
+    )
+
+
+class ForEachRequest(_Options):
+    """The body of POST /kickoff_for_each."""
+
+    inputs: list[dict[str, Any]] = Field(
+        min_length=1, max_length=MAX_FOR_EACH, description="The inputs of one kickoff each."
+    )
+
+    def each(self) -> "list[KickoffRequest]":
+        """The single kickoffs; each has an idempotency key of its own."""
+        shared = self.model_dump(by_alias=True, exclude={"inputs", "idempotency_key"})
+        return [KickoffRequest(**shared, inputs=one) for one in self.inputs]
 
 
 class KickoffAccepted(BaseModel):
@@ -47,6 +79,19 @@ class InputNames(BaseModel):
     """The answer to GET /inputs."""
 
     inputs: list[str] = Field(description="Names that POST /kickoff needs in 'inputs'.")
+
+
+def hooks(body: _Options, hosts: Sequence[str]) -> dict[str, Any]:
+    """Where what is told, as `state.Request.hooks`. Raises RequestError for what is no receiver's URL."""
+    found = {}
+    for channel in ("task", "step", "crew"):
+        url = getattr(body, f"{channel}_webhook_url")
+        if url is None:
+            continue
+        if problem := receivers.problem(url, hosts):
+            raise RequestError(f"{channel}WebhookUrl", f"{channel}WebhookUrl {problem}")
+        found[channel] = {"url": url}
+    return found
 
 
 def session_id(body: str | None, header: str | None) -> str | None:
@@ -86,7 +131,8 @@ def idempotency_key(body: str | None, header: str | None) -> str | None:
 def fingerprint(body: KickoffRequest, session: str | None) -> str:
     """SHA-256 of what is asked for, by which two requests with one key are told apart."""
     asked = {"inputs": body.inputs or {}, "session": session, "meta": body.meta or {}}
-    return digest(json.dumps(asked, sort_keys=True))
+    hooks = {name: url for name, url in body.model_dump(include=_HOOKS).items() if url is not None}
+    return digest(json.dumps(asked | hooks, sort_keys=True))
 
 
 def digest(text: str) -> str:

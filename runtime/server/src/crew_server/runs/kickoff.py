@@ -10,6 +10,9 @@ from crew_server.metrics import Metrics
 from crew_server.runs import record, state
 from crew_server.worker.slots import SILENCE, Child
 
+MAX_UNTOLD = 1000
+"""Events that wait for a Redis that is away; what comes then is not told."""
+
 
 class Kickoff:
     """A kickoff from its claim until its end is in Redis, or it is somebody else's.
@@ -25,6 +28,7 @@ class Kickoff:
         slot_memory: int,
         metrics: Metrics,
         on_over: "Callable[[Kickoff], None]",
+        on_event: Callable[[], None],
     ) -> None:
         self.claim = claim
         self.progress = state.Progress(tasks)
@@ -44,6 +48,12 @@ class Kickoff:
         self._slot_memory = slot_memory
         self._metrics = metrics
         self._on_over = on_over
+        self._on_event = on_event
+        self.untold: list[state.Event] = []
+        """Events that Redis has not got yet."""
+        self.told_events = 0
+        """How many it has."""
+        self.telling = asyncio.Lock()
         self._unsaved: dict[str, str] = {"progress": json.dumps(self.progress.to_dict())}
 
     @property
@@ -131,6 +141,9 @@ class Kickoff:
         if kind == frames.EVENT:
             self.progress = self.progress.after(frame)
             self._unsaved["progress"] = json.dumps(self.progress.to_dict())
+            if len(self.untold) < MAX_UNTOLD and (event := state.event(frame)) is not None:
+                self.untold.append(event)
+                self._on_event()
         elif kind == frames.GUARD:
             self._guard(frame)
         elif kind in (frames.RESULT, frames.ERROR) and frame.get("id") == self.id:

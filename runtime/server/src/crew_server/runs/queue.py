@@ -146,6 +146,12 @@ class Queue:
         seen = await self._scripts.run("watch", self.owner, LEASE_MS, RENEW_BELOW_MS, *args, deadline=deadline)
         return [str(one) for one in seen]
 
+    async def tell(self, claim: state.Claim, events: Sequence[state.Event], first: int) -> bool:
+        """Append events of an own kickoff; `first`: how many were told before. False when it is no longer ours."""
+        args = [arg for one in events for arg in (one.type, one.data, one.channel)]
+        who = [claim.request.kickoff_id, self.owner, claim.attempt]
+        return bool(await self._run("tell", *who, TTL, first, *args))
+
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
         fields = {

@@ -9,11 +9,12 @@ from crew_server.runs import state
 
 def request_fields(request: state.Request) -> dict[str, str]:
     """What was asked for; the scripts write id, session and attempt themselves."""
-    return {
+    fields = {
         "inputs": json.dumps(request.inputs),
         "meta": json.dumps(request.meta),
         "timeout": f"{request.timeout:g}",
     }
+    return fields | ({"hooks": json.dumps(request.hooks)} if request.hooks else {})
 
 
 def claimed(fields: Mapping[str, str]) -> state.Claim:
@@ -24,6 +25,7 @@ def claimed(fields: Mapping[str, str]) -> state.Claim:
         inputs=json.loads(fields["inputs"]),
         meta=json.loads(fields["meta"]),
         timeout=float(fields["timeout"]),
+        hooks=json.loads(fields.get("hooks", "{}")),
         ordered="ordered" in fields,
     )
     waited = (int(fields["started_at"]) - int(fields["created_at"])) / 1000

@@ -64,6 +64,8 @@ HTTP_PORT = "CREWOPS_HTTP_PORT"
 HEALTH_PORT = "CREWOPS_HEALTH_PORT"
 API_TOKEN = "CREWOPS_API_TOKEN"  # noqa: S105 - the variable's name
 """Optional bearer token of the crew's API (port HTTP_PORT)."""
+WEBHOOK_HOSTS = "CREWOPS_WEBHOOK_HOSTS"
+"""Patterns of the hosts that webhooks may name, parted by blanks; unset: all, but for addresses of the pod itself."""
 LOG_FORMAT = "CREWOPS_LOG_FORMAT"
 """`json` (default) or `text`."""
 

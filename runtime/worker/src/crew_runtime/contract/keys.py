@@ -59,6 +59,21 @@ def ends(prefix: str) -> str:
     return f"{root(prefix)}ends"
 
 
+def events(prefix: str, kickoff_id: str) -> str:
+    """STREAM, what a kickoff told of itself: `type`, `attempt`, `data` (JSON); the last is `end`. Expires with it."""
+    return f"{root(prefix)}ev:{kickoff_id}"
+
+
+def hooks(prefix: str) -> str:
+    """ZSET, webhooks `<kickoff>:<channel>` with deliveries, by when to try next or a deliverer's lease ends (ms)."""
+    return f"{root(prefix)}hooks"
+
+
+def hook(prefix: str, kickoff_id: str, channel: str) -> str:
+    """LIST, what is still to be delivered to one webhook of a kickoff, in order: `id type attempt data`."""
+    return f"{root(prefix)}hook:{kickoff_id}:{channel}"
+
+
 def line(prefix: str, session_id: str) -> str:
     """LIST, the kickoffs of a session in order of their arrival; only the head runs or may start."""
     return f"{root(prefix)}line:{session_id}"

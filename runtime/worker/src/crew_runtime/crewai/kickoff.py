@@ -4,7 +4,6 @@ The crew is copied and the flow built anew, so that two kickoffs of one process 
 """
 
 import json
-import math
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from crewai.crews.crew_output import CrewOutput
 from pydantic import BaseModel
 
 from crew_runtime.crewai.load import Loaded
+from crew_runtime.crewai.values import plain
 
 
 @dataclass(frozen=True)
@@ -113,21 +113,6 @@ def _task(task: Any, output: Any) -> dict[str, Any]:
         "agent": output.agent,
         "execution_time": getattr(task, "execution_duration", None),
     }
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's types: models as objects, numbers that JSON has not as null, anything else as text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, BaseModel):
-        return plain(value.model_dump(mode="python"))
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
-    return str(value)
 
 
 def _memories(owner: Any) -> list[Any]:
