@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from support.interpreters import crew_python
 from support.redis_server import RedisServer, start_redis
+from support.relay import relay
 from support.replicas import Replica, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,22 +150,26 @@ async def place(request, tmp_path_factory):
     with start_redis(
         tmp_path_factory.mktemp("redis"), password="s3cret", with_search=on_failure == "Degrade", aof=True
     ) as redis:
-        replica = Replica(
-            redis.url,
-            worker=(crew_python(), "-m", "crew_runtime.worker"),
-            CREWOPS_ENTRYPOINT="support.user_crews.gated:crew",
-            CREWOPS_MEMORY_ON_FAILURE=on_failure,
-            CREWOPS_BACKEND_DEADLINE=str(DEADLINE),
-            GATED_FOLDER=str(folder),
-            PYTHONPATH=str(TESTS),
-            CREWAI_DISABLE_TELEMETRY="true",
-            OTEL_SDK_DISABLED="true",
-        )
+        replica = _replica(redis, folder, on_failure)
         try:
             await replica.start()
             yield Place(redis, replica, folder, on_failure)
         finally:
             await replica.close()
+
+
+def _replica(redis: RedisServer, folder: Path, on_failure: str) -> Replica:
+    return Replica(
+        redis.url,
+        worker=(crew_python(), "-m", "crew_runtime.worker"),
+        CREWOPS_ENTRYPOINT="support.user_crews.gated:crew",
+        CREWOPS_MEMORY_ON_FAILURE=on_failure,
+        CREWOPS_BACKEND_DEADLINE=str(DEADLINE),
+        GATED_FOLDER=str(folder),
+        PYTHONPATH=str(TESTS),
+        CREWAI_DISABLE_TELEMETRY="true",
+        OTEL_SDK_DISABLED="true",
+    )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -217,6 +222,34 @@ async def test_a_redis_that_died_between_recall_and_save_and_came_back_costs_not
     seen = await one.ended()
     assert (seen["status"], seen["memory"]) == ("completed", "ok"), seen
     await place.replica.ready(seconds=15)
+
+
+async def test_a_redis_that_answers_each_call_late_costs_no_deadline_a_call(tmp_path):
+    """Late for the worker alone: it answers every call just in time, and a kickoff makes many."""
+    with start_redis(tmp_path / "redis", with_search=False) as redis:
+        async with relay(redis.port) as wire:
+            replica = _replica(redis, tmp_path, "Degrade")
+            place = Place(redis, replica, tmp_path, "Degrade")
+            try:
+                replica.start_server()
+                await replica.listening()
+                replica.start_worker(CREWOPS_REDIS_URL=f"redis://127.0.0.1:{wire.port}/0")
+                await replica.ready()
+                one = await place.hold()
+                wire.late = 0.8 * DEADLINE
+                one.go()
+                seen = await one.ended()
+                extra = seen["execution_time"] - one.held
+                print(f"{extra:.1f} s: {seen['memory_failures']}")
+                assert extra < 2 * DEADLINE + NOISE
+                assert (seen["status"], seen["memory"]) == ("completed", "degraded"), seen
+                assert {failure["kind"] for failure in seen["memory_failures"]["first"]} == {"Timeout"}
+                wire.late = 0.0
+                after = await place.hold()
+                after.go()
+                assert (await after.ended())["memory"] == "ok"
+            finally:
+                await replica.close()
 
 
 async def _replica_says(place: Place, fault: Fault) -> None:

@@ -47,6 +47,11 @@ class Connections:
         """How many were made so far: a new one may lead to a server that was started anew."""
 
     @property
+    def deadline(self) -> float:
+        """Of one call, seconds."""
+        return self._settings.backend_deadline
+
+    @property
     def redis(self) -> Client:
         """The client of this process."""
         if self._client is None or self._pid != os.getpid():
@@ -79,6 +84,7 @@ def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> C
         "max_connections": CONNECTIONS,
         "timeout": settings.backend_deadline,  # for a free connection
         "client_name": "crew-runtime",
+        "driver_info": None,  # two round trips more, of which each may take the deadline
         "redis_connect_func": greet,
     }
     if settings.redis_password:

@@ -1,6 +1,7 @@
 """When not to ask: after a call ran into its deadline, the next ones fail at once until a short PING was answered.
 
-Without it a hanging backend costs a kickoff its deadline 14 times (crewai 1.15.30: 0.2 s became 20.2 s).
+Without it a hanging backend costs a kickoff its deadline 14 times (crewai 1.15.30: 0.2 s became 20.2 s), and so does
+one that answers each call just in time: calls that take half their deadline, one after the other, are a hang too.
 """
 
 import threading
@@ -14,8 +15,12 @@ LONGEST_PAUSE = 2.0
 class Breaker:
     """Closed: ask. Open: do not. After a pause one caller may try."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], deadline: float) -> None:
+        """`deadline`: of one call, seconds."""
         self._clock = clock
+        self._deadline = deadline
+        self._lost = 0.0
+        """Seconds that slow calls took since the last one that was not slow."""
         self._lock = threading.Lock()
         self._pause = 0.0
         self._until = 0.0
@@ -38,7 +43,18 @@ class Breaker:
     def hopeful(self) -> None:
         """The next caller may try at once, however short ago the last try was."""
         with self._lock:
-            self._until = 0.0
+            self._until, self._lost = 0.0, 0.0
+
+    def answered(self, seconds: float) -> None:
+        """A call was answered after so long."""
+        if seconds < self._deadline / 2:
+            self.closed()
+            return
+        with self._lock:
+            self._lost += seconds
+            lost = self._lost
+        if lost >= self._deadline:
+            self.opened(f"its last answers took {lost:.1f} s")
 
     def opened(self, why: str) -> None:
         """A call hung, or a try did."""
@@ -48,7 +64,7 @@ class Breaker:
             self.why = why
 
     def closed(self) -> None:
-        """It answered."""
-        if self._pause:
+        """It answered, and soon."""
+        if self._pause or self._lost:
             with self._lock:
-                self._pause, self._until, self.why = 0.0, 0.0, ""
+                self._pause, self._until, self._lost, self.why = 0.0, 0.0, 0.0, ""

@@ -24,7 +24,7 @@ class Guard:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._breaker = Breaker(time.monotonic)
+        self._breaker = Breaker(time.monotonic, connections.deadline)
 
     @property
     def opened(self) -> int:
@@ -57,7 +57,6 @@ class Guard:
         except BackendError as error:
             ledger.record(ledger.Failure(op, error.kind, str(error)))
             raise
-        self._breaker.closed()
         return answer
 
     def refuse(self, op: str, error: BackendError) -> NoReturn:
@@ -67,12 +66,16 @@ class Guard:
 
     def _once(self, op: str, ask: Callable[[Client], Answer]) -> Answer:
         try:
+            begun = time.monotonic()
             with redis_client.mapped(op):
-                return ask(self._connections.redis)
+                answer = ask(self._connections.redis)
+            self._breaker.answered(time.monotonic() - begun)
         except BackendUnavailableError as error:
             if error.kind == "Timeout":
                 self._breaker.opened(str(error))
             raise
+        else:
+            return answer
 
     def _try_again(self, op: str) -> None:
         why = self._breaker.why
