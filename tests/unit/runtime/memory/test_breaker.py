@@ -111,3 +111,10 @@ def test_new_work_counts_its_own_slow_answers():
     breaker.hopeful()
     breaker.answered(1.9)
     assert not breaker.is_open
+
+
+def test_a_short_deadline_takes_no_busy_cpu_for_a_hang():
+    breaker = Breaker(Clock(), 0.2)
+    for _ in range(9):
+        breaker.answered(0.19)
+    assert not breaker.is_open

@@ -10,6 +10,8 @@ from collections.abc import Callable
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 2.0
 """Seconds between two tries while it hangs; doubled each time. Also how much later than the backend we recover."""
+SLOW = 0.5
+"""Seconds, or half the deadline if that is more: what is quicker may be the crew's own CPU."""
 
 
 class Breaker:
@@ -47,7 +49,7 @@ class Breaker:
 
     def answered(self, seconds: float) -> None:
         """A call was answered after so long."""
-        if seconds < self._deadline / 2:
+        if seconds < max(SLOW, self._deadline / 2):
             self.closed()
             return
         with self._lock:
