@@ -18,6 +18,8 @@ local function run_key(id) return root .. 'run:' .. id end
 
 local function line_key(session) return root .. 'line:' .. session end
 
+local function runs_key(session) return root .. 'runs:' .. session end
+
 local function events_key(id) return root .. 'ev:' .. id end
 
 -- Appends to a kickoff's events, and to the deliveries of the webhook that wants it ('' for none); the event's id.
@@ -98,6 +100,7 @@ local function conclude(id, end_id, status, ttl)
   redis.call('HSET', run_key(id), 'status', status, 'end', end_id, 'ended_at', now_ms())
   redis.call('HDEL', run_key(id), 'suspect')
   redis.call('EXPIRE', run_key(id), ttl)
+  redis.call('EXPIRE', runs_key(redis.call('HGET', run_key(id), 'session_id') or ''), ttl)
   redis.call('XADD', ends, 'MAXLEN', '~', ENDS_KEPT, '*', 'id', id, 'status', status)
   tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
   redis.call('EXPIRE', ends, ENDS_TTL)

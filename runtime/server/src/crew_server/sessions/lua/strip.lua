@@ -21,6 +21,7 @@ for at = 2, #KEYS do
       for _, channel in ipairs({'task', 'step', 'crew'}) do
         redis.call('UNLINK', root .. 'hook:' .. have[3] .. ':' .. channel)
       end
+      redis.call('ZREM', root .. 'runs:' .. ARGV[1], have[3])
       stripped = stripped + 1
     end
   end
