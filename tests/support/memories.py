@@ -14,7 +14,7 @@ def direction(text: str, dimension: int = DIMENSION) -> list[float]:
     """The same unit vector for the same words in any order; near ones for texts that share words."""
     total = np.zeros(dimension)
     for word in text.lower().split():
-        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+        seed = int.from_bytes(hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()[:8], "big")
         total += np.random.default_rng(seed).standard_normal(dimension)
     norm = np.linalg.norm(total)
     return list(total / norm) if norm else list(total)

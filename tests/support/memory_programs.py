@@ -177,7 +177,8 @@ def prove(installed, action, nonce):
     return getattr(Prover(), action)(nonce)
 
 
-def state(installed: Installation, what):
+def _changed(what):
+    """What the crew's code may do to where its state lies; what has to be kept alive for it."""
     kept = []
     if what == "own_memory":
         kept.append(memory(storage=tempfile.mkdtemp()))
@@ -193,7 +194,29 @@ def state(installed: Installation, what):
         from crewai_core.lock_store import set_lock_backend
 
         set_lock_backend(None)
-    return {one.kind: [one.backend, one.local] for one in installed.state(kept) if not one.by_nature}
+    elif what == "ignored_factory":
+        from crewai.memory.storage import factory
+
+        factory.resolve_memory_storage = lambda spec: None
+        kept.append(memory())
+    elif what == "other_checkpoints":
+        from crewai.state.checkpoint_config import CheckpointConfig
+
+        from crew_runtime.crewai import checkpoints
+
+        checkpoints.obstacle = lambda: "another signature"
+        checkpoints.in_force = lambda: False
+        kept.append(CheckpointConfig())
+    return kept
+
+
+def state(installed: Installation, what):
+    return {one.kind: [one.backend, one.local] for one in installed.state(_changed(what)) if not one.by_nature}
+
+
+def unfit(installed: Installation, what):
+    """The kinds that stay local because something does not fit."""
+    return {one.kind: one.detail for one in installed.state(_changed(what)) if one.unfit}
 
 
 def local_by_nature(installed: Installation):

@@ -1,5 +1,6 @@
 """A real redis-server on a free port of this machine, for one test or one module; kill and stop it as you like."""
 
+import resource
 import signal
 import socket
 import subprocess
@@ -48,7 +49,8 @@ class RedisServer:
     def start(self, patience: float = START_SECONDS) -> None:
         """Start and wait until it answers, having loaded what it holds."""
         log = (self.folder / "redis.log").open("ab")
-        self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        # Python ignores SIGXFSZ, and Redis inherits that: a write over `fill_disk`'s limit fails as on a full disk.
+        self.process = subprocess.Popen(self.command, stdout=log, stderr=log, restore_signals=False)
         log.close()
         end = time.monotonic() + patience
         while True:
@@ -76,6 +78,14 @@ class RedisServer:
     def go_on(self) -> None:
         """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """From now on its append-only file takes not one byte more, as when the disk is full."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def free_port() -> int:

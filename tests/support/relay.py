@@ -1,4 +1,4 @@
-"""A TCP relay in front of a server, to cut one client off while the others reach it."""
+"""A TCP relay in front of a server, to cut one client off or to slow it down while the others reach it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,6 +11,8 @@ class Relay:
     def __init__(self, port: int) -> None:
         self._to = port
         self.port = 0
+        self.late = 0.0
+        """Seconds by which each answer comes late."""
         self._open = asyncio.Event()
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -28,7 +30,7 @@ class Relay:
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
         ways = [
             asyncio.ensure_future(self._pump(reader, up_writer)),
-            asyncio.ensure_future(self._pump(up_reader, writer)),
+            asyncio.ensure_future(self._pump(up_reader, writer, answers=True)),
         ]
         self._tasks.update(ways)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -37,9 +39,10 @@ class Relay:
         for one in (writer, up_writer):
             one.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
         while data := await reader.read(1 << 16):
             await self._open.wait()
+            await asyncio.sleep(self.late if answers else 0)
             writer.write(data)
             await writer.drain()
 

@@ -215,3 +215,12 @@ async def test_the_token_is_asked_for(make, server):
     assert allowed.json() == {"sessions": [], "cursor": None}
     paths = (await replica.api.get("/openapi.json")).json()["paths"]
     assert {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/export"} <= set(paths)
+
+
+async def test_half_of_a_character_pair_is_exported_too(pair):
+    """A text that was cut in UTF-16; Python's strings and JSON have it, UTF-8 has not."""
+    replica, crew = pair
+    await crew("remember", "1", "cut \ud83d")
+    exported = await replica.api.get(_of("1") + "/export")
+    assert exported.status_code == 200, exported.text
+    assert [one["content"] for one in exported.json()["records"]] == ["cut \ud83d"]

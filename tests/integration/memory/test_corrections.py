@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -115,6 +116,24 @@ def test_the_same_said_twice_at_once_is_kept_once(storage, make_storage):
     storage.save([first])
     make_storage().save([second])
     assert [one.id for one in make_storage().list_records()] == [first.id]
+    assert storage.count() == 1
+
+
+def test_the_same_said_by_eight_at_the_same_moment_is_kept_once(storage, make_storage):
+    """Each has looked, and found nothing."""
+    others = [make_storage() for _ in range(8)]
+    assert [one.search(record("peanuts").embedding) for one in others] == [[]] * 8
+    together = threading.Barrier(len(others))
+
+    def say(one):
+        together.wait(30)
+        one.save([record("peanuts", "/guests")])
+
+    threads = [threading.Thread(target=say, args=(one,)) for one in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert storage.count() == 1
 
 

@@ -81,6 +81,13 @@ def test_effective_state_says_what_the_crew_really_uses(run):
     assert run("state", "own_locks")["locks"] == ["files", True]
 
 
+def test_what_nobody_chose_is_told_apart_from_what_the_crew_chose(run):
+    """With FailClosed a replica does not serve with the one; the other is the crew's own affair."""
+    assert run("unfit", "own_memory") == run("unfit", "untouched") == {}
+    assert run("unfit", "ignored_factory") == {"memory": "this CrewAI's Memory does not ask the storage factory"}
+    assert run("unfit", "other_checkpoints") == {"checkpoints": "another signature"}
+
+
 def test_what_stays_in_the_process_is_named_with_what_that_means(run):
     told = run("local_by_nature")
     assert set(told) == {"tool-cache", "mcp-cache", "rpm-limit", "input-files", "event-record"}

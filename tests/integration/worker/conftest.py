@@ -14,14 +14,20 @@ PID = "TEST_REDIS_PID"
 
 
 @pytest.fixture(scope="session")
-def redis_pid(redis_env: dict[str, str]) -> int:
+def redis_pid(redis_of_the_run: dict[str, str]) -> int:
     """Its process, to be stopped and continued."""
-    return int(redis_env[PID])
+    return int(redis_of_the_run[PID])
+
+
+@pytest.fixture
+def redis_env(redis_of_the_run: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The variables that lead a worker to a store of the test's own."""
+    return {**redis_of_the_run, "CREWOPS_KEY_PREFIX": f"test/{tmp_path.name}"}
 
 
 @pytest.fixture(scope="session")
-def redis_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The variables that lead a worker to a redis-server of this test run."""
+def redis_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables that lead to one redis-server for all tests."""
     folder = tmp_path_factory.mktemp("redis")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -19,10 +19,10 @@ NEVER_ENDING = ("sleep", "spin", "hold_gil", "swallow")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def peer(tmp_path_factory, redis_env):
+async def peer(tmp_path_factory, redis_of_the_run):
     folder = tmp_path_factory.mktemp("hostile")
     async with WorkerPeer(folder) as made:
-        environ = {"CHILD_PID_FILE": str(folder / "child"), "CREWOPS_SLOT_MEMORY": "200", **redis_env}
+        environ = {"CHILD_PID_FILE": str(folder / "child"), "CREWOPS_SLOT_MEMORY": "200", **redis_of_the_run}
         made.start_worker("support.user_crews.hostile:crew", **environ)
         await made.phase("ready")
         yield made

@@ -89,3 +89,28 @@ async def test_what_fails_before_the_store_is_asked_is_told_as_well(tmp_path, re
             assert (answer["t"], answer["kind"]) == ("error", "memory")
             assert answer["result"]["output"] == "during"
             assert "refused the connection" in answer["message"]
+
+
+@pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
+async def test_an_embedder_of_the_same_dimension_that_is_another_is_no_secret(tmp_path, redis_env, on_failure):
+    """Nothing would fail: every recall would only be wrong."""
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREW, **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"
+    async with WorkerPeer(tmp_path) as peer:
+        other = "support.user_crews.remembering:with_another_embedder"
+        peer.start_worker(other, CREWOPS_MEMORY_ON_FAILURE=on_failure, **redis_env)
+        await peer.connected()
+        told = await peer.zygote.expect("phase", where=lambda one: one["phase"] in ("failed", "ready"), timeout=60)
+        if on_failure == "FailClosed":
+            assert (told["phase"], told["reason"]) == ("failed", "EmbedderMismatch"), told
+            said = told["message"]
+        else:
+            assert told["phase"] == "ready"
+            (memory,) = [one for one in told["report"]["state"] if one["kind"] == "memory"]
+            assert memory["local"] is False
+            said = memory["detail"]
+        assert "custom/Hashed, and this crew uses custom/Otherwise" in said
+        assert "keyPrefix" in said

@@ -33,6 +33,13 @@ class Hashed(CustomEmbeddingFunction, EmbeddingFunction[Documents]):
         return [np.frombuffer(one, dtype=np.uint8).astype(np.float32) / 255 for one in digests]
 
 
+class Otherwise(Hashed):
+    """Vectors of the same dimension that mean something else."""
+
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002
+        return super().__call__([f"otherwise {text}" for text in input])
+
+
 class Unreachable(Hashed):
     """An embedder whose service is down."""
 
@@ -51,6 +58,10 @@ class Unfiling(FilingLLM):
 
 def without_embedder() -> Crew:
     return crew(embedder=Unreachable)
+
+
+def with_another_embedder() -> Crew:
+    return crew(embedder=Otherwise)
 
 
 def without_knowledge() -> Crew:

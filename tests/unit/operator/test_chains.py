@@ -224,3 +224,26 @@ def test_another_redis_process_is_said_even_if_it_was_back_before_anybody_looked
     assert said(seen, Type.MEMORY_READY) == ("False", Reason.REDIS_RESTARTED)
     assert said(replace(seen, redis_known="2"), Type.MEMORY_READY)[0] == "True"
     assert said(replace(seen, redis_known=""), Type.MEMORY_READY)[0] == "True"
+
+
+def unfit(name):
+    state = (StateKind("task-outputs", "sqlite", local=True, detail="another signature", unfit=True),)
+    message = "task-outputs would stay in sqlite"
+    worker = WorkerReport(state=state)
+    report = Report(name, phase="ready", reason="StateLocal", message=message, backend=OK, worker=worker)
+    return replica(name, ready=False, report=report)
+
+
+def test_a_replica_that_waits_because_state_would_stay_local_says_so():
+    verdicts = chains.verdicts(good(replicas=(unfit("a"), unfit("b"))))
+    assert verdicts[Type.CREW_AVAILABLE].reason is Reason.REPLICAS_NOT_READY
+    assert "a: StateLocal: task-outputs would stay in sqlite" in verdicts[Type.CREW_AVAILABLE].message
+    shared = verdicts[Type.MEMORY_SHARED]
+    assert (shared.status, shared.reason) == ("False", Reason.LOCAL_FALLBACK)
+    assert "a: task-outputs in sqlite" in shared.message
+
+
+def test_a_replica_that_starts_and_keeps_state_by_choice_is_not_judged_yet():
+    worker = WorkerReport(state=(StateKind("memory", "lancedb", local=True),))
+    starting = replica("a", ready=False, report=Report("a", phase="ready", backend=OK, worker=worker))
+    assert said(good(replicas=(starting,)), Type.MEMORY_SHARED) == ("Unknown", Reason.NO_REPLICAS)

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from crew_runtime.contract.report import BackendHealth
+from crew_runtime.contract.report import BackendHealth, StateKind
 from crew_server.health import Facts, readiness, startup
 
+UNFIT = StateKind("checkpoints", "files", local=True, detail="another signature", unfit=True)
 WELL = Facts(
     phase="ready",
     worker_reason="",
@@ -32,6 +33,7 @@ def test_all_well_is_ready():
         ({"phase": "failed", "worker_reason": "EntrypointNotFound", "crashes": 9}, "EntrypointNotFound"),
         ({"ping_age": 2.1}, "WorkerUnresponsive"),
         ({"no_slot_for": 5.1}, "NoSlots"),
+        ({"state": (UNFIT,)}, "StateLocal"),
         ({"backend": BackendHealth(False, "Timeout", "silent")}, "MemoryTimeout"),
         ({"backend": BackendHealth()}, "MemoryNotChecked"),
     ],
@@ -58,3 +60,22 @@ def test_degrade_serves_without_its_backend():
 
 def test_started_worker_stays_started_while_redis_is_away():
     assert startup(replace(WELL, backend=BackendHealth(False, "Refused", "x"))).ready
+
+
+def test_what_does_not_fit_this_crewai_is_named_with_a_remedy():
+    told = readiness(replace(WELL, state=(UNFIT,))).message
+    assert "checkpoints would stay in files" in told
+    assert "another signature" in told
+    assert "onFailure" in told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fail_closed": False, "state": (UNFIT,)},
+        {"state": (replace(UNFIT, unfit=False, detail="the crew's code gives Memory a storage of its own"),)},
+        {"state": (replace(UNFIT, local=False),)},
+    ],
+)
+def test_what_is_local_by_choice_or_allowed_to_be_serves(change):
+    assert readiness(replace(WELL, **change)).ready

@@ -30,8 +30,8 @@ MEMORY_READY: Chain = (
 )
 
 MEMORY_SHARED: Chain = (
+    checks.nothing_is_local,  # it may be why none is ready, and on one node a local store may pass the proof
     checks.a_replica_is_ready,
-    checks.nothing_is_local,  # before the proof: on one node a local store may pass it
     checks.proof_is_current,
     checks.proof_succeeded,
 )

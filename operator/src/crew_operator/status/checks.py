@@ -221,9 +221,9 @@ def nothing_is_local(seen: Observed) -> Verdict | None:
     """No replica keeps on its own disk what the others should see."""
     found = [
         f"{one.name}: {kind.kind} in {kind.backend}"
-        for one, report in reports(seen.ready_replicas)
+        for one, report in reports(seen.live_replicas)
         for kind in report.worker.state
-        if kind.local and not kind.by_nature
+        if kind.local and not kind.by_nature and (one.ready or kind.unfit)
     ]
     return _bad(Reason.LOCAL_FALLBACK, f"{_list(found)}. {Reason.LOCAL_FALLBACK.remedy}") if found else None
 
@@ -267,6 +267,8 @@ def _progress(one: Replica) -> str:
         return f"{one.name} has no address yet"
     if one.report.phase == "ready" and not one.report.backend.ready:
         return f"{one.name} has no answer from Redis: {one.report.backend.reason}"
+    if one.report.phase == "ready" and one.report.reason:
+        return f"{one.name}: {one.report.reason}: {one.report.message}"
     return f"{one.name} is {one.report.phase}"
 
 

@@ -180,6 +180,8 @@ class App:
         outcome = kickoff.outcome
         if outcome is not None and outcome.status in ("error", "timeout"):
             self.service.failed(outcome.reason, outcome.error, kickoff.id)
+        elif outcome is not None and outcome.memory == "degraded":
+            self.service.failed("MemoryDegraded", kickoff.memory_trouble, kickoff.id)
 
     def _on_taken_over(self, kickoff_id: str, outcome: state.Outcome) -> None:
         self._parts.deliverer.poke()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from crew_runtime.contract.report import BackendHealth
+from crew_runtime.contract.report import BackendHealth, StateKind
 
 PING_DEADLINE = 2.0
 NO_SLOTS_FOR = 5.0
@@ -23,6 +23,8 @@ class Facts:
     backend: BackendHealth
     fail_closed: bool
     draining: bool
+    state: tuple[StateKind, ...] = ()
+    """Where the worker found CrewAI's state."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def readiness(facts: Facts) -> Verdict:
     """Whether this replica should be given kickoffs. All slots busy is ready: they wait, or get a 503 that says so."""
     if facts.draining:
         return Verdict(False, "Draining", "the replica is being shut down")
-    return _worker(facts) or _backend(facts) or Verdict(True)
+    return _worker(facts) or _state(facts) or _backend(facts) or Verdict(True)
 
 
 def startup(facts: Facts) -> Verdict:
@@ -66,6 +68,16 @@ def _worker(facts: Facts) -> Verdict | None:
     if facts.no_slot_for > NO_SLOTS_FOR:
         return Verdict(False, "NoSlots", "the worker has no warm slot: none is ready yet, or they end before they are")
     return None
+
+
+def _state(facts: Facts) -> Verdict | None:
+    """What stayed local by the crew's own choice is the report's to tell; nobody chose what does not fit."""
+    unfit = [one for one in facts.state if one.unfit and one.local]
+    if not unfit or not facts.fail_closed:
+        return None
+    told = "; ".join(f"{one.kind} would stay in {one.backend}, unseen by other replicas: {one.detail}" for one in unfit)
+    remedy = "use a CrewAI that this runtime knows, or set spec.memory.onFailure to Degrade to run without sharing it"
+    return Verdict(False, "StateLocal", f"{told}; {remedy}")
 
 
 def _backend(facts: Facts) -> Verdict | None:

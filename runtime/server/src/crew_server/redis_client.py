@@ -41,6 +41,7 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
             socket_connect_timeout=limit,
             retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
             decode_responses=True,
+            encoding_errors="surrogatepass",  # Python's texts have halves of character pairs
             **extra,
         )
     except ValueError as error:

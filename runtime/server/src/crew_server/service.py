@@ -293,6 +293,7 @@ class Service:
             backend=self._parts.backend.health,
             fail_closed=self._parts.settings.fail_closed,
             draining=self.draining,
+            state=worker.report.state,
         )
 
     def _own(self, kickoff_id: str) -> dict[str, Any] | None:

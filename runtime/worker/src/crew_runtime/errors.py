@@ -11,6 +11,7 @@ CrewRuntimeError
     +-- ForeignRecordError          a record was to be overwritten that belongs to another session
     +-- ErasedSessionError          the session was erased while this work ran
     +-- InvalidVectorError          an embedder gave what is no vector
+    +-- InvalidMetadataError        the metadata of a record cannot be kept
     +-- LockTimeoutError            another held the lock for too long
     +-- LockLostError               somebody else may have held the lock at the same time
 
@@ -51,7 +52,7 @@ class BackendError(CrewRuntimeError):
         super().__init__(message)
         self.kind = kind
         """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Vector`,
-        `Store`, `Foreign`, `Erased`, `Lock`, `Error`."""
+        `Metadata`, `Store`, `Foreign`, `Erased`, `Lock`, `Error`."""
 
 
 class BackendUnavailableError(BackendError):
@@ -103,6 +104,16 @@ class InvalidVectorError(BackendError, ValueError):
             what = f"values that a store of {vector_type} cannot keep"
             remedy = "use a store of FLOAT32 (spec.memory.vectorType, with another spec.memory.keyPrefix)"
         super().__init__(f"the embedder gave a vector with {what}: {remedy}", "Vector")
+
+
+class InvalidMetadataError(BackendError, ValueError):
+    """The metadata of a record cannot be kept."""
+
+    def __init__(self, deepest: int) -> None:
+        super().__init__(
+            f"the metadata are nested deeper than {deepest} levels, or hold themselves: remember what they say instead",
+            "Metadata",
+        )
 
 
 class LockTimeoutError(BackendError):

@@ -47,6 +47,11 @@ class Connections:
         """How many were made so far: a new one may lead to a server that was started anew."""
 
     @property
+    def deadline(self) -> float:
+        """Of one call, seconds."""
+        return self._settings.backend_deadline
+
+    @property
     def redis(self) -> Client:
         """The client of this process."""
         if self._client is None or self._pid != os.getpid():
@@ -71,6 +76,7 @@ class Connections:
 def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> Client:
     """A client with our limits; connects at the first command. `greet` begins each connection, by its `on_connect`."""
     options: dict[str, Any] = {
+        "encoding_errors": "surrogatepass",
         "protocol": 2,  # FT.* answers in another shape in RESP3
         "socket_timeout": settings.backend_deadline,
         "socket_connect_timeout": settings.backend_deadline,
@@ -78,6 +84,7 @@ def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> C
         "max_connections": CONNECTIONS,
         "timeout": settings.backend_deadline,  # for a free connection
         "client_name": "crew-runtime",
+        "driver_info": None,  # two round trips more, of which each may take the deadline
         "redis_connect_func": greet,
     }
     if settings.redis_password:
@@ -122,6 +129,11 @@ def packed(parts: Sequence[str | bytes | int]) -> bytes:
             part = b"%d" % part
         pieces.append(b"$%d\r\n%b\r\n" % (len(part), part))
     return b"".join(pieces)
+
+
+def text(raw: bytes) -> str:
+    """What `packed` and every command made of a text; half of a character pair among it, which UTF-8 has not."""
+    return raw.decode("utf-8", "surrogatepass")
 
 
 def address(settings: Settings) -> str:

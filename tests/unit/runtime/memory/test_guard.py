@@ -78,7 +78,7 @@ def test_after_a_timeout_nothing_is_asked(guard):
 
 def test_pauses_double_up_to_a_limit_and_end_with_an_answer():
     now = [0.0]
-    breaker = Breaker(lambda: now[0])
+    breaker = Breaker(lambda: now[0], 2.0)
     assert not breaker.is_open
     pauses = []
     for _ in range(5):

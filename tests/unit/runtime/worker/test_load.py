@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from pydantic import BaseModel
 
 from crew_runtime.crewai import inputs, kickoff, load, values
@@ -23,20 +22,6 @@ def test_inputs_are_the_placeholders_and_not_any_braces():
 
 def test_missing_inputs_keep_their_order():
     assert inputs.missing(("a", "b", "c"), {"b": None}) == ["a", "c"]
-
-
-@pytest.mark.parametrize(
-    ("embedder", "name"),
-    [
-        (None, ""),
-        ({"provider": "openai", "config": {"model_name": "text-embedding-3-small"}}, "openai/text-embedding-3-small"),
-        ({"provider": "ollama", "config": {"model": "nomic"}}, "ollama/nomic"),
-        ({"provider": "custom", "config": {"embedding_callable": Shape}}, "custom/Shape"),
-        ({"provider": "openai"}, "openai"),
-    ],
-)
-def test_an_embedder_has_a_name(embedder, name):
-    assert load.embedder_name(embedder) == name
 
 
 def test_any_value_becomes_plain_json():

@@ -76,6 +76,12 @@ class Kickoff:
         """Since it has its slot, until its end."""
         return (self.ended_at or asyncio.get_running_loop().time()) - self.started_at
 
+    @property
+    def memory_trouble(self) -> str:
+        """What the crew's memory failed by, in one sentence."""
+        first = self.guard_failures[0] if self.guard_failures else {"op": "unknown", "error": "not told"}
+        return f"the crew's memory failed {self.guard_count} times, first: {first['op']}: {first['error']}"
+
     def decide(self, outcome: state.Outcome) -> bool:
         """End it so, unless it is over."""
         if self.over:

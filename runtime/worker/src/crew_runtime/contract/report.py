@@ -24,6 +24,8 @@ class StateKind:
     detail: str = ""
     by_nature: bool = False
     """It is local wherever CrewAI runs and nothing is lost by it; `detail` says what several of them mean."""
+    unfit: bool = False
+    """It is local though nobody chose so: what would move it does not fit the CrewAI that is installed."""
 
 
 @dataclass(frozen=True)

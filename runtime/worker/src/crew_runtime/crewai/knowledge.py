@@ -25,7 +25,7 @@ from crew_runtime.contract import keys
 from crew_runtime.errors import CrewRuntimeError, InvalidVectorError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
-from crew_runtime.memory import ladder, vectors
+from crew_runtime.memory import ladder, values, vectors
 from crew_runtime.memory.filters import Filter
 from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Search
@@ -106,7 +106,7 @@ class RedisKnowledgeStorage(BaseKnowledgeStorage):
         store, search = self._shelves().of(vectors.dimension(wanted))
         if store.dimension() is None:
             return []
-        found = search.nearest(Filter((self._scope(),), metadata=metadata_filter or {}), wanted, limit)
+        found = search.nearest(Filter((self._scope(),), metadata=values.metadata(metadata_filter)), wanted, limit)
         # Of unit vectors: the squared L2 distance is 2 - 2 cosine.
         scored = ((record, max(0.0, 1.0 - distance / 4)) for record, distance in found)
         return [

@@ -16,7 +16,7 @@ from typing import Any
 import crewai
 from crewai.flow.flow import Flow
 
-from crew_runtime.crewai import inputs
+from crew_runtime.crewai import embedders, inputs
 
 TRACEBACK_LINES = 30
 
@@ -143,14 +143,17 @@ def _crew(source: str, crew: Any, defaults: Mapping[str, Any] | None = None) -> 
         defaults=defaults,
         inputs=needed,
         uses_memory=uses,
-        embedder=embedder_name(crew.embedder) if uses else "",
+        embedder=_embedder(crew, getattr(crew, "_memory", None)) if uses else "",
     )
 
 
 def _flow(source: str, make: Callable[[], Any], made: Any = None) -> Loaded:
     # Built once here so that a constructor that fails is found at start.
     flow = made if made is not None else _call(source, make)
-    return Loaded(source=source, kind="flow", make_flow=make, uses_memory=getattr(flow, "memory", None) is not None)
+    memory = getattr(flow, "memory", None)
+    uses = memory is not None
+    name = _embedder(flow, memory) if uses else ""
+    return Loaded(source=source, kind="flow", make_flow=make, uses_memory=uses, embedder=name)
 
 
 def _call_maker(source: str, cls: type) -> Callable[[], Any]:
@@ -193,19 +196,12 @@ def _from_definition(path: Path) -> Loaded:
     return _crew(str(path), crew, defaults)
 
 
-def embedder_name(embedder: Any) -> str:
-    """`provider/model` of CrewAI's embedder settings; the class' name for one given as an object; `` for none."""
-    if embedder is None:
-        return ""
-    if hasattr(embedder, "model_dump"):
-        embedder = embedder.model_dump()
-    if not isinstance(embedder, Mapping):
-        return type(embedder).__name__
-    config = embedder.get("config") or {}
-    model = config.get("model_name") or config.get("model") or ""
-    if own := config.get("embedding_callable"):
-        model = getattr(own, "__name__", type(own).__name__)
-    return f"{embedder.get('provider', '')}/{model}".rstrip("/")
+def _embedder(owner: Any, memory: Any) -> str:
+    """Of a crew or flow: its own setting, else that of its memory."""
+    given = getattr(owner, "embedder", None)
+    if given is None:
+        given = getattr(getattr(memory, "_memory", None) or memory, "embedder", None)
+    return embedders.name(given)
 
 
 def user_traceback(error: BaseException) -> str:

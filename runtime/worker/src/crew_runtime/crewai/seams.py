@@ -44,6 +44,8 @@ class Registered:
 
     storage: RedisStorage
     locks: RedisLocks
+    guard: Guard
+    """Around every call of any of them."""
 
     def memory(self, spec: str) -> RedisStorage | None:
         """For the names of CrewAI's engines. A path is a store of the user's own, which `effective_state` shows."""
@@ -57,7 +59,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     """Before the user's code is imported: `@persist` asks for its store when a class is made."""
     global _registered
     guard = Guard(connections)
-    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix))
+    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix), guard)
     RedisFlowPersistence.states = FlowStates(guard, settings.key_prefix, settings.session_ttl)
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
@@ -113,10 +115,15 @@ def _live() -> tuple[list[Any], list[Any], list[Any], list[Any]]:
 
 
 def _memory(memories: Iterable[Any]) -> StateKind:
-    elsewhere = _names(one._storage for one in memories if not isinstance(one._storage, RedisStorage))
+    kept_elsewhere = [one for one in memories if not isinstance(one._storage, RedisStorage)]
+    factory_is_ours = _registered is not None and memory_factory._factory == _registered.memory
+    elsewhere = _names(one._storage for one in kept_elsewhere)
+    if factory_is_ours and any(one.storage in ENGINES for one in kept_elsewhere if isinstance(one.storage, str)):
+        why = "this CrewAI's Memory does not ask the storage factory"
+        return StateKind("memory", elsewhere, local=True, detail=why, unfit=True)
     if elsewhere:
         return StateKind("memory", elsewhere, local=True, detail="the crew's code gives Memory a storage of its own")
-    if _registered is None or memory_factory._factory != _registered.memory:
+    if not factory_is_ours:
         return StateKind("memory", "lancedb", local=True, detail="the crew's code replaced the storage factory")
     left = ", ".join(corrections.missing())
     return StateKind("memory", "redis", local=False, detail=f"not put right in this CrewAI: {left}" if left else "")
@@ -153,15 +160,17 @@ def _checkpoints(configured: Iterable[Any]) -> StateKind:
         return StateKind("checkpoints", elsewhere, local=True, detail="the crew's code names a provider of its own")
     if checkpoints.in_force():
         return StateKind("checkpoints", "redis", local=False)
-    why = checkpoints.obstacle() or "only the replica that wrote one can restore it"
-    return StateKind("checkpoints", "files", local=bool(list(configured)), detail=why)
+    why, used = checkpoints.obstacle(), bool(list(configured))
+    told = why or "only the replica that wrote one can restore it"
+    return StateKind("checkpoints", "files", local=used, detail=told, unfit=used and bool(why))
 
 
 def _task_outputs() -> StateKind:
     if task_outputs.in_force():
         return StateKind("task-outputs", "redis", local=False, detail="of a session's last kickoff")
-    why = task_outputs.obstacle() or "the crew's code replaced the storage"
-    return StateKind("task-outputs", "sqlite", local=True, detail=why)
+    why = task_outputs.obstacle()
+    told = why or "the crew's code replaced the storage"
+    return StateKind("task-outputs", "sqlite", local=True, detail=told, unfit=bool(why))
 
 
 def _names(objects: Iterable[object]) -> str:

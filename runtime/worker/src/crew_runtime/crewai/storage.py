@@ -12,9 +12,12 @@ from typing import Any, NamedTuple
 
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
-from crew_runtime.errors import InvalidVectorError
+from crew_runtime.contract import keys
+from crew_runtime.crewai import embedders
+from crew_runtime.errors import InvalidMetadataError, InvalidVectorError
 from crew_runtime.guard.call import Guard
-from crew_runtime.memory import filters, ladder, records, vectors
+from crew_runtime.guard.edge import told
+from crew_runtime.memory import filters, ladder, records, values, vectors
 from crew_runtime.memory.filters import Filter
 from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Search, Summary
@@ -70,8 +73,14 @@ class RedisStorage:
         self._store.check(self._settings.dimension)
         self._search.ensure()
 
+    def embedder_mismatch(self, used: str) -> str:
+        """What to say when the memories were made with another embedder than this one, else ``. Raises BackendError."""
+        stored = self._store.made_with(used)
+        return embedders.mismatch(stored, used, keys.meta(self._settings.key_prefix))
+
     # -- StorageBackend -------------------------------------------------------------------------------------------
 
+    @told
     def save(self, records: list[MemoryRecord]) -> None:
         """Insert the records, all or none, in one round trip."""
         seen = self._areas()
@@ -82,6 +91,7 @@ class RedisStorage:
         if len(own) < len(stored):
             self._insert([one for one in stored if not areas.within(one.scope, seen.own)], areas.CREW)
 
+    @told
     def search(
         self,
         query_embedding: list[float],
@@ -100,6 +110,7 @@ class RedisStorage:
         scored = ((record, vectors.score(distance)) for record, distance in found)
         return [(_to_crewai(record), score) for record, score in scored if score >= min_score]
 
+    @told
     def delete(
         self,
         scope_prefix: str | None = None,
@@ -127,6 +138,7 @@ class RedisStorage:
                 ids = [one for one in ids if one in named]
         return self._store.delete(ids, roots)
 
+    @told
     def update(self, record: MemoryRecord) -> None:
         """Replace the record of the same id; one that was deleted meanwhile stays deleted.
 
@@ -144,6 +156,7 @@ class RedisStorage:
         )
         self._store.update(changed, seen.seen)
 
+    @told
     def get_record(self, record_id: str) -> MemoryRecord | None:
         """One record, with its vector; None when there is none that this session sees."""
         found = self._store.read([record_id], with_vectors=True)[0]
@@ -151,10 +164,14 @@ class RedisStorage:
             return None
         return _to_crewai(found)
 
+    @told
     def list_records(self, scope_prefix: str | None = None, limit: int = 200, offset: int = 0) -> list[MemoryRecord]:
-        """Newest first."""
+        """Newest first; nothing of a page that cannot be, as LanceDB's."""
+        if limit < 1 or offset < 0:
+            return []
         return [_to_crewai(one) for one in self._search.newest(self._seen(scope_prefix), limit, offset)]
 
+    @told
     def get_scope_info(self, scope: str) -> ScopeInfo:
         """Counts, categories, the span of time and the immediate children of a scope."""
         path = areas.path(scope)
@@ -168,22 +185,27 @@ class RedisStorage:
             child_scopes=_children(found, path),
         )
 
+    @told
     def list_scopes(self, parent: str = "/") -> list[str]:
         """The immediate children."""
         return _children(self._summary(parent), areas.path(parent))
 
+    @told
     def list_categories(self, scope_prefix: str | None = None) -> dict[str, int]:
         """Records by category."""
         return dict(self._summary(scope_prefix).categories)
 
+    @told
     def count(self, scope_prefix: str | None = None) -> int:
         """Records in the scope and below."""
         return self._search.count(self._seen(scope_prefix))
 
+    @told
     def reset(self, scope_prefix: str | None = None) -> None:
         """Delete all below the scope; a session its own only."""
         self.delete(scope_prefix)
 
+    @told
     def touch_records(self, record_ids: list[str]) -> None:
         """Note that they were recalled just now."""
         if record_ids:
@@ -266,7 +288,7 @@ class RedisStorage:
         return Filter(
             roots=roots,
             categories=tuple(categories or ()),
-            metadata=metadata or {},
+            metadata=self._plain("search", metadata),
             older_than=None if older_than is None else _epoch(older_than),
             now=_now() if self._settings.session_ttl is not None else 0.0,
         )
@@ -282,7 +304,7 @@ class RedisStorage:
             content=one.content,
             scope=scope,
             categories=tuple(one.categories),
-            metadata=one.metadata,
+            metadata=self._plain(op, one.metadata),
             importance=one.importance,
             created=_epoch(one.created_at),
             accessed=_epoch(one.last_accessed),
@@ -291,6 +313,12 @@ class RedisStorage:
             expires=expires or (_now() + ttl if ttl is not None and in_session else records.NEVER),
             vector=self._pack(op, one.embedding),
         )
+
+    def _plain(self, op: str, metadata: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            return values.metadata(metadata)
+        except InvalidMetadataError as error:
+            self._guard.refuse(op, error)
 
     def _pack(self, op: str, vector: Sequence[float] | None) -> bytes:
         if vector is None or len(vector) == 0:

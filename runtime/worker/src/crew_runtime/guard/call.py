@@ -24,12 +24,19 @@ class Guard:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._breaker = Breaker(time.monotonic)
+        self._breaker = Breaker(time.monotonic, connections.deadline)
 
     @property
     def opened(self) -> int:
         """As `Connections.opened`."""
         return self._connections.opened
+
+    def begin(self) -> None:
+        """A new piece of work begins: its first call finds out whether the backend still hangs.
+
+        Without it, a kickoff that is accepted because Redis answers again would fail by what the last one met.
+        """
+        self._breaker.hopeful()
 
     def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
         """Run `ask` with this process' client. Raises BackendError, having recorded it.
@@ -50,7 +57,6 @@ class Guard:
         except BackendError as error:
             ledger.record(ledger.Failure(op, error.kind, str(error)))
             raise
-        self._breaker.closed()
         return answer
 
     def refuse(self, op: str, error: BackendError) -> NoReturn:
@@ -60,12 +66,16 @@ class Guard:
 
     def _once(self, op: str, ask: Callable[[Client], Answer]) -> Answer:
         try:
+            begun = time.monotonic()
             with redis_client.mapped(op):
-                return ask(self._connections.redis)
+                answer = ask(self._connections.redis)
+            self._breaker.answered(time.monotonic() - begun)
         except BackendUnavailableError as error:
             if error.kind == "Timeout":
                 self._breaker.opened(str(error))
             raise
+        else:
+            return answer
 
     def _try_again(self, op: str) -> None:
         why = self._breaker.why

@@ -16,7 +16,7 @@ class Filter:
     categories: tuple[str, ...] = ()
     """A record has one of them; empty: any record."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Each key with exactly this value."""
+    """Each key with exactly this value, in JSON's types."""
     older_than: float | None = None
     """Created before this time, epoch seconds."""
     now: float = 0.0

@@ -38,6 +38,7 @@ class PlainSearch:
         """All distances at once."""
         with self._lock:
             self._catch_up("search")
+            self._store.fits("search", vectors.dimension(vector))
             return self._cache.nearest(wanted, vectors.unpack(vector), limit)
 
     def newest(self, wanted: Filter, limit: int, offset: int) -> list[Record]:
@@ -107,6 +108,7 @@ class PlainSearch:
         return True
 
     def _load(self, op: str) -> None:
+        self._store.ask_anew()
         position, revision = self._store.log_end(op)
         cache = _Cache()
         ids = self._store.all_ids()

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from crew_runtime.contract.sessions import NEVER as NEVER
+from crew_runtime.memory import values
 
 
 class Record(NamedTuple):
@@ -24,6 +25,7 @@ class Record(NamedTuple):
     """As stored."""
     categories: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = MappingProxyType({})
+    """In JSON's types: see `values`."""
     importance: float = 0.5
     created: float = 0.0
     """Epoch seconds."""
@@ -55,7 +57,7 @@ def to_fields(record: Record, *, over: bool = False) -> list[str | bytes]:
     if record.private:
         document["p"] = True
     fields: list[str | bytes] = [
-        "d", json.dumps(document, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass"),
+        "d", json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass"),
         "scope", record.scope,
         "anc", ancestor_tags(record.scope),
         "ts", repr(record.created),
@@ -109,8 +111,7 @@ def digest(record: Record) -> str:
         record.source,
         record.private,
     ]
-    text = json.dumps(said, sort_keys=True, default=str)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return hashlib.blake2b(values.canonical(said).encode(), digest_size=16).hexdigest()
 
 
 def tag(text: str) -> str:
@@ -129,4 +130,4 @@ def ancestor_tags(scope: str) -> str:
 
 def metadata_tags(metadata: Mapping[str, Any]) -> list[str]:
     """One tag for each key with its exact value."""
-    return [tag(f"{key}={json.dumps(value, sort_keys=True, default=str)}") for key, value in metadata.items()]
+    return [tag(f"{key}={values.canonical(value)}") for key, value in metadata.items()]

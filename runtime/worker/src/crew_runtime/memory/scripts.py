@@ -31,6 +31,7 @@ class Script:
         return redis_client.command(client, ["EVALSHA", self._sha, len(keys), *keys, *arguments])
 
 
-DECLARE, WRITE, DELETE = Script("declare"), Script("write"), Script("delete")
+DECLARE, EMBEDDER = Script("declare"), Script("embedder")
+WRITE, DELETE = Script("write"), Script("delete")
 TOUCH, RENEW = Script("touch"), Script("renew")
 TAKE, EXTEND, RELEASE = Script("take"), Script("extend"), Script("release")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import redis
 
+from crew_runtime import redis_client
 from crew_runtime.contract import keys
 from crew_runtime.contract.sessions import LOG_LENGTH
 from crew_runtime.errors import (
@@ -93,11 +94,16 @@ class Store:
     # -- the store as a whole -------------------------------------------------------------------------------------
 
     def dimension(self) -> int | None:
-        """Of the stored vectors; None while there is none. Asked until it is known: it never changes then."""
+        """Of the stored vectors; None while there is none. Asked until it is known; it changes only when somebody
+        empties Redis, which `ask_anew` is for."""
         if self._holds is None:
             found = self.guard.call("meta", lambda client: client.hmget(self._meta_key, ["dimension", "vector"]))
             self._holds = _holds(*found)
         return self._holds.dimension if self._holds else None
+
+    def ask_anew(self) -> None:
+        """Forget what is known of the store: something shows that it was emptied."""
+        self._holds = None
 
     @property
     def vector_type(self) -> str:
@@ -128,8 +134,16 @@ class Store:
             self.guard.call("meta", lambda client: self._declare(client, declared))
             self.fits("meta", declared)
 
+    def made_with(self, embedder: str) -> str:
+        """The name of the embedder that the records were made with; this one when none was named before."""
+        names = [self._meta_key, self.ids_key]
+        found = self.guard.call("meta", lambda client: scripts.EMBEDDER(client, names, [embedder]))
+        return redis_client.text(found)
+
     def fits(self, op: str, dimension: int) -> None:
         """Raise DimensionMismatchError, recorded, when vectors of this length cannot be stored or searched."""
+        if self.dimension() not in (None, dimension):
+            self.ask_anew()
         stored = self.dimension()
         if stored is not None and stored != dimension:
             self.guard.refuse(op, DimensionMismatchError(stored, dimension))
@@ -153,7 +167,7 @@ class Store:
             try:
                 return self._write_as(self.vector_type, mode, batch, target)
             except _OtherTypeError:
-                self._holds = None  # another fixed it since we asked
+                self.ask_anew()  # another fixed it since we asked
 
     def _write_as(self, kept: str, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
@@ -267,7 +281,7 @@ class Store:
     def all_ids(self) -> list[str]:
         """Newest first."""
         found = self.guard.call("list", lambda client: client.zrevrange(self.ids_key, 0, -1))
-        return [one.decode() for one in found]
+        return [redis_client.text(one) for one in found]
 
     def changes(self, op: str, after: str, limit: int) -> tuple[list[Change], int]:
         """What the log has after a position, and the revision that the store was at before; one round trip."""
@@ -315,7 +329,7 @@ def _refusal(message: str, length: int) -> BackendError | None:
 
 
 def _change(position: bytes, entry: dict[bytes, bytes]) -> Change:
-    return Change(position.decode(), int(entry[b"r"]), entry[b"i"].decode(), entry[b"o"] == b"p")
+    return Change(position.decode(), int(entry[b"r"]), redis_client.text(entry[b"i"]), entry[b"o"] == b"p")
 
 
 def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai import bus, canned, inputs, kickoff, unseen
+from crew_runtime.crewai import bus, canned, inputs, kickoff, seams, unseen
 from crew_runtime.crewai.kickoff import Output
 from crew_runtime.crewai.load import Loaded
 from crew_runtime.sessions import binding
@@ -132,6 +132,8 @@ class Slot:
     def _answer(self, job: Job) -> Answer:
         if lacking := inputs.missing(self._loaded.inputs, job.inputs):
             return _error("inputs", f"missing inputs: {', '.join(lacking)}")
+        if (registered := seams.registered()) is not None:
+            registered.guard.begin()
         with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
             answer = self._run(job)
             bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))

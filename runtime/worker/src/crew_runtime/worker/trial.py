@@ -19,7 +19,10 @@ from crew_runtime import installation
 from crew_runtime.crewai import bus, canned, load
 from crew_runtime.errors import BackendError
 from crew_runtime.worker import processes
+from crew_runtime.worker.logs import Log
 from crew_runtime.worker.settings import WorkerSettings
+
+log = Log(__name__)
 
 DEADLINE = 300.0
 """Seconds for the user's module to load; a model may be read from disk meanwhile."""
@@ -53,6 +56,11 @@ def of_entrypoint(settings: WorkerSettings) -> Trial:
     unsafe = must_not_fork()
     try:
         facts = describe(loaded)
+        if mismatch := embedder_mismatch(loaded):
+            if settings.fail_closed:
+                return Trial(error=mismatch, reason="EmbedderMismatch")
+            log.error("wrong embedder", detail=mismatch)
+            facts["state"] = [_with_detail(one, mismatch) for one in facts["state"]]
     except BackendError as error:
         return Trial(error=f"the backend failed while the crew was tried: {error}", reason="BackendUnavailable")
     canned.kickoff(memory=loaded.uses_memory)
@@ -83,6 +91,12 @@ def describe(loaded: load.Loaded) -> dict[str, Any]:
         "uses_memory": loaded.uses_memory,
         "embedder": loaded.embedder,
     }
+
+
+def embedder_mismatch(loaded: load.Loaded) -> str:
+    """What to say when the memories that are stored were made with another embedder, else ``. Raises BackendError."""
+    made = installation.installed()
+    return made.registered.storage.embedder_mismatch(loaded.embedder) if made and loaded.embedder else ""
 
 
 def must_not_fork() -> str:
@@ -120,6 +134,10 @@ def read(said: bytes) -> Trial | None:
     except ValueError:
         return None
     return Trial(**{**told, "learned": tuple(told["learned"])})
+
+
+def _with_detail(state: dict[str, Any], detail: str) -> dict[str, Any]:
+    return {**state, "detail": detail} if state["kind"] == "memory" else state
 
 
 def _third_party(names: Iterable[str], source: str) -> list[str]:

@@ -1,0 +1,18 @@
+"""A test that the docs name as a proof exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TESTS = {
+    name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)\(", path.read_text())
+}
+
+
+@pytest.mark.parametrize("page", ["failure-modes.md", "state.md"])
+def test_every_test_that_a_page_names_is_there(page):
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / page).read_text()))
+    assert len(named) > 5
+    assert sorted(named - TESTS) == []
