@@ -1,6 +1,7 @@
 # Every target sets up what it needs: two environments by uv, out of PyPI. Nothing is installed by hand.
 #   make demo     the main job, on this machine, without Docker or a cluster
 #   make test     all tests
+#   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
 #   make images   builds the operator's and the runtime's image with docker, podman or buildah
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-e2e lint format types bench images crds clean
+.PHONY: help demo test test-unit test-integration test-apiserver test-e2e e2e lint format types bench images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -68,6 +69,10 @@ test-apiserver: ready
 
 test-e2e: ready
 	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
+
+# The same tests, and those of the Helm release, on a real Kubernetes.
+e2e: ready
+	tests/e2e/on-kubernetes $(PYTEST_ARGS)
 
 lint: ready types
 	$(TOOLS)/ruff check .

@@ -1,20 +1,39 @@
 """A crew that is declared in a ConfigMap runs without an image of its own."""
 
 import json
-import os
 
 import pytest
 
-from support.hotel import FACT, QUESTION, ROOT, WORD, Hotel
+from support.hotel import FACT, QUESTION, WORD, Hotel
 
 LLM = """
-from concierge.minilm import MiniLM
-from concierge.offline import OfflineLLM
+import hashlib
 
-llm = OfflineLLM(model="concierge-offline")
+import numpy as np
+from chromadb.api.types import EmbeddingFunction
+from crewai.llms.base_llm import BaseLLM
+from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbeddingFunction
 
-class Embedder(MiniLM):
-    pass
+MEMORY = {"suggested_scope": "/guest", "categories": [], "importance": 0.5}
+
+class Parrot(BaseLLM):
+    # What the prompt holds of peanuts is all that it has to say.
+    def call(self, messages, *_, response_model=None, **__):
+        text = messages if isinstance(messages, str) else messages[-1]["content"]
+        known = [line for line in text.splitlines() if "peanuts" in line] or ["I don't know"]
+        if response_model is None:
+            return f"Thought: I know.\\nFinal Answer: {known[0]}"
+        told = {**MEMORY, "memories": [one for one in known if "peanuts" in one]}
+        return response_model(**{name: told[name] for name in response_model.model_fields if name in told})
+
+    def supports_function_calling(self):
+        return True
+
+llm = Parrot(model="parrot")
+
+class Embedder(CustomEmbeddingFunction, EmbeddingFunction):
+    def __call__(self, input):
+        return [np.frombuffer(hashlib.shake_128(one.encode()).digest(384), np.uint8) / np.float32(255) for one in input]
 """
 TASKS = {
     "note": "Note what the guest tells us. The guest says: <message>{message}</message>",
@@ -23,7 +42,7 @@ TASKS = {
 
 
 def declared():
-    """The example crew as crew.jsonc; it takes its LLM from a Python file beside it."""
+    """The example crew as crew.jsonc; its LLM and its embedder are in a Python file beside it."""
     agent = {
         "role": "Concierge",
         "goal": "Answer",
@@ -44,14 +63,7 @@ def hotel(cluster, namespace):
     made = Hotel(cluster, namespace, "declared")
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "declared"}, "data": declared()}
     made.kubectl("apply", "-f", "-", stdin=json.dumps(config))
-    path = os.fspath(ROOT / "examples" / "concierge")
-    crew = {
-        "image": None,
-        "entrypoint": None,
-        "definition": {"configMapRef": {"name": "declared"}},
-        "env": [{"name": "PYTHONPATH", "value": path}],
-    }
-    made.apply(crew=crew)
+    made.apply(crew={"image": None, "entrypoint": None, "definition": {"configMapRef": {"name": "declared"}}})
     made.wait_ready()
     return made
 

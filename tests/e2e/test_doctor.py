@@ -121,6 +121,7 @@ def test_a_stopped_redis_is_named_and_no_proof_succeeds(doctor, hotel, stopped):
 
 
 def test_a_local_memory_is_named_with_its_storage(cluster: Cluster, namespace):
+    cluster.needs_this_machine()
     local = Hotel(cluster, namespace, "local")
     path = os.pathsep.join([str(ROOT / "tests" / "faults" / "crews"), str(ROOT / "examples" / "concierge")])
     crew = {"entrypoint": "own_storage:crew", "env": [{"name": "PYTHONPATH", "value": path}]}

@@ -2,10 +2,12 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from support.processes import environment
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from crewctl.kube import Kube
     from crewctl.local.kubectl import Kubectl
     from crewctl.local.state import Handle
+    from support.real_cluster import RealCluster
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "localhost/concierge:dev"
@@ -36,6 +39,16 @@ class Cluster:
         from crewctl.local.kubectl import Kubectl
 
         return Kubectl(self._handle.kubeconfig, namespace)
+
+    def ask(
+        self, pod: Mapping[str, Any], path: str, body: Mapping[str, Any] | None = None, timeout: float = 10
+    ) -> httpx.Response:
+        """GET `path` of a replica's API, or POST `body` to it."""
+        url = f"http://{pod['status']['podIP']}:8000/{path}"
+        return httpx.request("POST" if body is not None else "GET", url, json=body, timeout=timeout)
+
+    def needs_this_machine(self) -> None:
+        """Skips a test whose crew lies on this machine's disk, on a cluster that does not run on it."""
 
     def pids(self, namespace: str, pod: str, container: str) -> Sequence[int]:
         """The main process of a container; empty while it does not run."""
@@ -63,12 +76,16 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="crewops-e2e-"))
 
 
-_running: list[Cluster] = []
+_running: list["Cluster | RealCluster"] = []
 
 
-def shared() -> Cluster:
-    """The cluster of this run, started when first asked for."""
+def shared() -> "Cluster | RealCluster":
+    """The cluster of this run, started when first asked for: a local one, or the one that a variable names."""
     from crewctl.local import launch
+    from support import real_cluster
+
+    if not _running and real_cluster.wanted():
+        _running.append(real_cluster.connect())
 
     if not _running:
         wish = launch.Wish(folder=_folder(), images=(f"{IMAGE}={ROOT / 'examples' / 'concierge'}",))

@@ -31,10 +31,14 @@ def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iter
     """A namespace of the module's own, emptied after it so that its processes do not slow the next one down."""
     words = re.sub(r"[^a-z0-9]+", "-", request.module.__name__.rpartition(".")[2].removeprefix("test_"))
     name = f"{words[:40].strip('-')}-{next(_numbers)}"
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    # All that the operator makes has to be allowed under the strictest of Kubernetes' Pod Security Standards.
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     cluster.kubectl("default")("apply", "-f", "-", stdin=json.dumps(made))
     yield name
-    cluster.kubectl(name)("delete", "crewdeployments", "--all", "--wait=false")
+    # Gone before its operator is: without one, nobody would take the finalizers away.
+    cluster.kubectl(name)("delete", "crewdeployments", "--all", "--timeout=60s")
+    cluster.kubectl("default")("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")

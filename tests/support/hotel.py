@@ -142,12 +142,9 @@ class Hotel:
 
     def kickoff(self, pod: Mapping[str, Any], message: str, session: str, wait: float = 60) -> httpx.Response:
         """POST /kickoff to that pod's own address."""
-        return httpx.post(
-            f"http://{pod['status']['podIP']}:8000/kickoff",
-            params={"wait": wait} if wait else {},
-            json={"inputs": {"message": message}, "session_id": session},
-            timeout=wait + 10,
-        )
+        body = {"inputs": {"message": message}, "session_id": session}
+        response: httpx.Response = self.cluster.ask(pod, f"kickoff?wait={wait:g}", body, wait + 10)
+        return response
 
     def accepted(self, pod: Mapping[str, Any], message: str, session: str, wait: float = 60) -> httpx.Response:
         """The answer to a kickoff, tried again as Retry-After says while the replica takes none."""
@@ -169,7 +166,7 @@ class Hotel:
 
     def status(self, pod: Mapping[str, Any], kickoff_id: str) -> dict[str, Any]:
         """GET /status of a kickoff, from that pod."""
-        response = httpx.get(f"http://{pod['status']['podIP']}:8000/status/{kickoff_id}", timeout=10)
+        response = self.cluster.ask(pod, f"status/{kickoff_id}")
         return dict(response.json()) if response.status_code == httpx.codes.OK else {"status": response.text}
 
     def log(self, pod: str, container: str, lines: int = 15) -> str:

@@ -1,0 +1,101 @@
+"""A Kubernetes that is there, by its kubeconfig: the operator is installed by Helm, as a user would."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from crewctl.kube import Kube
+from crewctl.local.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "crew-operator"
+KUBECONFIG = "CREWOPS_E2E_KUBECONFIG"
+"""Path of the kubeconfig. Our own variable: no test should reach a cluster because a shell is set up for it."""
+PREFIX = "CREWOPS_E2E_IMAGES"
+"""What the images are called before /crew-operator, /crew-runtime and /concierge; all are tagged dev."""
+RELEASE = "crew-operator"
+NAMESPACE = "crew-system"
+
+
+def wanted() -> bool:
+    """Whether the tests are to run on such a cluster."""
+    return bool(os.environ.get(KUBECONFIG))
+
+
+def images() -> str:
+    """The prefix."""
+    return os.environ.get(PREFIX, "localhost")
+
+
+class RealCluster:
+    """As `support.cluster.Cluster`, without a way to the processes behind it."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._kubeconfig = kubeconfig
+
+    def api(self, namespace: str) -> Kube:
+        """Reads of a namespace."""
+        return Kube(self._kubeconfig, namespace)
+
+    @functools.cache  # noqa: B019 - one cluster a run
+    def kubectl(self, namespace: str) -> Kubectl:
+        """A stock kubectl in a namespace."""
+        return Kubectl(self._kubeconfig, namespace)
+
+    def ask(
+        self, pod: Mapping[str, Any], path: str, body: Mapping[str, Any] | None = None, timeout: float = 10
+    ) -> httpx.Response:
+        """GET `path` of a replica's API, or POST `body` to it, through the API server."""
+        about = pod["metadata"]
+        return self.api(about["namespace"]).ask_pod(
+            about["name"], 8000, path, None if body is None else dict(body), timeout
+        )
+
+    def needs_this_machine(self) -> None:
+        """Skips the test."""
+        pytest.skip("its crew lies on this machine's disk, where only the local cluster's pods can read it")
+
+    def pids(self, *_: object) -> Sequence[int]:
+        """Skips the test: on a cluster that is not ours processes are out of reach."""
+        pytest.skip("looks at processes of pods, which only the local cluster lets a test do")
+
+    def stop(self) -> int:
+        """Uninstall the operator. The cluster stays."""
+        self.helm("uninstall", RELEASE, "--ignore-not-found", "--wait")
+        return 0
+
+    def helm(self, *arguments: str) -> str:
+        """Run it. Raises AssertionError with what it said."""
+        helm = shutil.which("helm")
+        if helm is None:
+            pytest.skip("helm is not on the PATH: https://helm.sh/docs/intro/install")
+        command = [helm, *arguments, "--namespace", NAMESPACE, "--kubeconfig", str(self._kubeconfig)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def install(self, **values: Any) -> None:
+        """Install the chart, or upgrade it, and wait until the operator is ready."""
+        prefix = images()
+        chosen = {
+            "image": {"repository": f"{prefix}/crew-operator", "tag": "dev"},
+            "runtimeImage": f"{prefix}/crew-runtime:dev",
+            **values,
+        }
+        options = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
+        self.helm("upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--wait", *options)
+
+
+def connect() -> RealCluster:
+    """With the operator installed."""
+    cluster = RealCluster(Path(os.environ[KUBECONFIG]))
+    cluster.install()
+    return cluster
