@@ -61,7 +61,7 @@ class App:
                 dispatcher,
                 Worker(lambda: self.service.readiness().ready, lambda: link.state().report.tasks),
             ),
-            takeover=Takeover(queue, metrics, self._on_taken_over),
+            takeover=Takeover(queue, metrics, settings.human_input_timeout, self._on_taken_over),
             ends=ends,
             backend=Backend(settings, metrics),
             sessions=SessionStore(self._client, settings),

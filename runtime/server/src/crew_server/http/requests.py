@@ -16,6 +16,9 @@ MAX_SESSION_ID = 256
 MAX_IDEMPOTENCY_KEY = 255
 """Characters."""
 
+MAX_FEEDBACK = 100_000
+"""Characters."""
+
 
 class KickoffRequest(BaseModel):
     """The body of POST /kickoff."""
@@ -34,6 +37,28 @@ class KickoffRequest(BaseModel):
         default=None,
         description="The same key again, within 7 days, is the same kickoff. Also taken from Idempotency-Key.",
     )
+
+
+class ResumeRequest(BaseModel):
+    """The body of POST /resume, with the names of CrewAI's platform."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    execution_id: str = Field(description="The kickoff's id.")
+    task_id: str = Field(description="Of the question, as the status told it; each question has its own.")
+    human_feedback: str = Field(
+        default="", max_length=MAX_FEEDBACK, description="What to change; needed when is_approve is false."
+    )
+    is_approve: bool = Field(description="true: what was shown is taken as it is; false: it is done again.")
+
+
+class Resumed(BaseModel):
+    """The answer to POST /resume."""
+
+    status: str = Field(description="`resumed` after an approval, `retrying` when the agent tries again.")
+    message: str
+    kickoff_id: str
+    session_id: str
 
 
 class KickoffAccepted(BaseModel):
@@ -81,6 +106,14 @@ def idempotency_key(body: str | None, header: str | None) -> str | None:
         text = f"an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} characters; a UUID is a good one"
         raise RequestError("idempotency_key", text)
     return chosen
+
+
+def checked_feedback(body: ResumeRequest) -> str:
+    """The feedback. Raises RequestError when there is neither approval nor any."""
+    if not body.is_approve and not body.human_feedback.strip():
+        text = "is_approve is false, and human_feedback does not say what to change: write it, or approve"
+        raise RequestError("human_feedback", text)
+    return body.human_feedback
 
 
 def fingerprint(body: KickoffRequest, session: str | None) -> str:

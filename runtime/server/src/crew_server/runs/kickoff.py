@@ -10,6 +10,8 @@ from crew_server.metrics import Metrics
 from crew_server.runs import record, state
 from crew_server.worker.slots import SILENCE, Child
 
+_OUTCOMES = {frames.RESULT: state.completed, frames.PAUSED: state.paused, frames.ERROR: state.failed}
+
 
 class Kickoff:
     """A kickoff from its claim until its end is in Redis, or it is somebody else's.
@@ -27,7 +29,7 @@ class Kickoff:
         on_over: "Callable[[Kickoff], None]",
     ) -> None:
         self.claim = claim
-        self.progress = state.Progress(tasks)
+        self.progress = state.Progress(tasks, completed_tasks=claim.completed)
         self.outcome: state.Outcome | None = None
         self.left = ""
         """Why this server has nothing more to do with it, though it has not ended here."""
@@ -97,7 +99,11 @@ class Kickoff:
 
     def last_fields(self) -> dict[str, str]:
         """What goes with the end: progress and the failures of the memory backend."""
-        fields = {**self.told(), "execution_ms": str(round(self.seconds * 1000))}
+        return {**self.pause_fields(), "execution_ms": str(round(self.seconds * 1000))}
+
+    def pause_fields(self) -> dict[str, str]:
+        """What goes with a pause."""
+        fields = self.told()
         if self.guard_count:
             fields["memory_failures"] = json.dumps({"count": self.guard_count, "first": self.guard_failures})
         return fields
@@ -127,9 +133,9 @@ class Kickoff:
             self._unsaved["progress"] = json.dumps(self.progress.to_dict())
         elif kind == frames.GUARD:
             self._guard(frame)
-        elif kind in (frames.RESULT, frames.ERROR) and frame.get("id") == self.id:
+        elif kind in _OUTCOMES and frame.get("id") == self.id:
             self.reported.set()
-            self.decide(state.completed(frame) if kind == frames.RESULT else state.failed(frame))
+            self.decide(_OUTCOMES[kind](frame))
 
     def on_lost(self, how: state.Exit | None, why: str) -> None:
         """The slot is gone."""

@@ -7,7 +7,7 @@ for at = 2, #KEYS do
   local run = KEYS[at]
   local have = redis.call('HMGET', run, 'session_id', 'status', 'kickoff_id')
   if have[1] == ARGV[1] then
-    if have[2] == 'running' or redis.call('ZSCORE', KEYS[1], have[3] or '') then
+    if have[2] == 'running' or have[2] == 'pending_human_input' or redis.call('ZSCORE', KEYS[1], have[3] or '') then
       running = running + 1
     else
       for _, field in ipairs(redis.call('HKEYS', run)) do

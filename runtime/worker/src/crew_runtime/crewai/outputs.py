@@ -1,0 +1,60 @@
+"""What tasks said, in JSON's types and back: for results, and for kickoffs that go on in another process."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from crewai.tasks.task_output import TaskOutput
+from pydantic import BaseModel
+
+_NOT_TEXT = ("files", "raw_tool_call_parts")
+"""Of a message: objects of the process. Files are put in again by the executor; a provider does without the other."""
+_TEXTS = ("name", "description", "expected_output", "raw", "agent")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's types: models as objects, numbers that JSON has not as null, anything else as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, BaseModel):
+        return plain(value.model_dump(mode="python"))
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    return str(value)
+
+
+def message(told: Mapping[str, Any]) -> dict[str, Any]:
+    """One message of an agent's conversation."""
+    return {str(key): plain(one) for key, one in told.items() if key not in _NOT_TEXT}
+
+
+def packed(task: Any) -> dict[str, Any]:
+    """A finished task's output, and when it ran."""
+    output = task.output
+    return {
+        **{name: getattr(output, name) for name in _TEXTS},
+        "format": output.output_format.value,
+        "json": plain(output.json_dict),
+        "pydantic": None if output.pydantic is None else output.pydantic.model_dump(mode="json"),
+        "messages": [message(one) for one in output.messages or ()],
+        "times": [one.isoformat() if one else None for one in (task.start_time, task.end_time)],
+    }
+
+
+def restore(task: Any, saved: Mapping[str, Any]) -> None:
+    """Give a task of a fresh crew its output."""
+    model = task.output_pydantic or getattr(task, "response_model", None)
+    known = saved["pydantic"] is not None and model is not None
+    task.output = TaskOutput(
+        **{name: saved[name] for name in _TEXTS},
+        output_format=saved["format"],
+        json_dict=saved["json"],
+        pydantic=model.model_validate(saved["pydantic"]) if known else None,
+        messages=saved["messages"],
+    )
+    task.start_time, task.end_time = (datetime.fromisoformat(one) if one else None for one in saved["times"])
