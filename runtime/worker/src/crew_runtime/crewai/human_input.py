@@ -81,6 +81,7 @@ class TaskReview(HumanInputProvider):
         """`answer`: to the question that this kickoff ended with before. Raises what `check` and `restore` do."""
         self._crew = crew
         self._answer = answer
+        self._before = answer.saved if answer else None
         self._round = answer.round if answer else 0
         self._keys = [] if crew is None else [str(task.key) for task in crew.tasks]
         if crew is not None:
@@ -145,10 +146,10 @@ class TaskReview(HumanInputProvider):
             "round": self._round + 1,
             "tasks": self._keys,
             "outputs": [_output_of(one) for one in self._crew.tasks[:index]],
-            "messages": [outputs.message(one) for one in context.messages],
+            "messages": outputs.conversation(context.messages, answer.text),
             # A model is its JSON from here on: the task reads it again, as it reads any text.
             "answer": {"thought": answer.thought, "text": answer.text, "output": text},
-            "usage": plain(self._crew.calculate_usage_metrics()),
+            "usage": outputs.total(plain(self._crew.calculate_usage_metrics()), self._before),
         }
         name = task.name or task.description
         agent = getattr(context.agent, "role", "")

@@ -14,7 +14,7 @@ from crewai.crews.crew_output import CrewOutput
 from crewai.flow.async_feedback.types import HumanFeedbackPending
 from pydantic import BaseModel
 
-from crew_runtime.crewai import flow_feedback, human_input
+from crew_runtime.crewai import flow_feedback, human_input, outputs
 from crew_runtime.crewai.human_input import Answer, Pause, TaskReview
 from crew_runtime.crewai.load import Loaded
 from crew_runtime.crewai.outputs import plain
@@ -53,7 +53,7 @@ def _crew(crew: Any, base: Any, inputs: dict[str, Any], answer: Answer | None) -
         # kickoff() itself has waited for the writes of all of these.
         _close_pools(_memories(crew), keep=_memories(base))
     usage = plain(result.token_usage) if isinstance(result, CrewOutput) else None
-    return Output(_text(result), _json(result), _tasks(crew, result), _sum(usage, answer))
+    return Output(_text(result), _json(result), _tasks(crew, result), outputs.total(usage, answer.saved if answer else None))
 
 
 def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None) -> Output | Pause:
@@ -85,14 +85,6 @@ def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None
         tasks,
         usage if isinstance(usage, dict) else None,
     )
-
-
-def _sum(usage: dict[str, Any] | None, answer: Answer | None) -> dict[str, Any] | None:
-    """The usage of this attempt and of what came before its pause."""
-    before = answer.saved.get("usage") if answer else None
-    if not isinstance(usage, dict) or not isinstance(before, Mapping):
-        return usage
-    return {name: one + before.get(name, 0) if isinstance(one, int) else one for name, one in usage.items()}
 
 
 def _conversational(flow: Any) -> bool:

@@ -1,7 +1,7 @@
 """What tasks said, in JSON's types and back: for results, and for kickoffs that go on in another process."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,23 @@ def message(told: Mapping[str, Any]) -> dict[str, Any]:
     return {str(key): plain(one) for key, one in told.items() if key not in _NOT_TEXT}
 
 
+def conversation(told: Iterable[Mapping[str, Any]], answer: str) -> list[dict[str, Any]]:
+    """An agent's messages up to its answer. CrewAI leaves that out of a text conversation (1.15.30), and then the model is
+    asked to change what it does not see."""
+    messages = [message(one) for one in told]
+    if not messages or messages[-1].get("role") != "assistant":
+        messages.append({"role": "assistant", "content": answer})
+    return messages
+
+
+def total(usage: Any, saved: Mapping[str, Any] | None) -> Any:
+    """The usage of this attempt, and of those before it that `saved` knows."""
+    before = (saved or {}).get("usage")
+    if not isinstance(usage, Mapping) or not isinstance(before, Mapping):
+        return usage
+    return {name: one + before.get(name, 0) if isinstance(one, int) else one for name, one in usage.items()}
+
+
 def packed(task: Any) -> dict[str, Any]:
     """A finished task's output, and when it ran."""
     output = task.output
@@ -48,13 +65,13 @@ def packed(task: Any) -> dict[str, Any]:
 
 def restore(task: Any, saved: Mapping[str, Any]) -> None:
     """Give a task of a fresh crew its output."""
-    model = task.output_pydantic or getattr(task, "response_model", None)
-    known = saved["pydantic"] is not None and model is not None
+    model: type[BaseModel] | None = task.output_pydantic or getattr(task, "response_model", None)
+    typed = None if saved["pydantic"] is None or model is None else model.model_validate(saved["pydantic"])
     task.output = TaskOutput(
         **{name: saved[name] for name in _TEXTS},
         output_format=saved["format"],
         json_dict=saved["json"],
-        pydantic=model.model_validate(saved["pydantic"]) if known else None,
+        pydantic=typed,
         messages=saved["messages"],
     )
     task.start_time, task.end_time = (datetime.fromisoformat(one) if one else None for one in saved["times"])
