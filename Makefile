@@ -83,9 +83,14 @@ format: ready
 	$(TOOLS)/ruff check --fix .
 	$(TOOLS)/ruff format .
 
-bench: ready
+.venv-bench/.ready: $(LOCKED) | $(UV)
+	@echo "setting up .venv-bench: the crew's side and its rivals"
+	@UV_PYTHON=$$($(PYTHON) -c 'import sys; print(sys.executable)') UV_PROJECT_ENVIRONMENT=.venv-bench $(UV) sync --quiet --frozen --no-default-groups --group bench --compile-bytecode
+	@touch $@
+
+bench: ready .venv-bench/.ready
 	@mkdir -p $(BUILD)
-	$(CREW)/python tests/bench/run.py --output $(BUILD)/bench.json $(BENCH_ARGS)
+	.venv-bench/bin/python tests/bench/run.py --output $(BUILD)/bench.json $(BENCH_ARGS)
 
 IMAGE_TAG ?= dev
 IMAGE_PREFIX ?= localhost
@@ -102,4 +107,4 @@ crds: .venv/.ready
 	$(TOOLS)/python -m crew_operator.api.reference docs
 
 clean:
-	rm -rf .venv .venv-crew $(BUILD)
+	rm -rf .venv .venv-crew .venv-bench $(BUILD)

@@ -1,12 +1,8 @@
 """Save and search: ours in both modes, beside CrewAI's LanceDB storage and the bare commands of Redis."""
 
-import json
 import multiprocessing
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,31 +11,18 @@ import numpy as np
 import redis
 
 from bench.figures import Figure, median, percentile
-from crew_runtime import telemetry
-from support.redis_server import start_redis
+from bench.records import MODES, SCOPES, fill, lance_storage, milliseconds, record, redis_storage, server, vector
+from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.memory.records import tag
 
-telemetry.turn_off(os.environ)
-
-from crewai.memory.types import MemoryRecord  # noqa: E402 - after its telemetry is off
-
-from crew_runtime.crewai.storage import RedisStorage  # noqa: E402
-from crew_runtime.guard.call import Guard  # noqa: E402
-from crew_runtime.redis_client import Connections  # noqa: E402
-from crew_runtime.settings import Settings  # noqa: E402
-
-DIMENSION = 384
 SIZES = (1_000, 10_000)
-SCOPES = 50
 CALLS = 300
 LANCE_CALLS = 60
 """It takes ten times as long."""
 SECONDS = 2.0
 """Of saving by several processes."""
 PROCESSES = (1, 4, 16)
-MODES = ("index", "plain")
-BATCH = 500
-CONTENT = "The guest in room 214 asked for a quiet room on a high floor, and is allergic to peanuts. "
-Save = Callable[[MemoryRecord], object]
+Save = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
@@ -65,8 +48,8 @@ def run(folder: Path) -> list[Figure]:
 def _calls(folder: Path, size: int) -> Iterator[Figure]:
     times: dict[str, Times] = {}
     for mode in MODES:
-        with _store(folder / mode, mode) as storage:
-            _fill(storage.save, size)
+        with redis_storage(folder / mode, mode) as storage:
+            fill(storage.save, size)
             times[mode] = _time(lambda one, to=storage: to.save([one]), storage.search)
             if mode == "index":
                 times["raw"] = _raw(storage)
@@ -103,14 +86,15 @@ def _held(aims: bool, value: float, most: float, unit: str) -> tuple[str, bool |
 
 
 def _time(save: Save, search: Callable[..., Any], calls: int = CALLS) -> Times:
-    queries = [_vector(seed).tolist() for seed in range(1_000_000, 1_000_000 + calls)]
-    new = [_record(seed) for seed in range(2_000_000, 2_000_000 + calls)]
-    for query, one in zip(queries[:20], (_record(seed) for seed in range(3_000_000, 3_000_020)), strict=True):
+    queries = [vector(seed).tolist() for seed in range(1_000_000, 1_000_000 + calls)]
+    new = [record(seed) for seed in range(2_000_000, 2_000_000 + calls)]
+    for query, one in zip(queries[:20], (record(seed) for seed in range(3_000_000, 3_000_020)), strict=True):
         save(one)
         search(query)
-    saving = [_ms(save, one) for one in new]
-    searching = [_ms(search, query, None, None, None, 10) for query in queries]
-    narrow = [_ms(search, query, f"/crew/bench/s{at % SCOPES}", None, None, 10) for at, query in enumerate(queries)]
+    saving = [milliseconds(save, one) for one in new]
+    searching = [milliseconds(search, query, None, None, None, 10) for query in queries]
+    scopes = [f"/crew/bench/s{at % SCOPES}" for at in range(len(queries))]
+    narrow = [milliseconds(search, query, scope, None, None, 10) for query, scope in zip(queries, scopes, strict=True)]
     return Times(saving, searching, narrow)
 
 
@@ -120,13 +104,13 @@ def _raw(storage: RedisStorage) -> Times:
     index, client = f"{store.root}ix", storage._guard._connections.redis
     scopes = [f"/c/crew/bench/s{at}" for at in range(SCOPES)]
 
-    def save(one: MemoryRecord) -> object:
+    def save(one: Any) -> object:
         packed = np.asarray(one.embedding, np.float32).tobytes()
         fields = {"d": one.content, "scope": one.scope, "anc": one.scope, "ts": "1", "v": packed}
         return client.hset(f"raw:{one.id}", mapping=fields)
 
     def search(query: list[float], scope: str | None = None, *_: object) -> object:
-        text = f"(@anc:{{{_tag(scopes[int(scope.rpartition('/s')[2])] if scope else '/c')}}})"
+        text = f"(@anc:{{{tag(scopes[int(scope.rpartition('/s')[2])] if scope else '/c')}}})"
         return client.execute_command(
             "FT.SEARCH", index, f"{text}=>[KNN 10 @v $v AS distance]", "PARAMS", "2", "v",
             np.asarray(query, np.float32).tobytes(), "RETURN", "3", "distance", "d", "la", "SORTBY", "distance",
@@ -136,17 +120,9 @@ def _raw(storage: RedisStorage) -> Times:
     return _time(save, search)
 
 
-def _tag(scope: str) -> str:
-    from crew_runtime.memory.records import tag
-
-    return tag(scope)
-
-
 def _lance(folder: Path, size: int) -> Times:
-    from crewai.memory.storage.lancedb_storage import LanceDBStorage
-
-    storage = LanceDBStorage(path=folder)
-    _fill(storage.save, size)
+    storage = lance_storage(folder)
+    fill(storage.save, size)
     return _time(lambda one: storage.save([one]), storage.search, LANCE_CALLS)
 
 
@@ -155,14 +131,14 @@ def _lance(folder: Path, size: int) -> Times:
 
 def _rates(folder: Path) -> Iterator[tuple[tuple[str, int], float]]:
     for mode in MODES:
-        with _store(folder / f"rate-{mode}", mode) as storage:
-            storage.save([_record(0)])
+        with redis_storage(folder / f"rate-{mode}", mode) as storage:
+            storage.save([record(0)])
             storage._guard._connections.close()
             for number in PROCESSES:
                 yield (mode, number), _rate(number, lambda to=storage: lambda one: to.save([one]))
                 storage.reset()
                 storage._guard._connections.close()
-    with _server(folder / "rate-raw", "index") as url:
+    with server(folder / "rate-raw", "index") as url:
         for number in PROCESSES:
             yield ("raw", number), _rate(number, lambda: _raw_saver(url))
     for number in PROCESSES:
@@ -172,7 +148,7 @@ def _rates(folder: Path) -> Iterator[tuple[tuple[str, int], float]]:
 def _raw_saver(url: str) -> Save:
     client = redis.Redis.from_url(url, protocol=2)
 
-    def save(one: MemoryRecord) -> object:
+    def save(one: Any) -> object:
         packed = np.asarray(one.embedding, np.float32).tobytes()
         return client.hset(f"raw:{one.id}", mapping={"d": one.content, "scope": one.scope, "ts": "1", "v": packed})
 
@@ -180,9 +156,7 @@ def _raw_saver(url: str) -> Save:
 
 
 def _lance_saver(folder: Path) -> Save:
-    from crewai.memory.storage.lancedb_storage import LanceDBStorage
-
-    storage = LanceDBStorage(path=folder)
+    storage = lance_storage(folder)
     return lambda one: storage.save([one])
 
 
@@ -193,7 +167,7 @@ def _rate(number: int, make: Callable[[], Save]) -> float:
 
     def work(seed: int) -> None:
         save = make()
-        new = [_record(seed * 100_000 + at) for at in range(200)]
+        new = [record(seed * 100_000 + at) for at in range(200)]
         save(new[0])
         ready.wait()
         done, ends = 0, time.perf_counter() + SECONDS
@@ -224,58 +198,3 @@ def _rate_figures(rates: dict[tuple[str, int], float]) -> Iterator[Figure]:
             name = f"saves a second, {number} processes, {mode}"
             yield Figure(name, rate, "/s", rates["raw", number], "raw HSET", *aim)
             yield Figure(name, rate, "/s", rates["lance", number], "LanceDB")
-
-
-# -- what is saved ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _server(folder: Path, mode: str) -> Iterator[str]:
-    with start_redis(folder, with_search=mode == "index") as server:
-        yield server.url
-
-
-@contextmanager
-def _store(folder: Path, mode: str) -> Iterator[RedisStorage]:
-    with _server(folder, mode) as url:
-        connections = Connections(Settings(url, "bench/crew", backend_deadline=10.0))
-        storage = RedisStorage(Settings(url, "bench/crew", backend_deadline=10.0), Guard(connections))
-        if storage.search_mode != mode:
-            raise RuntimeError(f"the bench needs a Redis that searches by {mode}")
-        yield storage
-        connections.close()
-
-
-def _fill(save: Callable[[list[MemoryRecord]], object], size: int) -> None:
-    for start in range(0, size, BATCH):
-        save([_record(seed) for seed in range(start, min(size, start + BATCH))])
-
-
-def _vector(seed: int) -> Any:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
-    return vector / np.linalg.norm(vector)
-
-
-def _record(seed: int) -> MemoryRecord:
-    return MemoryRecord(
-        content=f"{seed}: {CONTENT}",
-        scope=f"/crew/bench/s{seed % SCOPES}",
-        categories=[f"c{seed % 7}"],
-        metadata={"n": seed % 5},
-        embedding=_vector(seed).tolist(),
-    )
-
-
-def _ms(call: Callable[..., object], *arguments: object) -> float:
-    begun = time.perf_counter()
-    call(*arguments)
-    return (time.perf_counter() - begun) * 1000
-
-
-if __name__ == "__main__":
-    import tempfile
-    from dataclasses import asdict
-
-    with tempfile.TemporaryDirectory() as place:
-        for found in run(Path(place)):
-            print(json.dumps({**asdict(found), "ratio": found.ratio}), file=sys.stdout, flush=True)

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-from bench.kickoffs import rate
+from bench.replica import rate
 from crew_runtime.installation import install
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bench.figures import Figure, as_json
 
-PARTS = ("memory", "kickoffs", "durable_queue")
+PARTS = ("memory", "recall", "sizes", "kickoffs", "durable_queue")
 """Modules of this folder; each is imported when it is its turn."""
 
 

@@ -45,12 +45,12 @@ class RedisServer:
         """A client for a test's own questions."""
         return redis.Redis(port=self.port, password=self.password, protocol=2, **options)
 
-    def start(self) -> None:
-        """Start and wait until it answers."""
+    def start(self, patience: float = START_SECONDS) -> None:
+        """Start and wait until it answers, having loaded what it holds."""
         log = (self.folder / "redis.log").open("ab")
         self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         log.close()
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + patience
         while True:
             try:
                 with self.client(socket_timeout=1) as client:

@@ -51,6 +51,20 @@ def echo(slot: Connection, run: frames.Frame) -> dict[str, object]:
     return {"output": str(run["inputs"].get("say", "hello")), "tasks": [{"task_id": "1", "output": "hello"}]}
 
 
+def step(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """One task with one use of a tool, then `seconds` of silence, `events` more of them, and an answer."""
+    say = str(run["inputs"].get("say", "hello"))
+    slot.send(frames.EVENT, seq=1, type="task_started", task="answer", agent="echo")
+    used = {"tool": "look_up", "tool_input": {"room": 214}, "result": "quiet"}
+    slot.send(frames.EVENT, seq=2, type="tool_usage_finished", task="answer", agent="echo", data=used)
+    for seq in range(3, 3 + int(run["inputs"].get("events", 0))):
+        slot.send(frames.EVENT, seq=seq, type="tool_usage_started", task="answer", agent="echo")
+    time.sleep(float(run["inputs"].get("seconds", 0)))
+    done = {"task_id": "1", "name": "answer", "description": "Answer", "agent": "echo", "output": say}
+    slot.send(frames.EVENT, seq=1_000_000, type="task_completed", task="answer", agent="echo", data=done)
+    return {"output": say, "tasks": [done], "usage": {"total_tokens": 7}}
+
+
 def sleep(slot: Connection, run: frames.Frame) -> dict[str, object]:
     slot.send(frames.EVENT, seq=1, type="task_started", task="sleeping", agent="a")
     while True:
@@ -165,6 +179,7 @@ ACTS = {
     one.__name__: one
     for one in (
         echo,
+        step,
         sleep,
         sleep_at_first,
         journal,

@@ -29,7 +29,10 @@ async def test_every_bad_request_has_its_code_and_says_what_to_change(asks):
         ({**GOOD, "session_id": 7}, 422, "InvalidField", "session_id"),
         ({**GOOD, "meta": "x"}, 422, "InvalidField", "meta"),
         ({**GOOD, "sessionId": "a"}, 422, "InvalidField", "sessionId"),
-        ({**GOOD, "taskWebhookUrl": "http://x"}, 422, "InvalidField", "taskWebhookUrl"),
+        ({**GOOD, "taskWebhookURL": "http://x"}, 422, "InvalidField", "taskWebhookURL"),
+        ({**GOOD, "taskWebhookUrl": "ftp://x/y"}, 422, "InvalidField", "http:// or https://"),
+        ({**GOOD, "stepWebhookUrl": "http://me:pw@x/y"}, 422, "InvalidField", "authentication"),
+        ({**GOOD, "crewWebhookUrl": "https:///y"}, 422, "InvalidField", "host"),
         ({**GOOD, "session_id": "x" * 10_240}, 422, "InvalidField", "at most 256"),
         ({**GOOD, "session_id": "a\u0000b"}, 422, "InvalidField", "control"),
         (b'{"inputs": {"city": 1, "guest": 2}, "session_id": "\\ud800"}', 422, "InvalidField", "session_id"),
@@ -109,7 +112,8 @@ async def test_without_the_token_nothing_is_told(asks, given):
 
 async def test_documentation_is_open_and_describes_the_api(asks):
     paths = (await asks.api.get("/openapi.json")).json()["paths"]
-    kickoffs = {"/inputs", "/kickoff", "/status/{kickoff_id}", "/kickoff/{kickoff_id}"}
+    kickoff = {"/kickoff", "/kickoff_for_each", "/kickoff/{kickoff_id}", "/kickoff/{kickoff_id}/events"}
+    kickoffs = kickoff | {"/inputs", "/status/{kickoff_id}"}
     assert set(paths) == kickoffs | {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/export"}
     assert (await asks.api.get("/docs")).status_code == 200
 

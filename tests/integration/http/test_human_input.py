@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from crew_runtime.contract import keys
+from support.receiver import receiver
 from support.replicas import wait_until
 
 PREFIX = "test/crew"
@@ -191,3 +192,84 @@ async def test_answer_of_a_wrong_form_is_refused(make, wrong):
     body = {"execution_id": "x", "task_id": "y", "human_feedback": "", "is_approve": True, **wrong}
     told = await replica.api.post("/resume", json=body)
     assert (told.status_code, told.json()["reason"]) == (422, "InvalidField")
+
+
+HERE = {"CREWOPS_WEBHOOK_HOSTS": "127.0.0.1"}
+BEARER = {"strategy": "bearer", "token": "t0ken"}
+
+
+@pytest.fixture
+def hooks():
+    with receiver() as one:
+        yield one
+
+
+async def _received(hooks, path, number=1):
+    async def look():
+        return len(hooks.of(path)) >= number
+
+    await wait_until(look, f"{number} on /{path}", 20)
+    return hooks.of(path)
+
+
+async def test_webhook_is_told_each_question_and_an_answer_changes_it(make, hooks):
+    replica = await make(**HERE)
+    body = {"inputs": {"do": "ask"}, "humanInputWebhook": {"url": hooks.url("ask"), "authentication": BEARER}}
+    kickoff = (await replica.api.post("/kickoff", json=body)).json()["kickoff_id"]
+    (first,) = await _received(hooks, "ask")
+    assert first.headers["authorization"] == "Bearer t0ken"
+    seen = await asks(replica, kickoff)
+    wanted = {"execution_id": kickoff, "task_id": seen["task_id"], "task": "answer", "output": "draft", "round": 1}
+    assert wanted.items() <= first.body.items()
+    # What the webhook was sent is enough to answer; the platform's words, and a new place for what is asked next.
+    basic = {"strategy": "basic", "username": "u", "password": "p"}
+    more = {
+        "humanInputWebhook": {"url": hooks.url("again"), "authentication": basic},
+        "crewWebhookUrl": hooks.url("end"),
+    }
+    told = await answer(
+        replica, {"kickoff_id": first.body["execution_id"], **first.body}, "warmer", approve=False, **more
+    )
+    assert told.status_code == 200, told.text
+    (second,) = await _received(hooks, "again")
+    assert (second.body["round"], second.headers["authorization"]) == (2, "Basic dTpw")
+    assert (await answer(replica, {"kickoff_id": kickoff, **second.body})).status_code == 200
+    (end,) = await _received(hooks, "end")
+    assert (end.body["status"], end.body["result"]) == ("completed", "approved in round 2: draft + warmer")
+    assert len(hooks.of("ask")) == 1
+
+
+async def test_questions_and_answers_are_events(make):
+    replica = await make()
+    seen = await asks(replica, await replica.kickoff(do="ask"))
+    await answer(replica, seen)
+    await replica.ended(seen["kickoff_id"])
+    told = (await replica.api.get(f"/kickoff/{seen['kickoff_id']}/events")).text
+    kinds = [line.partition(": ")[2] for line in told.splitlines() if line.startswith("event: ")]
+    assert kinds == ["human_input_requested", "human_input_received", "end"]
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        {"url": "http://169.254.169.254/"},
+        {"url": "ftp://127.0.0.1/"},
+        {"url": "http://127.0.0.1/", "authentication": {"strategy": "bearer"}},
+        {"url": "http://127.0.0.1/", "authentication": {"strategy": "basic", "username": "u"}},
+        {"url": "http://127.0.0.1/", "authentication": {"strategy": "digest"}},
+        {"url": "http://127.0.0.1/", "authentication": {"strategy": "bearer", "token": "a\r\nb: c"}},
+    ],
+)
+async def test_webhook_that_cannot_be_called_is_refused_at_once(make, hook):
+    replica = await make(**HERE)
+    told = await replica.api.post("/kickoff", json={"inputs": {}, "humanInputWebhook": hook})
+    assert (told.status_code, told.json()["reason"]) == (422, "InvalidField"), told.text
+    assert "humanInputWebhook" in told.text
+
+
+async def test_each_of_several_kickoffs_has_the_webhook(make, hooks):
+    replica = await make(**HERE)
+    hook = {"url": hooks.url("ask"), "authentication": BEARER}
+    body = {"inputs": [{"do": "ask"}, {"do": "ask"}], "humanInputWebhook": hook}
+    assert (await replica.api.post("/kickoff_for_each", json=body)).status_code == 200
+    assert len({one.body["kickoff_id"] for one in await _received(hooks, "ask", 2)}) == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.interpreters import crew_python
+from support.receiver import receiver
 from support.replicas import alive, wait_until
 
 TESTS = Path(__file__).parents[2]
@@ -101,6 +102,28 @@ async def test_probes_answer_while_a_real_tool_holds_the_gil(real):
         taken.append(time.perf_counter() - begun)
         await asyncio.sleep(0.02)
     assert sorted(taken)[56] < 0.05, sorted(taken)[-5:]
+
+
+async def test_tasks_and_steps_of_a_real_crew_are_told_with_what_they_gave(real):
+    replica = await real("hostile:crew", CREWOPS_WEBHOOK_HOSTS="127.0.0.1")
+    with receiver() as hooks:
+        urls = {f"{one}WebhookUrl": hooks.url(one) for one in ("task", "step", "crew")}
+        answer = await replica.api.post("/kickoff?wait=30", json={"inputs": {"deed": "nap"}, **urls})
+        seen = answer.json()
+        assert seen["status"] == "completed", seen
+
+        async def told():
+            return hooks.of("task") and len(hooks.of("step")) >= 2 and hooks.of("crew")
+
+        await wait_until(told, "all is delivered")
+    (task,), (tool, finish) = hooks.of("task"), (one.body for one in hooks.of("step")[:2])
+    done = seen["result"]["tasks"][0]
+    assert (task.body["output"], task.body["agent"]) == (done["output"], done["agent"])
+    assert task.body["expected_output"]
+    assert tool["tool"]
+    assert (tool["tool_input"], tool["result"]) == ({"deed": "nap"}, "napped")
+    assert finish["result"] == done["output"]
+    assert hooks.of("crew")[0].body["result"] == seen["result"]["output"]
 
 
 async def test_module_that_does_not_import_is_told_on_startupz(real, make):

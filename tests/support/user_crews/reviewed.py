@@ -75,19 +75,23 @@ def mixed() -> Crew:
     skipped = ConditionalTask(
         name="skipped", description="Write skipped", expected_output="a line", agent=writer, condition=never
     )
-    typed = Task(name="typed", description="Write typed", expected_output="JSON", agent=agent(JsonLLM, "Typist"), output_pydantic=Line)
+    typed = typed_task()
     beside = task("beside", writer, async_execution=True)
     tasks = [beside, task("one", writer), skipped, typed, task("last", writer, human_input=True)]
     return Crew(agents=[writer, typed.agent], tasks=tasks)
 
 
+def typed_task(**more: Any) -> Task:
+    who = agent(JsonLLM, "Typist")
+    return Task(
+        name="typed", description="Write typed", expected_output="JSON", agent=who, output_pydantic=Line, **more
+    )
+
+
 def typed() -> Crew:
     """The reviewed answer is JSON for a model."""
-    writer = agent(JsonLLM, "Typist")
-    one = Task(
-        name="one", description="Write one", expected_output="JSON", agent=writer, output_pydantic=Line, human_input=True
-    )
-    return Crew(agents=[writer], tasks=[one])
+    one = typed_task(human_input=True)
+    return Crew(agents=[one.agent], tasks=[one])
 
 
 def guarded() -> Crew:
@@ -103,9 +107,7 @@ def guarded() -> Crew:
 def led() -> Crew:
     """A manager does the tasks."""
     tasks = [task("one", None), task("two", None, human_input=True)]
-    return Crew(
-        agents=[agent()], tasks=tasks, process=Process.hierarchical, manager_llm=NotingLLM(model="noting")
-    )
+    return Crew(agents=[agent()], tasks=tasks, process=Process.hierarchical, manager_llm=NotingLLM(model="noting"))
 
 
 def both() -> Crew:

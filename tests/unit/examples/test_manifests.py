@@ -17,7 +17,7 @@ def crew_deployments():
                 yield pytest.param(manifest, id=path.parent.name)
 
 
-@pytest.mark.parametrize("manifest", crew_deployments())
+@pytest.mark.parametrize("manifest", list(crew_deployments()))
 def test_an_example_parses_without_a_problem(manifest):
     manifest["metadata"]["namespace"] = "default"
     crew = parse.crew_deployment(manifest)

@@ -64,6 +64,13 @@ class WhenDeleted(StrEnum):
     DELETE = "Delete"
 
 
+class VectorType(StrEnum):
+    """How vectors are kept."""
+
+    FLOAT32 = "Float32"
+    FLOAT16 = "Float16"
+
+
 class MemoryBackend(StrEnum):
     """Where memories lie."""
 
@@ -167,7 +174,17 @@ class Crew:
     """What becomes of a kickoff whose replica or worker died. Retry: it starts again on any replica, 3 times at most,
     so its tools may act twice. Fail: it ends as an error."""
     api_token_from: SecretSource | None = None
-    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it."""
+    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it. Webhooks are signed
+    with it."""
+    webhook_hosts: Annotated[
+        tuple[
+            Annotated[str, Limits("a host name, * for any part of it", pattern=r"^[A-Za-z0-9.*_:-]+$", max_length=253)],
+            ...,
+        ],
+        ATOMIC,
+    ] = ()
+    """Hosts that webhooks may name, such as *.example.com; any when unset, but for addresses of the pod itself, of its
+    link and of the cloud's metadata service, which have to be named here."""
 
 
 @dataclass(frozen=True)
@@ -269,6 +286,11 @@ class Memory:
             "keyPrefix cannot change: the memories under the old one would be lost from sight",
             at="keyPrefix",
         ),
+        Rule(
+            "self.vectorType == oldSelf.vectorType",
+            "vectorType cannot change: the memories that are there are kept in the old one",
+            at="vectorType",
+        ),
     )
 
     backend: MemoryBackend = MemoryBackend.REDIS
@@ -293,6 +315,10 @@ class Memory:
     on_failure: OnFailure = OnFailure.FAIL_CLOSED
     """What a kickoff gets when its memory cannot be read or written. FailClosed: it ends as an error. Degrade: it ends
     and says that its memory was degraded."""
+    vector_type: VectorType = VectorType.FLOAT32
+    """How the embedder's vectors are kept. Float16 takes half the memory and is searched faster, at three digits of
+    precision; values beyond 65504 are refused. Needs a server that knows it (Redis 8, or RediSearch 2.10). A store that
+    holds memories already keeps its own. Immutable."""
     embedder: Embedder | None = None
     """What the crew is declared to embed with, checked against what the store holds."""
 

@@ -60,6 +60,7 @@ STATUS: Final[dict[str, Any]] = {
                 "endpoint": _text("Its address, without credentials."),
                 "searchMode": _text("How memories are searched: index (FT.*) or plain."),
                 "dimension": _number("Length of the vectors that it holds."),
+                "vectorType": _text("How it keeps them: Float32 or Float16."),
                 "redisRunID": _text("The server process that the conditions speak of; a new one is to be proven anew."),
                 "lastProof": _PROOF,
             },

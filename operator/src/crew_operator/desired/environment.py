@@ -3,7 +3,7 @@
 from typing import Any
 
 from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment, KeyRef
+from crew_operator.api.spec import CrewDeployment, KeyRef, VectorType
 from crew_runtime import contract
 from crew_runtime.contract import env
 
@@ -27,6 +27,8 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
         env.KICKOFF_TIMEOUT: _seconds(crew.spec.crew.kickoff_timeout),
         env.GRACE_PERIOD: str(GRACE_PERIOD),
         env.SOCKET: env.DEFAULT_SOCKET,
+        # Set only when asked for: an operator that begins to set it would roll every crew.
+        env.VECTOR_TYPE: memory.vector_type.value if memory.vector_type is not VectorType.FLOAT32 else None,
         **_embedder(crew),
     }
     return [
@@ -40,7 +42,13 @@ def server(crew: CrewDeployment) -> list[EnvVar]:
     """For the half that never runs the user's code."""
     token = crew.spec.crew.api_token_from
     loss = {"name": env.ON_REPLICA_LOSS, "value": crew.spec.crew.on_replica_loss.value}
-    return [*shared(crew), loss, *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else [])]
+    hosts = crew.spec.crew.webhook_hosts
+    return [
+        *shared(crew),
+        loss,
+        *([{"name": env.WEBHOOK_HOSTS, "value": " ".join(hosts)}] if hosts else []),
+        *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else []),
+    ]
 
 
 def worker(crew: CrewDeployment) -> list[EnvVar]:

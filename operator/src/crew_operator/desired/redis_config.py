@@ -28,6 +28,8 @@ def text(redis: ManagedRedis) -> str:
         "stop-writes-on-bgsave-error": "yes",
         "maxmemory": str(max_memory(redis)),
         "maxmemory-policy": "noeviction",
+        # A memory is a hash of a dozen fields, one of them a vector; packed it takes 0.8 kB less, and is saved faster.
+        "hash-max-listpack-value": "16384",
         "tcp-keepalive": "60",
         "timeout": "0",
     }

@@ -63,12 +63,14 @@ def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[st
     workers = [report.worker for _, report in reports(seen.live_replicas)]
     modes = [one.search_mode for one in workers if one.search_mode]
     dimensions = [one.dimension for one in workers if one.dimension]
+    kept = [one.vector_type.capitalize() for one in workers if one.vector_type]
     proof = _proof(seen.proof) if seen.proof is not None and seen.proof.ok else before.get("lastProof")
     return {
         "backend": "Redis",
         "endpoint": who.store or f"redis://{names.redis(who.name)}.{who.namespace}.svc:{contract.REDIS_PORT}",
         "searchMode": modes[0] if modes else before.get("searchMode"),
         "dimension": dimensions[0] if dimensions else before.get("dimension"),
+        "vectorType": kept[0] if kept else before.get("vectorType"),
         "redisRunID": _run_id(seen) or before.get("redisRunID"),
         "lastProof": proof,
     }

@@ -23,12 +23,16 @@ from crew_server.runs import drain, state
 from crew_server.runs.claiming import Claimer, Worker
 from crew_server.runs.dispatch import Dispatcher, Listeners
 from crew_server.runs.ends import Ends
+from crew_server.runs.following import Following
 from crew_server.runs.kickoff import Kickoff
 from crew_server.runs.queue import Queue
 from crew_server.runs.takeover import Takeover
 from crew_server.service import Parts, Service
 from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
+from crew_server.webhooks.delivery import Deliverer
+from crew_server.webhooks.outbox import Outbox
+from crew_server.webhooks.sending import Sender
 from crew_server.worker.link import Events, WorkerLink
 from crew_server.worker.slots import Slots
 
@@ -47,7 +51,9 @@ class App:
         slots = Slots(settings.concurrency, self._on_idle, lambda why: metrics.lost_slots.labels(why).inc())
         link = WorkerLink(settings.socket, slots, Events(self._on_worker_draining, self._on_worker_connected))
         queue, ends = Queue(self._client, settings), Ends(settings)
-        dispatcher = Dispatcher(settings, slots, queue, metrics, Listeners(self._on_ended, ends.ended))
+        listeners = Listeners(self._on_ended, self._on_told, ends.ended)
+        dispatcher = Dispatcher(settings, slots, queue, metrics, listeners)
+        outbox = Outbox(self._client, settings.key_prefix, settings.backend_deadline)
         self._parts = Parts(
             settings=settings,
             metrics=metrics,
@@ -63,6 +69,8 @@ class App:
             ),
             takeover=Takeover(queue, metrics, settings.human_input_timeout, self._on_taken_over),
             ends=ends,
+            following=Following(settings),
+            deliverer=Deliverer(outbox, Sender(settings.webhook_hosts), metrics, settings.api_token),
             backend=Backend(settings, metrics),
             sessions=SessionStore(self._client, settings),
             prober=Prober(slots, metrics),
@@ -100,6 +108,8 @@ class App:
                 parts.claimer.run(),
                 parts.takeover.run(),
                 parts.ends.run(),
+                parts.dispatcher.teller.run(),
+                parts.deliverer.run(),
                 self._measure_lag(),
             )
         ]
@@ -118,7 +128,9 @@ class App:
         await parts.link.close()
         await parts.backend.close()
         await parts.claimer.close()
+        await parts.deliverer.close()
         await parts.ends.close()
+        await parts.following.close()
         await self._client.aclose()
         log.info("ended")
 
@@ -159,12 +171,18 @@ class App:
     def _on_idle(self) -> None:
         self._parts.claimer.poke()
 
+    def _on_told(self, kickoff: Kickoff) -> None:
+        if kickoff.request.hooks:
+            self._parts.deliverer.poke()
+
     def _on_ended(self, kickoff: Kickoff) -> None:
+        self._on_told(kickoff)
         outcome = kickoff.outcome
         if outcome is not None and outcome.status in ("error", "timeout"):
             self.service.failed(outcome.reason, outcome.error, kickoff.id)
 
     def _on_taken_over(self, kickoff_id: str, outcome: state.Outcome) -> None:
+        self._parts.deliverer.poke()
         self.service.failed(outcome.reason, outcome.error, kickoff_id)
 
     async def _measure_lag(self) -> None:

@@ -39,6 +39,12 @@ class Metrics:
         self.given_back = Counter(
             "crewops_kickoffs_given_back", "Kickoffs handed back to be run again", ["why"], registry=self.registry
         )
+        self.webhooks = Counter(
+            "crewops_webhooks",
+            "Deliveries: delivered, retry, failed (refused for good), abandoned (tried for hours)",
+            ["channel", "result"],
+            registry=self.registry,
+        )
         self.lost_slots = Counter(
             "crewops_slots_lost", "Slots lost with a kickoff in them", ["why"], registry=self.registry
         )

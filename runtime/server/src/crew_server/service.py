@@ -9,7 +9,7 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import crew_server
@@ -32,11 +32,13 @@ from crew_server.runs import human, state
 from crew_server.runs.claiming import Claimer
 from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.ends import Ends
+from crew_server.runs.following import Following, Told
 from crew_server.runs.queue import Idempotency, Queue
 from crew_server.runs.takeover import Takeover
 from crew_server.sessions.service import Sessions
 from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
+from crew_server.webhooks.delivery import Deliverer
 from crew_server.worker.link import WorkerLink
 from crew_server.worker.slots import Slots
 
@@ -61,6 +63,8 @@ class Parts:
     claimer: Claimer
     takeover: Takeover
     ends: Ends
+    following: Following
+    deliverer: Deliverer
     backend: Backend
     sessions: SessionStore
     prober: Prober
@@ -110,6 +114,7 @@ class Service:
         key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
         self._refuse_unless_ready()
         inputs = requests.checked_inputs(body.inputs, self.input_names())
+        hooks = requests.hooks(body, self._parts.settings.webhook_hosts)
         # A session that nobody named has one kickoff, which need not wait for others.
         request = state.Request(
             kickoff_id=str(uuid.uuid4()),
@@ -117,6 +122,7 @@ class Service:
             inputs=inputs,
             meta=body.meta or {},
             timeout=self._parts.settings.kickoff_timeout,
+            hooks=hooks,
             ordered=named is not None,
         )
         idempotency = Idempotency(requests.digest(key), requests.fingerprint(body, named)) if key else None
@@ -128,6 +134,32 @@ class Service:
             self.metrics.refused.labels(error.reason).inc()
             log.warning("kickoff refused", reason=error.reason, **fields)
             raise
+
+    async def kickoff_for_each(
+        self, body: requests.ForEachRequest, headers: Headers
+    ) -> list[Kickoff | NotReadyError | BackendError]:
+        """Accept one after the other, in their order. From the first that is refused on none is; that is no Kickoff.
+
+        Raises what `kickoff` does when not even the first is taken, and RequestError when any of them is no request.
+        """
+        key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
+        each = body.each()
+        for one in each:
+            requests.checked_inputs(one.inputs, self.input_names())
+        found: list[Kickoff | NotReadyError | BackendError] = []
+        for number, one in enumerate(each):
+            of_one = Headers(headers.session_id, f"{requests.digest(key)}:{number}" if key else None)
+            try:
+                found.append(await self.kickoff(one, of_one))
+            except (NotReadyError, BackendError) as error:
+                if not found:
+                    raise
+                return found + [error] * (len(each) - number)
+        return found
+
+    def events(self, kickoff_id: str, after: str) -> AsyncIterator[Told]:
+        """What a kickoff tells of itself, from behind the event `after` until its end, whichever replica runs it."""
+        return self._parts.following.follow(kickoff_id, after)
 
     async def wait(self, kickoff_id: str, seconds: float) -> dict[str, Any] | None:
         """A kickoff's status when it ends, or asks a person, within `seconds`, wherever it runs; else None."""
@@ -168,8 +200,9 @@ class Service:
         """Give a person's answer to a kickoff. Raises RequestError, UnknownKickoffError, ResumeError, BackendError."""
         feedback, kickoff_id = requests.checked_feedback(body), body.execution_id
         _check_id(kickoff_id)
+        hooks = requests.hooks(body, self._parts.settings.webhook_hosts)
         answer = human.answer_fields(feedback, approved=body.is_approve)
-        what, more = await self._parts.queue.resume(kickoff_id, body.task_id, answer)
+        what, more = await self._parts.queue.resume(kickoff_id, body.task_id, answer, hooks)
         if what == "unknown":
             raise UnknownKickoffError(kickoff_id)
         if what != "resumed":
@@ -191,6 +224,7 @@ class Service:
                 return await self.status(kickoff_id)
         applied, _ = await self._parts.queue.cancel(kickoff_id)
         if applied:
+            self._parts.deliverer.poke()
             self.metrics.kickoffs.labels(state.CANCELLED, state.BY_CLIENT.reason).inc()
             log.info("kickoff cancelled", kickoff_id=kickoff_id)
         return await self.status(kickoff_id)

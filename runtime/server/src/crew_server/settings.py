@@ -46,6 +46,9 @@ class Settings:
     http_port: int = HTTP_PORT
     health_port: int = HEALTH_PORT
     api_token: str | None = None
+    webhook_hosts: tuple[str, ...] = ()
+    """Patterns of the hosts that webhooks may name, whatever address they have; empty: any, but none of this pod's own,
+    its link's or the cloud's metadata."""
     log_json: bool = True
 
     @property
@@ -80,6 +83,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         http_port=reader.whole(env.HTTP_PORT, HTTP_PORT, least=0, most=65535),
         health_port=reader.whole(env.HEALTH_PORT, HEALTH_PORT, least=0, most=65535),
         api_token=reader.optional(env.API_TOKEN),
+        webhook_hosts=tuple(reader.text(env.WEBHOOK_HOSTS).split()),
         log_json=reader.choice(env.LOG_FORMAT, "json", ("json", "text")) == "json",
     )
     if reader.problems:

@@ -95,10 +95,14 @@ class ErasedSessionError(BackendError):
 
 
 class InvalidVectorError(BackendError, ValueError):
-    """An embedder gave NaN or infinite values: no search would ever find them."""
+    """An embedder gave values that are infinite, as the store keeps them, or NaN: no search would ever find them."""
 
-    def __init__(self) -> None:
-        super().__init__("the embedder gave a vector with NaN or infinite values: correct the embedder", "Vector")
+    def __init__(self, vector_type: str = "") -> None:
+        what, remedy = "NaN or infinite values", "correct the embedder"
+        if vector_type:
+            what = f"values that a store of {vector_type} cannot keep"
+            remedy = "use a store of FLOAT32 (spec.memory.vectorType, with another spec.memory.keyPrefix)"
+        super().__init__(f"the embedder gave a vector with {what}: {remedy}", "Vector")
 
 
 class LockTimeoutError(BackendError):

@@ -45,6 +45,7 @@ class Installation:
             "crewai_version": self.crewai_version,
             "search_mode": storage.search_mode,
             "dimension": storage.dimension,
+            "vector_type": storage.vector_type,
         }
 
     def state(self, crew: object = None) -> tuple[StateKind, ...]:

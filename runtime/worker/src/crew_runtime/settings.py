@@ -9,6 +9,7 @@ from crew_runtime.errors import SettingsError
 
 ISOLATIONS = ("Session", "Crew")
 ON_FAILURE = ("FailClosed", "Degrade")
+VECTOR_TYPES = ("Float32", "Float16")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Settings:
     embedder_model: str = ""
     dimension: int | None = None
     """Declared, not measured."""
+    vector_type: str = "FLOAT32"
+    """`FLOAT32` or `FLOAT16`, of a store that is new."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -60,6 +63,7 @@ class Settings:
             embedder_provider=read.text(env.EMBEDDER_PROVIDER),
             embedder_model=read.text(env.EMBEDDER_MODEL),
             dimension=int(dimension) or None,
+            vector_type=read.choice(env.VECTOR_TYPE, VECTOR_TYPES).upper(),
         )
         if read.problems:
             raise SettingsError(read.problems)

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import BaseModel
 
-from crew_runtime.crewai import inputs, kickoff, load, outputs
+from crew_runtime.crewai import inputs, kickoff, load, values
 from support.user_crews import plain
 
 
@@ -41,7 +41,7 @@ def test_an_embedder_has_a_name(embedder, name):
 
 def test_any_value_becomes_plain_json():
     value = {"shape": Shape(size=float("nan"), tags={"a"}), 1: (1, 2), "when": plain.NUMBER, "what": object}
-    told = json.loads(json.dumps(outputs.plain(value), allow_nan=False))
+    told = json.loads(json.dumps(values.plain(value), allow_nan=False))
     assert told["shape"] == {"size": None, "tags": ["a"]}
     assert told["1"] == [1, 2]
     assert told["what"] == "<class 'object'>"

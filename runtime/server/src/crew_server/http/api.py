@@ -1,11 +1,13 @@
 """The crew's API on port 8000, in the shape of CrewAI's platform. In: HTTP. Out: calls to `service.Service`."""
 
+import time
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, Path, Query, Response
 
 import crew_server
-from crew_server.http import problems, requests, sessions
+from crew_server.errors import BackendError, NotReadyError
+from crew_server.http import events, problems, requests, sessions
 from crew_server.http.middleware import BearerToken, BodyLimit
 from crew_server.service import Headers, Service
 
@@ -38,6 +40,7 @@ def create(service: Service, token: str | None) -> FastAPI:
         app.add_middleware(BearerToken, token=token)
 
     sessions.install(app, service.sessions)
+    events.install(app, service)
 
     @app.get("/inputs", summary="The inputs that the crew's texts ask for")
     async def inputs() -> requests.InputNames:
@@ -57,6 +60,25 @@ def create(service: Service, token: str | None) -> FastAPI:
         seen = await service.wait(accepted.kickoff_id, wait) if wait else None
         ids = requests.KickoffAccepted(kickoff_id=accepted.kickoff_id, session_id=accepted.session_id)
         return problems.Json(ids.model_dump() if seen is None else seen, headers=headers)
+
+    @app.post("/kickoff_for_each", summary="Start the crew once for each of several inputs")
+    async def kickoff_for_each(
+        body: requests.ForEachRequest,
+        x_session_id: Annotated[str | None, Header()] = None,
+        idempotency_key: Annotated[str | None, Header(description="Stands for all of them together.")] = None,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the last end.")] = 0.0,
+    ) -> Response:
+        until = time.monotonic() + wait
+        headers = Headers(_from_header(x_session_id), _from_header(idempotency_key))
+        answers = []
+        for one in await service.kickoff_for_each(body, headers):
+            if isinstance(one, NotReadyError | BackendError):
+                answers.append({"error": one.message, "reason": one.reason})
+                continue
+            left = until - time.monotonic()
+            seen = await service.wait(one.kickoff_id, max(0.0, left)) if wait else None
+            answers.append(seen or {"kickoff_id": one.kickoff_id, "session_id": one.session_id})
+        return problems.Json({"kickoffs": answers})
 
     @app.get("/status/{kickoff_id}", summary="How a kickoff goes or went; any replica answers")
     async def status(kickoff_id: KickoffId) -> Response:

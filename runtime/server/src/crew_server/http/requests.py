@@ -3,12 +3,13 @@
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crew_server.errors import MissingInputsError, RequestError
+from crew_server.webhooks import receivers
 
 MAX_SESSION_ID = 256
 """Characters. It becomes part of keys and scopes, and is logged with every kickoff."""
@@ -18,16 +19,66 @@ MAX_IDEMPOTENCY_KEY = 255
 
 MAX_FEEDBACK = 100_000
 """Characters."""
+MAX_SECRET = 4096
+"""Characters."""
+
+_HOOKS = {"task_webhook_url", "step_webhook_url", "crew_webhook_url"}
+MAX_FOR_EACH = 1000
+"""Kickoffs of one request."""
 
 
-class KickoffRequest(BaseModel):
-    """The body of POST /kickoff."""
+class Authentication(BaseModel):
+    """How a webhook's receiver knows its sender; the names are those of CrewAI's platform."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    inputs: dict[str, Any] | None = Field(
-        default=None, description="Values for the placeholders in the crew's texts; GET /inputs names them."
+    strategy: Literal["bearer", "basic"]
+    token: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `bearer`.")
+    username: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `basic`.")
+    password: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `basic`.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = ("token",) if self.strategy == "bearer" else ("username", "password")
+        values = {name: getattr(self, name) for name in ("token", "username", "password")}
+        if {name for name, one in values.items() if one is not None} != set(needed):
+            raise ValueError(f"{self.strategy} needs {' and '.join(needed)}, and nothing else")
+        if any(not one.isprintable() for one in values.values() if one is not None):
+            raise ValueError("a secret holds control characters; a header cannot")
+        return self
+
+
+class HumanInputWebhook(BaseModel):
+    """Where a kickoff tells that it waits for a person."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str
+    authentication: Authentication | None = None
+
+
+class _Webhooks(BaseModel):
+    """Where a kickoff tells what; camelCase where CrewAI's platform has it so."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    task_webhook_url: str | None = Field(
+        default=None, alias="taskWebhookUrl", description="Is POSTed the output of each task that has completed."
     )
+    step_webhook_url: str | None = Field(
+        default=None, alias="stepWebhookUrl", description="Is POSTed each use of a tool and each agent's answer."
+    )
+    crew_webhook_url: str | None = Field(
+        default=None, alias="crewWebhookUrl", description="Is POSTed the end of the kickoff, however it ended."
+    )
+    human_input_webhook: HumanInputWebhook | None = Field(
+        default=None, alias="humanInputWebhook", description="Is POSTed each question to a person."
+    )
+
+
+class _Options(_Webhooks):
+    """What goes with a kickoff beside its inputs."""
+
     session_id: str | None = Field(
         default=None,
         description="Whose memory the kickoff sees. Also taken from X-Session-Id; made up and returned when absent.",
@@ -39,10 +90,29 @@ class KickoffRequest(BaseModel):
     )
 
 
-class ResumeRequest(BaseModel):
-    """The body of POST /resume, with the names of CrewAI's platform."""
+class KickoffRequest(_Options):
+    """The body of POST /kickoff."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    inputs: dict[str, Any] | None = Field(
+        default=None, description="Values for the placeholders in the crew's texts; GET /inputs names them."
+    )
+
+
+class ForEachRequest(_Options):
+    """The body of POST /kickoff_for_each."""
+
+    inputs: list[dict[str, Any]] = Field(
+        min_length=1, max_length=MAX_FOR_EACH, description="The inputs of one kickoff each."
+    )
+
+    def each(self) -> "list[KickoffRequest]":
+        """The single kickoffs; each has an idempotency key of its own."""
+        shared = self.model_dump(by_alias=True, exclude={"inputs", "idempotency_key"})
+        return [KickoffRequest(**shared, inputs=one) for one in self.inputs]
+
+
+class ResumeRequest(_Webhooks):
+    """The body of POST /resume, with the names of CrewAI's platform. Webhooks that are not given stay as they were."""
 
     execution_id: str = Field(description="The kickoff's id.")
     task_id: str = Field(description="Of the question, as the status told it; each question has its own.")
@@ -72,6 +142,23 @@ class InputNames(BaseModel):
     """The answer to GET /inputs."""
 
     inputs: list[str] = Field(description="Names that POST /kickoff needs in 'inputs'.")
+
+
+def hooks(body: _Webhooks, hosts: Sequence[str]) -> dict[str, Any]:
+    """Where what is told, as `state.Request.hooks`. Raises RequestError for what is no receiver's URL."""
+    found: dict[str, Any] = {}
+    for channel in ("task", "step", "crew"):
+        url = getattr(body, f"{channel}_webhook_url")
+        if url is None:
+            continue
+        if problem := receivers.problem(url, hosts):
+            raise RequestError(f"{channel}WebhookUrl", f"{channel}WebhookUrl {problem}")
+        found[channel] = {"url": url}
+    if human := body.human_input_webhook:
+        if problem := receivers.problem(human.url, hosts):
+            raise RequestError("humanInputWebhook", f"humanInputWebhook.url {problem}")
+        found["human"] = human.model_dump(exclude_none=True)
+    return found
 
 
 def session_id(body: str | None, header: str | None) -> str | None:
@@ -119,7 +206,9 @@ def checked_feedback(body: ResumeRequest) -> str:
 def fingerprint(body: KickoffRequest, session: str | None) -> str:
     """SHA-256 of what is asked for, by which two requests with one key are told apart."""
     asked = {"inputs": body.inputs or {}, "session": session, "meta": body.meta or {}}
-    return digest(json.dumps(asked, sort_keys=True))
+    human = {"human": body.human_input_webhook.url} if body.human_input_webhook else {}
+    hooks = human | {name: url for name, url in body.model_dump(include=_HOOKS).items() if url is not None}
+    return digest(json.dumps(asked | hooks, sort_keys=True))
 
 
 def digest(text: str) -> str:

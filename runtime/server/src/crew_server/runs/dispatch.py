@@ -17,6 +17,7 @@ from crew_server.metrics import Metrics
 from crew_server.runs import human, state, stopping
 from crew_server.runs.kickoff import Kickoff
 from crew_server.runs.queue import FENCED, Queue, Watched
+from crew_server.runs.telling import Teller
 from crew_server.settings import Settings
 from crew_server.worker.slots import Slots
 
@@ -36,6 +37,8 @@ class Listeners:
 
     on_end: Callable[[Kickoff], None]
     """It has ended here, and Redis took the end."""
+    on_told: Callable[[Kickoff], None]
+    """Redis has something more that it told."""
     on_recorded: Callable[[str], None]
     """Redis knows about the end of the kickoff with this id, or has given it to somebody else."""
 
@@ -50,6 +53,7 @@ class Dispatcher:
         self._metrics = metrics
         self._listeners = listeners
         self._known: dict[str, Kickoff] = {}
+        self.teller = Teller(queue, self._known.values, listeners.on_told)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,7 +76,8 @@ class Dispatcher:
 
     def start(self, claim: state.Claim, tasks: int | None) -> None:
         """Run a claimed kickoff; one for which no slot is left any more is given back."""
-        kickoff = Kickoff(claim, tasks, self._settings.slot_memory, self._metrics, self._over)
+        slot_memory = self._settings.slot_memory
+        kickoff = Kickoff(claim, tasks, slot_memory, self._metrics, self._over, self.teller.wake)
         request = claim.request
         self._known[kickoff.id] = kickoff
         self._idle.clear()
@@ -158,9 +163,12 @@ class Dispatcher:
     async def _record(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
         """Write an end until Redis has it, or somebody else's; then let its session go on when its process is gone."""
         end_id, fields, gone = uuid.uuid4().hex, kickoff.last_fields(), kickoff.reported.is_set()
-        applied, status = await self._written(
-            kickoff, lambda: self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone)
-        )
+
+        async def write() -> tuple[bool, str]:
+            await self.teller.tell(kickoff)
+            return await self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone)
+
+        applied, status = await self._written(kickoff, write)
         if applied:
             self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
             self._listeners.on_end(kickoff)
@@ -193,9 +201,15 @@ class Dispatcher:
     async def _put_away(self, kickoff: Kickoff, pause: human.Pause) -> None:
         """Let it wait for a person; its slot is free."""
         more = kickoff.pause_fields()
-        applied, status = await self._moved(kickoff, lambda: self._queue.pause(kickoff.claim, pause, more))
+
+        async def write() -> tuple[bool, str]:
+            await self.teller.tell(kickoff)
+            return await self._queue.pause(kickoff.claim, pause, more)
+
+        applied, status = await self._moved(kickoff, write)
         if applied:
             self._metrics.paused.inc()
+            self._listeners.on_told(kickoff)
             log.info("kickoff asks a person", kickoff_id=kickoff.id, task_id=pause.task_id, round=pause.asked["round"])
         else:
             self._refused(kickoff, state.PENDING, status)

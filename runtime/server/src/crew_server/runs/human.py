@@ -36,8 +36,13 @@ def paused(frame: frames.Frame) -> Pause:
 
 
 def pause_fields(pause: Pause) -> dict[str, str]:
-    """As it is stored; the script writes its id and times itself."""
-    return {"asked": json.dumps(pause.asked), "saved": json.dumps(pause.saved), "done": str(pause.completed)}
+    """As it is stored; the script writes what is shown, and when, itself."""
+    return {"saved": json.dumps(pause.saved), "done": str(pause.completed)}
+
+
+def shown(pause: Pause) -> str:
+    """What the person is shown, as JSON."""
+    return json.dumps(pause.asked)
 
 
 def answer_fields(feedback: str, *, approved: bool) -> dict[str, str]:

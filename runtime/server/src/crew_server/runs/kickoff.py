@@ -10,6 +10,8 @@ from crew_server.metrics import Metrics
 from crew_server.runs import record, state
 from crew_server.worker.slots import SILENCE, Child
 
+MAX_UNTOLD = 1000
+"""Events that wait for a Redis that is away; what comes then is not told."""
 _OUTCOMES = {frames.RESULT: state.completed, frames.PAUSED: state.paused, frames.ERROR: state.failed}
 
 
@@ -27,6 +29,7 @@ class Kickoff:
         slot_memory: int,
         metrics: Metrics,
         on_over: "Callable[[Kickoff], None]",
+        on_event: Callable[[], None],
     ) -> None:
         self.claim = claim
         self.progress = state.Progress(tasks, completed_tasks=claim.completed)
@@ -46,6 +49,12 @@ class Kickoff:
         self._slot_memory = slot_memory
         self._metrics = metrics
         self._on_over = on_over
+        self._on_event = on_event
+        self.untold: list[state.Event] = []
+        """Events that Redis has not got yet."""
+        self.told_events = 0
+        """How many it has."""
+        self.telling = asyncio.Lock()
         self._unsaved: dict[str, str] = {"progress": json.dumps(self.progress.to_dict())}
 
     @property
@@ -131,6 +140,9 @@ class Kickoff:
         if kind == frames.EVENT:
             self.progress = self.progress.after(frame)
             self._unsaved["progress"] = json.dumps(self.progress.to_dict())
+            if len(self.untold) < MAX_UNTOLD and (event := state.event(frame)) is not None:
+                self.untold.append(event)
+                self._on_event()
         elif kind == frames.GUARD:
             self._guard(frame)
         elif kind in _OUTCOMES and frame.get("id") == self.id:

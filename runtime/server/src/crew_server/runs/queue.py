@@ -149,6 +149,12 @@ class Queue:
         seen = await self._scripts.run("watch", self.owner, LEASE_MS, RENEW_BELOW_MS, *args, deadline=deadline)
         return [str(one) for one in seen]
 
+    async def tell(self, claim: state.Claim, events: Sequence[state.Event], first: int) -> bool:
+        """Append events of an own kickoff; `first`: how many were told before. False when it is no longer ours."""
+        args = [arg for one in events for arg in (one.type, one.data, one.channel)]
+        who = [claim.request.kickoff_id, self.owner, claim.attempt]
+        return bool(await self._run("tell", *who, TTL, first, *args))
+
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
         fields = {**record.claim_fields(claim), "replica": self._settings.replica, **more}
@@ -177,17 +183,20 @@ class Queue:
         """Put an own kickoff, whose process is done with it, away until somebody answers. Answers as `finish`."""
         who = [claim.request.kickoff_id, self.owner, claim.attempt]
         seconds = self._settings.human_input_timeout
-        fields = record.flat({**human.pause_fields(pause), **more})
-        applied, status = await self._run("pause", *who, pause.task_id, round(seconds * 1000), *fields)
+        shown, fields = human.shown(pause), record.flat({**human.pause_fields(pause), **more})
+        applied, status = await self._run("pause", *who, pause.task_id, round(seconds * 1000), shown, TTL, *fields)
         return bool(applied), str(status)
 
-    async def resume(self, kickoff_id: str, task_id: str, answer: Mapping[str, str]) -> tuple[str, str]:
-        """Take the answer to the question `task_id` and let the kickoff be claimed, once.
+    async def resume(
+        self, kickoff_id: str, task_id: str, answer: Mapping[str, str], hooks: Mapping[str, Any]
+    ) -> tuple[str, str]:
+        """Take the answer to the question `task_id` and let the kickoff be claimed, once; `hooks`: those that change.
 
         `resumed` and its session; or why not: `unknown`, `answered` or `idle` and the kickoff's status, `other` and the
         question that it does ask.
         """
-        what, more = await self._run("resume", kickoff_id, task_id, uuid.uuid4().hex, *record.flat(answer))
+        args = [uuid.uuid4().hex, TTL, json.dumps(hooks) if hooks else "", *record.flat(answer)]
+        what, more = await self._run("resume", kickoff_id, task_id, *args)
         return str(what), str(more)
 
     async def settle(self, claim: state.Claim) -> None:

@@ -9,11 +9,12 @@ from crew_server.runs import human, state
 
 def request_fields(request: state.Request) -> dict[str, str]:
     """What was asked for; the scripts write id, session and attempt themselves."""
-    return {
+    fields = {
         "inputs": json.dumps(request.inputs),
         "meta": json.dumps(request.meta),
         "timeout": f"{request.timeout:g}",
     }
+    return fields | ({"hooks": json.dumps(request.hooks)} if request.hooks else {})
 
 
 def claimed(fields: Mapping[str, str]) -> state.Claim:
@@ -24,6 +25,7 @@ def claimed(fields: Mapping[str, str]) -> state.Claim:
         inputs=json.loads(fields["inputs"]),
         meta=json.loads(fields["meta"]),
         timeout=float(fields["timeout"]),
+        hooks=json.loads(fields.get("hooks", "{}")),
         ordered="ordered" in fields,
     )
     since = fields.get("resumed_at", fields["created_at"])
@@ -63,7 +65,7 @@ def outcome_fields(outcome: state.Outcome) -> dict[str, str]:
     if outcome.extra:
         fields["extra"] = json.dumps(outcome.extra)
     if outcome.pause is not None:
-        fields |= human.pause_fields(outcome.pause)
+        fields["asked"] = human.shown(outcome.pause)
     return fields
 
 

@@ -38,6 +38,8 @@ class Request:
     meta: Mapping[str, Any]
     timeout: float
     """Seconds from its start in a slot."""
+    hooks: Mapping[str, Any] = field(default_factory=dict)
+    """`task`, `step`, `crew`, `human` to where each is told: `url`, and `authentication` if there is one."""
     ordered: bool = False
     """Whether it waits for the earlier ones of its session; not of a session that was made up for it alone."""
 
@@ -97,6 +99,40 @@ class Progress:
     def to_dict(self) -> dict[str, Any]:
         """As it is stored."""
         return {"task": self.current_task, "completed": self.completed_tasks, "total": self.total_tasks}
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a kickoff tells of itself while it runs."""
+
+    type: str
+    """CrewAI's name."""
+    data: str
+    """A JSON object."""
+    channel: str = ""
+    """The webhook that wants it: `task`, `step`, or none."""
+
+
+_TOLD = ("crew_", "flow_", "task_", "tool_usage_", "agent_execution_", "method_execution_")
+"""What the types begin with of which clients are told; calls of LLMs and of memory are many, and say nothing."""
+_CHANNELS = {
+    "task_completed": "task",
+    "tool_usage_finished": "step",
+    "tool_usage_error": "step",
+    "agent_execution_completed": "step",
+}
+
+
+def event(frame: frames.Frame) -> Event | None:
+    """What clients are told of an `event` frame."""
+    kind = str(frame.get("type") or "")
+    if not kind.startswith(_TOLD):
+        return None
+    data = frame.get("data")
+    told = {name: frame[name] for name in ("task", "agent") if frame.get(name)} | {
+        name: one for name, one in (data.items() if isinstance(data, Mapping) else ()) if one is not None
+    }
+    return Event(kind, json.dumps(strict(told)), _CHANNELS.get(kind, ""))
 
 
 @dataclass(frozen=True)
@@ -231,12 +267,14 @@ def timed_out(seconds: float) -> Outcome:
 def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
     """What a client sees of the stored `fields`, in the shape of CrewAI's platform, with our own beside it."""
     status = fields["status"]
-    ours = {
+    ours: dict[str, Any] = {
         "kickoff_id": fields["kickoff_id"],
         "session_id": fields["session_id"],
         "replica": fields.get("replica", ""),
         "attempt": int(fields.get("attempt", "0")),
     }
+    if "hooks" in fields:
+        ours["webhooks"] = _hooks(fields)
     if status == RUNNING:
         return {"status": status, **_running(fields, now_ms), **ours}
     if status == PENDING:
@@ -253,6 +291,11 @@ def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
     if failures := fields.get("memory_failures"):
         seen["memory_failures"] = json.loads(failures)
     return seen | ours
+
+
+def _hooks(fields: Mapping[str, str]) -> dict[str, Any]:
+    seen: dict[str, Any] = {name: int(fields.get(f"hooks_{name}", "0")) for name in ("delivered", "failed")}
+    return seen | ({"last_error": fields["hooks_error"]} if "hooks_error" in fields else {})
 
 
 def _running(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 Nothing scans in one go: a session's records are a set that the worker keeps, kickoffs are looked through in steps.
 """
 
-import array
 import json
-import sys
+import struct
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -130,6 +129,7 @@ class SessionStore:
         segment = sessions.segment(session_id)
         names = await self._ask(cast("Any", self._client.smembers(keys.session_records(self._prefix, segment))))
         found: list[dict[str, Any]] = []
+        kept = await self._ask(cast("Any", self._client.hget(keys.meta(self._prefix), "vector")))
         wanted = ("d", "la", "exp", "scope") + (("v",) if embeddings else ())
         ids = sorted(names)
         for start in range(0, len(ids), STEP):
@@ -139,7 +139,7 @@ class SessionStore:
                 # Bytes: a vector is no text, and what a crew remembers may hold lone surrogates.
                 pipeline.execute_command("HMGET", keys.memory(self._prefix, one), *wanted, **{NEVER_DECODE: True})
             answers = await self._ask(pipeline.execute())
-            read = (_record(one, values) for one, values in zip(part, answers, strict=True))
+            read = (_record(one, values, kept) for one, values in zip(part, answers, strict=True))
             found += [one for one in read if one is not None]
         return sorted(found, key=lambda one: (one["created_at"], one["id"]))
 
@@ -220,7 +220,7 @@ class SessionStore:
             return await call
 
 
-def _record(record_id: str, values: Sequence[bytes | None]) -> dict[str, Any] | None:
+def _record(record_id: str, values: Sequence[bytes | None], kept: str | None) -> dict[str, Any] | None:
     document, accessed, expires, _, *vector = values
     if document is None:
         return None
@@ -234,17 +234,15 @@ def _record(record_id: str, values: Sequence[bytes | None]) -> dict[str, Any] | 
         "expires": end if 0 < end < sessions.NEVER else None,
     }
     if vector:
-        found["embedding"] = _floats(vector[0])
+        found["embedding"] = _floats(vector[0], kept)
     return found
 
 
-def _floats(vector: bytes | None) -> list[float] | None:
+def _floats(vector: bytes | None, kept: str | None) -> list[float] | None:
     if vector is None:
         return None
-    numbers = array.array("f", vector)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tolist()
+    code, size = ("e", 2) if kept == "FLOAT16" else ("f", 4)
+    return list(struct.unpack(f"<{len(vector) // size}{code}", vector))
 
 
 def _kickoff(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -40,6 +40,9 @@ EMBEDDER_MODEL = "CREWOPS_EMBEDDER_MODEL"
 EMBEDDER_DIMENSION = "CREWOPS_EMBEDDER_DIMENSION"
 """Optional; what the crew is declared to embed with, checked against what the store holds."""
 
+VECTOR_TYPE = "CREWOPS_VECTOR_TYPE"
+"""`Float32` (default) or `Float16`: how a new store keeps its vectors. One that holds some keeps its own."""
+
 CONCURRENCY = "CREWOPS_CONCURRENCY"
 """Kickoffs at once in one replica; default 4."""
 QUEUE_LIMIT = "CREWOPS_QUEUE_LIMIT"
@@ -63,6 +66,8 @@ HTTP_PORT = "CREWOPS_HTTP_PORT"
 HEALTH_PORT = "CREWOPS_HEALTH_PORT"
 API_TOKEN = "CREWOPS_API_TOKEN"  # noqa: S105 - the variable's name
 """Optional bearer token of the crew's API (port HTTP_PORT)."""
+WEBHOOK_HOSTS = "CREWOPS_WEBHOOK_HOSTS"
+"""Patterns of the hosts that webhooks may name, parted by blanks; unset: all, but for addresses of the pod itself."""
 LOG_FORMAT = "CREWOPS_LOG_FORMAT"
 """`json` (default) or `text`."""
 

@@ -54,7 +54,8 @@ READY: Final = "ready"
 BEAT: Final = "beat"
 """Every second from a thread: the interpreter lives; no sign of progress."""
 EVENT: Final = "event"
-"""seq, type, task, agent, of the kickoff's progress; may be dropped. dropped: how many were."""
+"""seq, type (CrewAI's), task, agent, of the kickoff's progress; may be dropped, those of `KEPT` are not. dropped: how
+many were. data: what `crewai.bus` tells of tasks that ended and of agents' steps."""
 GUARD: Final = "guard"
 """op, kind, error: a call of the memory backend that failed, in this kickoff or (prober) in a proof."""
 RESULT: Final = "result"
@@ -73,6 +74,8 @@ PROOF: Final = "proof"
 """n, action `write` | `read` | `forget`, nonce."""
 PROOF_RESULT: Final = "proof-result"
 """n, ok (bool), found (bool, of read), via `recall` | `list`, seconds, error (str or null)."""
+
+KEPT: Final = ("task_completed", "task_failed")
 
 MAX_FRAME: Final = 17 * 1024 * 1024
 """Bytes: a result of 16 MiB and its header."""

@@ -14,7 +14,8 @@ def health(prefix: str, who: str) -> str:
 
 
 def meta(prefix: str) -> str:
-    """HASH `schema`, `dimension`, `embedder`: what the memory store holds; written once by the first who knows."""
+    """HASH `schema`, `dimension`, `vector` (`FLOAT32`, `FLOAT16`), `embedder`: what the memory store holds; written
+    once by the first who knows."""
     return f"{root(prefix)}meta"
 
 
@@ -61,6 +62,21 @@ def pending(prefix: str) -> str:
 def ends(prefix: str) -> str:
     """STREAM, the last ends of kickoffs, and their questions to people: `id`, `status`."""
     return f"{root(prefix)}ends"
+
+
+def events(prefix: str, kickoff_id: str) -> str:
+    """STREAM, what a kickoff told of itself: `type`, `attempt`, `data` (JSON); the last is `end`. Expires with it."""
+    return f"{root(prefix)}ev:{kickoff_id}"
+
+
+def hooks(prefix: str) -> str:
+    """ZSET, webhooks `<kickoff>:<channel>` with deliveries, by when to try next or a deliverer's lease ends (ms)."""
+    return f"{root(prefix)}hooks"
+
+
+def hook(prefix: str, kickoff_id: str, channel: str) -> str:
+    """LIST, what is still to be delivered to one webhook of a kickoff, in order: `id type attempt data`."""
+    return f"{root(prefix)}hook:{kickoff_id}:{channel}"
 
 
 def line(prefix: str, session_id: str) -> str:

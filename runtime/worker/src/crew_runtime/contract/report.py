@@ -48,6 +48,8 @@ class WorkerReport:
     """`provider/model` as the crew was built with, or ``."""
     dimension: int | None = None
     """Of the vectors in the store; None while it holds none."""
+    vector_type: str = ""
+    """How the store keeps them: `FLOAT32` or `FLOAT16`."""
     search_mode: str = ""
     """`index` (FT.*) or `plain`."""
     uses_memory: bool = False

@@ -17,6 +17,8 @@ from crewai.events.types import (
     tool_usage_events,
 )
 
+from crew_runtime.crewai import values
+
 _MODULES = (
     agent_events,
     crew_events,
@@ -43,8 +45,12 @@ _KINDS = tuple(
 MAX_TEXT = 200
 """Characters of a task's or agent's name in an event; CrewAI takes the description for a task without a name."""
 
-Heard = Callable[[int, str, str, str], None]
-"""seq, type, task, agent"""
+MAX_DATA = 64 * 1024
+"""Characters of one text in the data of an event."""
+
+
+Heard = Callable[..., None]
+"""Is called with seq, then by name type, task, agent (str), and `data` of an event that tells of content."""
 
 
 def started() -> bool:
@@ -58,10 +64,53 @@ def listen(heard: Heard) -> None:
     def handler(source: Any, event: Any) -> None:
         task = event.task_name or getattr(event, "method_name", None) or ""
         agent = event.agent_role or ""
-        heard(event.emission_sequence or 0, event.type, str(task)[:MAX_TEXT], str(agent)[:MAX_TEXT])
+        data = _data(event)
+        heard(
+            event.emission_sequence or 0,
+            type=event.type,
+            task=str(task)[:MAX_TEXT],
+            agent=str(agent)[:MAX_TEXT],
+            **({"data": data} if data else {}),
+        )
 
     for kind in _KINDS:
         crewai_event_bus.register_handler(kind, handler)
+
+
+def _data(event: Any) -> dict[str, Any]:
+    """What a task gave, or a step of an agent: a tool's use, or its answer. In the names of CrewAI's platform."""
+    kind = event.type
+    if kind == "task_completed":
+        output = event.output
+        told = {
+            "task_id": str(event.task_id or ""),
+            "description": output.description,
+            "name": output.name,
+            "expected_output": output.expected_output,
+            "summary": output.summary,
+            "agent": output.agent,
+            "output": output.raw,
+            "output_json": values.plain(output.json_dict),
+        }
+    elif kind in ("tool_usage_finished", "tool_usage_error"):
+        failed = getattr(event, "error", None)
+        told = {
+            "tool": event.tool_name,
+            "tool_input": values.plain(event.tool_args),
+            "result": None if failed else _text(event.output),
+            "error": str(failed) if failed else None,
+        }
+    elif kind == "agent_execution_completed":
+        told = {"result": _text(event.output)}
+    elif kind in ("task_failed", "agent_execution_error"):
+        told = {"error": str(event.error)}
+    else:
+        return {}
+    return {name: one[:MAX_DATA] if isinstance(one, str) else one for name, one in told.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(values.plain(value))
 
 
 def flush(seconds: float) -> bool:

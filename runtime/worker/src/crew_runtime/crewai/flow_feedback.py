@@ -13,7 +13,7 @@ from crewai.flow.flow_config import flow_config
 from crewai.flow.persistence.factory import default_flow_persistence
 
 from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause
-from crew_runtime.crewai.outputs import plain
+from crew_runtime.crewai.values import plain
 
 
 class AskedInFlowError(BaseException):

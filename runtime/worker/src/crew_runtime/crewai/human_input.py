@@ -16,7 +16,7 @@ from crewai.hooks.dispatch import HookAborted
 from crewai.tasks.conditional_task import ConditionalTask
 
 from crew_runtime.crewai import outputs
-from crew_runtime.crewai.outputs import plain
+from crew_runtime.crewai.values import plain
 
 
 @dataclass(frozen=True)

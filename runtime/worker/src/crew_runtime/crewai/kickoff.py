@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from crew_runtime.crewai import flow_feedback, human_input, outputs
 from crew_runtime.crewai.human_input import Answer, Pause, TaskReview
 from crew_runtime.crewai.load import Loaded
-from crew_runtime.crewai.outputs import plain
+from crew_runtime.crewai.values import plain
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def _crew(crew: Any, base: Any, inputs: dict[str, Any], answer: Answer | None) -
         # kickoff() itself has waited for the writes of all of these.
         _close_pools(_memories(crew), keep=_memories(base))
     usage = plain(result.token_usage) if isinstance(result, CrewOutput) else None
-    return Output(_text(result), _json(result), _tasks(crew, result), outputs.total(usage, answer.saved if answer else None))
+    usage = outputs.total(usage, answer.saved if answer else None)
+    return Output(_text(result), _json(result), _tasks(crew, result), usage)
 
 
 def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None) -> Output | Pause:

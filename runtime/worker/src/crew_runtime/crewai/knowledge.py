@@ -30,6 +30,7 @@ from crew_runtime.memory.filters import Filter
 from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Search
 from crew_runtime.memory.store import Store, Target
+from crew_runtime.settings import Settings
 
 _NAMES = ("model", "model_name", "model_id", "deployment_id")
 """How the providers' configurations call the model."""
@@ -38,17 +39,18 @@ _NAMES = ("model", "model_name", "model_id", "deployment_id")
 class Shelves:
     """The chunks of one crew, one store for each length of vectors: two collections may have different embedders."""
 
-    def __init__(self, guard: Guard, prefix: str, deadline: float) -> None:
+    def __init__(self, guard: Guard, settings: Settings) -> None:
         self._guard = guard
-        self._prefix = prefix
-        self._deadline = deadline
+        self._settings = settings
+        self._prefix = settings.key_prefix
         self._stores: dict[int, tuple[Store, Search]] = {}
 
     def of(self, dimension: int) -> tuple[Store, Search]:
         """The store of vectors of that length, and how it is searched."""
         if dimension not in self._stores:
-            store = Store(self._guard, self._prefix, keys.knowledge(self._prefix, dimension))
-            self._stores[dimension] = store, ladder.choose(store, self._deadline)
+            root, kept = keys.knowledge(self._prefix, dimension), self._settings.vector_type
+            store = Store(self._guard, self._prefix, root, kept)
+            self._stores[dimension] = store, ladder.choose(store, self._settings.backend_deadline)
         return self._stores[dimension]
 
     def all(self) -> list[tuple[Store, Search]]:

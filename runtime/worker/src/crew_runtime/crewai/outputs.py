@@ -1,6 +1,5 @@
 """What tasks said, in JSON's types and back: for results, and for kickoffs that go on in another process."""
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -8,24 +7,11 @@ from typing import Any
 from crewai.tasks.task_output import TaskOutput
 from pydantic import BaseModel
 
+from crew_runtime.crewai.values import plain
+
 _NOT_TEXT = ("files", "raw_tool_call_parts")
 """Of a message: objects of the process. Files are put in again by the executor; a provider does without the other."""
 _TEXTS = ("name", "description", "expected_output", "raw", "agent")
-
-
-def plain(value: Any) -> Any:
-    """The value in JSON's types: models as objects, numbers that JSON has not as null, anything else as text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, BaseModel):
-        return plain(value.model_dump(mode="python"))
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
-    return str(value)
 
 
 def message(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,8 +20,10 @@ def message(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def conversation(told: Iterable[Mapping[str, Any]], answer: str) -> list[dict[str, Any]]:
-    """An agent's messages up to its answer. CrewAI leaves that out of a text conversation (1.15.30), and then the model is
-    asked to change what it does not see."""
+    """An agent's messages with its answer at the end.
+
+    CrewAI leaves the answer out of a text conversation (1.15.30), and then asks the model to change what it cannot see.
+    """
     messages = [message(one) for one in told]
     if not messages or messages[-1].get("role") != "assistant":
         messages.append({"role": "assistant", "content": answer})

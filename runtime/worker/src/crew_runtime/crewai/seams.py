@@ -62,7 +62,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
     crewai_core.lock_store.set_lock_backend(made.locks)
-    RedisKnowledgeStorage.shelves = Shelves(guard, settings.key_prefix, settings.backend_deadline)
+    RedisKnowledgeStorage.shelves = Shelves(guard, settings)
     knowledge_factory.set_knowledge_storage_factory(knowledge.storage)
     corrections.apply()
     checkpoints.patch(Checkpoints(guard, settings.key_prefix, settings.session_ttl))

@@ -40,7 +40,7 @@ class RedisStorage:
     def __init__(self, settings: Settings, guard: Guard) -> None:
         self._settings = settings
         self._guard = guard
-        self._store = Store(guard, settings.key_prefix)
+        self._store = Store(guard, settings.key_prefix, vector_type=settings.vector_type)
         self._chosen: Search | None = None
         self._uses: dict[int, _Use] = {}
 
@@ -59,6 +59,11 @@ class RedisStorage:
     def dimension(self) -> int | None:
         """Of the stored vectors; None while there is none."""
         return self._store.dimension()
+
+    @property
+    def vector_type(self) -> str:
+        """`FLOAT32` or `FLOAT16`."""
+        return self._store.vector_type
 
     def check(self) -> None:
         """Refuse a store that does not fit the settings, and make its index. Raises BackendError."""

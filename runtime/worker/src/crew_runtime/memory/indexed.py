@@ -48,8 +48,9 @@ class IndexedSearch:
         """KNN by L2, filtered first."""
         if not self._ready():
             return []
+        stored = self._store.as_stored("search", vector)
         command = ["FT.SEARCH", self._name, f"{query(wanted)}=>[KNN {limit} @v $v AS distance]", "PARAMS", "2", "v",
-                   vector, "RETURN", str(len(FOUND_FIELDS) + 1), "distance", *FOUND_FIELDS, "SORTBY", "distance",
+                   stored, "RETURN", str(len(FOUND_FIELDS) + 1), "distance", *FOUND_FIELDS, "SORTBY", "distance",
                    "LIMIT", "0", str(limit), "TIMEOUT", self._timeout, "DIALECT", "2"]  # fmt: skip
         return [(record, float(fields[b"distance"])) for record, fields in self._found(self._ask("search", command))]
 
@@ -161,8 +162,8 @@ class IndexedSearch:
         command = ["FT.CREATE", self._name, "ON", "HASH", "PREFIX", "1", self._store.record_root, "SCHEMA",
                    "anc", "TAG", "SEPARATOR", ",", "cat", "TAG", "SEPARATOR", ",", "md", "TAG", "SEPARATOR", ",",
                    "ts", "NUMERIC", "SORTABLE", "exp", "NUMERIC",
-                   "v", "VECTOR", "FLAT", "6", "TYPE", "FLOAT32", "DIM", str(dimension), "DISTANCE_METRIC",
-                   "L2"]  # fmt: skip
+                   "v", "VECTOR", "FLAT", "6", "TYPE", self._store.vector_type, "DIM", str(dimension),
+                   "DISTANCE_METRIC", "L2"]  # fmt: skip
 
         def ask(client: Client) -> None:
             try:
@@ -189,9 +190,10 @@ class IndexedSearch:
         attributes = [[_text(part) for part in attribute] for attribute in info[b"attributes"]]
         vector = next((one for one in attributes if "v" in one[:4]), [])
         prefixes = [_text(one) for one in _pairs(info[b"index_definition"])[b"prefixes"]]
-        if prefixes != [self._store.record_root] or str(dimension) not in vector:
+        kept = self._store.vector_type
+        if prefixes != [self._store.record_root] or str(dimension) not in vector or kept not in vector:
             refused = StoreMismatchError(
-                f"the index {self._name!r} was made otherwise (prefixes {prefixes}, vector {vector}, wanted "
+                f"the index {self._name!r} was made otherwise (prefixes {prefixes}, vector {vector}, wanted {kept} of "
                 f"{dimension} dimensions): drop it by FT.DROPINDEX, which keeps the records, and it is made anew"
             )
             self._store.guard.refuse("index", refused)

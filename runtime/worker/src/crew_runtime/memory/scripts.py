@@ -31,5 +31,6 @@ class Script:
         return redis_client.command(client, ["EVALSHA", self._sha, len(keys), *keys, *arguments])
 
 
-WRITE, DELETE, TOUCH, RENEW = Script("write"), Script("delete"), Script("touch"), Script("renew")
+DECLARE, WRITE, DELETE = Script("declare"), Script("write"), Script("delete")
+TOUCH, RENEW = Script("touch"), Script("renew")
 TAKE, EXTEND, RELEASE = Script("take"), Script("extend"), Script("release")

@@ -15,10 +15,11 @@ from crew_runtime.errors import (
     DimensionMismatchError,
     ErasedSessionError,
     ForeignRecordError,
+    InvalidVectorError,
     StoreMismatchError,
 )
 from crew_runtime.guard.call import Guard
-from crew_runtime.memory import records, scripts
+from crew_runtime.memory import records, scripts, vectors
 from crew_runtime.memory.records import READ_FIELDS, Record
 from crew_runtime.redis_client import Client
 
@@ -55,10 +56,22 @@ class Target:
     """Seconds that the records of a session live when it is not used; None: for ever."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Holds:
+    """What the vectors of a store are."""
+
+    dimension: int
+    vector_type: str
+
+
+class _OtherTypeError(Exception):
+    """Not a failure: the store keeps its vectors otherwise than was thought."""
+
+
 class Store:
     """The records of one crew: its memories, or what else lies below a `root` of its own in the same way."""
 
-    def __init__(self, guard: Guard, prefix: str, root: str | None = None) -> None:
+    def __init__(self, guard: Guard, prefix: str, root: str | None = None, vector_type: str = vectors.FLOAT32) -> None:
         self.guard = guard
         self.prefix = prefix
         crew = keys.root(prefix)
@@ -74,16 +87,30 @@ class Store:
                 keys.mortal(prefix),
             )
         )
-        self._dimension: int | None = None
+        self._new_type = vector_type
+        self._holds: _Holds | None = None
 
     # -- the store as a whole -------------------------------------------------------------------------------------
 
     def dimension(self) -> int | None:
         """Of the stored vectors; None while there is none. Asked until it is known: it never changes then."""
-        if self._dimension is None:
-            found = self.guard.call("meta", lambda client: client.hget(self._meta_key, "dimension"))
-            self._dimension = int(str(found, "ascii")) if isinstance(found, bytes) else None
-        return self._dimension
+        if self._holds is None:
+            found = self.guard.call("meta", lambda client: client.hmget(self._meta_key, ["dimension", "vector"]))
+            self._holds = _holds(*found)
+        return self._holds.dimension if self._holds else None
+
+    @property
+    def vector_type(self) -> str:
+        """`FLOAT32` or `FLOAT16`: how vectors are kept; its own once it holds some, else as asked for."""
+        self.dimension()
+        return self._holds.vector_type if self._holds else self._new_type
+
+    def as_stored(self, op: str, packed: bytes) -> bytes:
+        """Packed float32 as this store keeps it. Raises InvalidVectorError, recorded."""
+        try:
+            return vectors.as_stored(packed, self.vector_type)
+        except InvalidVectorError as error:
+            self.guard.refuse(op, error)
 
     def check(self, declared: int | None) -> None:
         """Refuse a store of another schema or dimension; fix the dimension when it is declared and still open.
@@ -108,8 +135,7 @@ class Store:
             self.guard.refuse(op, DimensionMismatchError(stored, dimension))
 
     def _declare(self, client: Client, dimension: int) -> None:
-        client.hsetnx(self._meta_key, "dimension", str(dimension))
-        client.hset(self._meta_key, "schema", str(SCHEMA))
+        scripts.DECLARE(client, [self._meta_key], [dimension, self._new_type, SCHEMA])
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -123,13 +149,21 @@ class Store:
         return bool(self._write("update", [record], Target(roots))[0])
 
     def _write(self, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
+        while True:
+            try:
+                return self._write_as(self.vector_type, mode, batch, target)
+            except _OtherTypeError:
+                self._holds = None  # another fixed it since we asked
+
+    def _write_as(self, kept: str, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
         arguments: list[str | bytes | int] = [
-            self.record_root, length, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), target.mark,
+            self.record_root, length, kept, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), target.mark,
             len(target.roots), *target.roots,
         ]  # fmt: skip
         for one in batch:
-            fields = records.to_fields(one, over=mode == "update")
+            stored = records.with_vector(one, self.as_stored(mode, one.vector)) if one.vector else one
+            fields = records.to_fields(stored, over=mode == "update")
             arguments += [one.id, repr(one.created), records.digest(one), len(fields), *fields]
         names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key]
         if target.session:
@@ -139,6 +173,8 @@ class Store:
             try:
                 written, fixed = scripts.WRITE(client, names, arguments)
             except redis.exceptions.ResponseError as error:
+                if "VECTOR" in str(error):
+                    raise _OtherTypeError from error
                 if refusal := _refusal(str(error), length):
                     raise refusal from error
                 raise
@@ -146,7 +182,7 @@ class Store:
 
         answer = self.guard.call(mode, ask)
         if length:
-            self._dimension = length
+            self._holds = _Holds(length, kept)
         return answer
 
     def _one_length(self, op: str, batch: Sequence[Record]) -> int:
@@ -156,8 +192,7 @@ class Store:
         length = lengths.pop() // 4
         if lengths:
             self.guard.refuse(op, DimensionMismatchError(length, lengths.pop() // 4))
-        if self._dimension not in (None, length):
-            self.fits(op, length)
+        self.fits(op, length)
         return length
 
     def delete(self, ids: Sequence[str], roots: tuple[str, ...]) -> int:
@@ -196,11 +231,12 @@ class Store:
         """Records by id, in that order; None for those that are gone."""
         found: list[Record | None] = []
         wanted = (*READ_FIELDS, "v") if with_vectors else READ_FIELDS
+        kept = self.vector_type if with_vectors else ""
         for part in _parts(ids):
-            found += self.guard.call("read", partial(self._read, ids=part, wanted=wanted))
+            found += self.guard.call("read", partial(self._read, ids=part, wanted=wanted, kept=kept))
         return found
 
-    def _read(self, client: Client, ids: Sequence[str], wanted: Sequence[str]) -> list[Record | None]:
+    def _read(self, client: Client, ids: Sequence[str], wanted: Sequence[str], kept: str) -> list[Record | None]:
         pipeline = client.pipeline(transaction=False)
         for one in ids:
             pipeline.hmget(self.record_root + one, list(wanted))
@@ -208,7 +244,9 @@ class Store:
         for record_id, values in zip(ids, pipeline.execute(), strict=True):
             record = records.from_fields(record_id, *values[: len(READ_FIELDS)])
             vector = values[len(READ_FIELDS)] if record and len(values) > len(READ_FIELDS) else None
-            read.append(records.with_vector(record, vector) if record and vector else record)
+            if record and vector:
+                record = records.with_vector(record, vectors.from_stored(vector, kept))
+            read.append(record)
         return read
 
     def existing(self, ids: Sequence[str]) -> list[str]:
@@ -257,6 +295,12 @@ class Store:
         revision, found = self.guard.call(op, ask)
         last = [_change(*entry) for entry in found]
         return (last[0].position, last[0].revision) if last else ("0-0", int(revision or 0))
+
+
+def _holds(dimension: bytes | None, vector_type: bytes | None) -> _Holds | None:
+    if dimension is None:
+        return None
+    return _Holds(int(dimension), (vector_type or vectors.FLOAT32.encode()).decode())
 
 
 def _refusal(message: str, length: int) -> BackendError | None:

@@ -9,6 +9,9 @@ from crew_runtime.errors import InvalidVectorError
 
 Matrix = npt.NDArray[np.float32]
 
+FLOAT32, FLOAT16 = "FLOAT32", "FLOAT16"
+"""How a store keeps vectors, in the words of Redis' search."""
+
 
 def pack(vector: "Sequence[float] | npt.NDArray[np.floating]") -> bytes:
     """Little-endian float32. Raises InvalidVectorError on what is not finite: it would be found by no search."""
@@ -16,6 +19,22 @@ def pack(vector: "Sequence[float] | npt.NDArray[np.floating]") -> bytes:
     if packed.size and not np.isfinite(packed).all():
         raise InvalidVectorError
     return packed.tobytes()
+
+
+def as_stored(packed: bytes, vector_type: str) -> bytes:
+    """Packed float32 as a store of that type keeps it. Raises InvalidVectorError beyond what FLOAT16 holds, 65504."""
+    if vector_type == FLOAT32:
+        return packed
+    with np.errstate(over="ignore"):
+        halved = unpack(packed).astype("<f2")
+    if not np.isfinite(halved).all():
+        raise InvalidVectorError(FLOAT16)
+    return halved.tobytes()
+
+
+def from_stored(stored: bytes, vector_type: str) -> bytes:
+    """The reverse, as packed float32."""
+    return stored if vector_type == FLOAT32 else np.frombuffer(stored, dtype="<f2").astype("<f4").tobytes()
 
 
 def unpack(packed: bytes) -> Matrix:

@@ -62,7 +62,7 @@ class Channel:
             if not self.busy:
                 # A handler that ran late, or a thread that was left behind: nobody would know whose event it is.
                 return
-            if len(self._events) >= MAX_EVENTS:
+            if len(self._events) >= MAX_EVENTS and fields.get("type") not in frames.KEPT:
                 self._dropped += 1
                 return
             heapq.heappush(self._events, (seq, next(self._count), time.monotonic(), fields))

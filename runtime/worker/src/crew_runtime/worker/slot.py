@@ -90,7 +90,7 @@ class Slot:
         """Take kickoffs until one leaves the slot unclean. The answer is the exit code."""
         canned.kickoff(memory=self._loaded.uses_memory)
         flow_feedback.register()
-        bus.listen(lambda seq, kind, task, agent: self._channel.event(seq, type=kind, task=task, agent=agent))
+        bus.listen(self._channel.event)
         unseen.listen()
         signal.signal(signal.SIGTERM, _terminate)
         limits.cap_data(self._settings.slot_memory)

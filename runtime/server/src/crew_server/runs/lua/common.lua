@@ -1,13 +1,16 @@
 -- What the scripts of the queue share; `scripts.py` puts it before each of them.
--- KEYS: queue, handed-back, leases, waiting, ends, pending. ARGV[1]: what the keys of kickoffs and sessions begin with.
+-- KEYS: queue, handed-back, leases, waiting, ends, hooks, pending. ARGV[1]: what the keys of kickoffs and sessions begin
+-- with.
 --
 -- A kickoff is in `waiting` until a server has it, then in `leases` until its process is known to be gone. Its hash has
 -- `owner` and `attempt` while a server has it, `stream` and `entry` while it lies in a stream. While a person is asked it
--- is in `pending` instead, and keeps its place in its session's line. All times are Redis' own, in ms. Every script may be run twice by one call, and then does nothing the second time.
-local queue, handed_back, leases, waiting, ends, pending = unpack(KEYS)
+-- is in `pending` instead, and keeps its place in its session's line. All times are Redis' own, in ms. Every script may
+-- be run twice by one call, and then does nothing the second time.
+local queue, handed_back, leases, waiting, ends, hooks, pending = unpack(KEYS)
 local root = ARGV[1]
 local PENDING = 'pending_human_input'
 local ENDS_KEPT, ENDS_TTL = 10000, 3600
+local EVENTS_KEPT, HOOKS_KEPT = 1000, 1000
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -19,6 +22,28 @@ local function run_key(id) return root .. 'run:' .. id end
 local function line_key(session) return root .. 'line:' .. session end
 
 local function has_ended(status) return status ~= 'running' and status ~= PENDING end
+
+local function events_key(id) return root .. 'ev:' .. id end
+
+-- Appends to a kickoff's events, and to the deliveries of the webhook that wants it ('' for none); the event's id.
+local function tell(id, type, attempt, data, channel, ttl)
+  local entry = redis.call('XADD', events_key(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'type', type, 'attempt', attempt,
+    'data', data)
+  redis.call('EXPIRE', events_key(id), ttl)
+  if channel == '' then return end
+  local wanted = redis.call('HGET', run_key(id), 'hooks')
+  if not wanted or not cjson.decode(wanted)[channel] then return end
+  local line = root .. 'hook:' .. id .. ':' .. channel
+  if redis.call('LLEN', line) >= HOOKS_KEPT then
+    redis.call('HINCRBY', run_key(id), 'hooks_failed', 1)
+    redis.call('HSET', run_key(id), 'hooks_error', 'too many wait for their receiver')
+    return
+  end
+  -- Not through cjson: it would make [] of {}.
+  redis.call('RPUSH', line, entry .. ' ' .. type .. ' ' .. attempt .. ' ' .. data)
+  redis.call('EXPIRE', line, ttl)
+  redis.call('ZADD', hooks, 'NX', now_ms(), id .. ':' .. channel)
+end
 
 -- Lets a kickoff be claimed.
 local function enqueue(id, stream)
@@ -38,6 +63,7 @@ local function give(id, owner, replica, token, lease)
   local run, now = run_key(id), now_ms()
   dequeue(id)
   redis.call('HINCRBY', run, 'attempt', 1)
+  redis.call('HDEL', run, 'told')
   redis.call('HSET', run, 'owner', owner, 'replica', replica, 'claim', token, 'started_at', now)
   redis.call('ZREM', waiting, id)
   redis.call('ZADD', leases, now + lease, id)
@@ -73,7 +99,7 @@ local function leave(id)
 end
 
 -- Wakes those who wait for a kickoff.
-local function tell(id, status)
+local function wake(id, status)
   redis.call('XADD', ends, 'MAXLEN', '~', ENDS_KEPT, '*', 'id', id, 'status', status)
   redis.call('EXPIRE', ends, ENDS_TTL)
 end
@@ -84,7 +110,8 @@ local function conclude(id, end_id, status, ttl)
   redis.call('HDEL', run_key(id), 'suspect', 'asked', 'asked_id', 'saved', 'answer')
   redis.call('ZREM', pending, id)
   redis.call('EXPIRE', run_key(id), ttl)
-  tell(id, status)
+  wake(id, status)
+  tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
 end
 
 local function set_all(id, json)

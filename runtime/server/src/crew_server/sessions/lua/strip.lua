@@ -1,4 +1,4 @@
--- Takes from ended kickoffs of a session all that was said in them. The id and how it ended stay until they expire: a
+-- Takes from ended kickoffs of a session all that was said in them, told of them, or still to be told. The id and how it ended stay until they expire: a
 -- kickoff that was gone altogether would be written anew by a replica that still has it.
 -- One that has ended and whose process still dies counts as running: what it holds is needed to let the next one start.
 -- KEYS: leases, then kickoffs. ARGV: session. Returns {how many were stripped, how many run yet}.
@@ -16,6 +16,11 @@ for at = 2, #KEYS do
         end
       end
       redis.call('HSET', run, 'session_id', '', 'reason', 'SessionErased', 'error', 'its session was erased')
+      local root = string.sub(run, 1, #run - #have[3] - #'run:')
+      redis.call('UNLINK', root .. 'ev:' .. have[3])
+      for _, channel in ipairs({'task', 'step', 'crew'}) do
+        redis.call('UNLINK', root .. 'hook:' .. have[3] .. ':' .. channel)
+      end
       stripped = stripped + 1
     end
   end

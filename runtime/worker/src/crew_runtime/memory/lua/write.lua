@@ -1,31 +1,33 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
 -- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end); of a session's records also: ids of the
 --       session, the session, all sessions, mark of its erasure
--- ARGV: prefix of record keys, dimension (0: no vectors), length of the log, `save` or `update`, ms to live (0: for ever),
+-- ARGV: prefix of record keys, dimension (0: no vectors), type of the vectors, length of the log, `save` or `update`, ms to live (0: for ever),
 --       the mark that the writer saw when its work began, number of roots, the roots; then for each record: id, created,
 --       digest, number of fields and values, these
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 -- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
 -- how to file a record, and two processes that do so at once see nothing of each other.
 local TWIN_MS = 30000
-local prefix, dimension, length, mode, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
-local roots, update, fixed = tonumber(ARGV[7]), ARGV[4] == 'update', 0
-local first, session = 8 + roots, KEYS[6]
+local prefix, dimension, kept, length, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[6])
+local roots, update, fixed = tonumber(ARGV[8]), ARGV[5] == 'update', 0
+local first, session = 9 + roots, KEYS[6]
 if session then
   -- The session was erased after the writer's work began: what it knows has to be forgotten too.
   local mark = redis.call('GET', KEYS[9])
-  if mark and mark ~= ARGV[6] then return redis.error_reply('ERASED') end
+  if mark and mark ~= ARGV[7] then return redis.error_reply('ERASED') end
 end
 if dimension > 0 then
-  local stored = redis.call('HGET', KEYS[1], 'dimension')
+  local stored, as = unpack(redis.call('HMGET', KEYS[1], 'dimension', 'vector'))
   if not stored then
     fixed = 1
   elseif tonumber(stored) ~= dimension then
     return redis.error_reply('DIMENSION ' .. stored)
+  elseif (as or 'FLOAT32') ~= kept then
+    return redis.error_reply('VECTOR')
   end
 end
 local function below(scope)
-  for r = 8, 7 + roots do
+  for r = 9, 8 + roots do
     local root = ARGV[r]
     if scope == root or string.sub(scope, 1, #root + 1) == root .. '/' then return true end
   end
@@ -40,7 +42,7 @@ while ARGV[at] do
   end
   at = at + 4 + tonumber(ARGV[at + 3])
 end
-if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'schema', 1) end
+if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'vector', kept, 'schema', 1) end
 local written, now = 0, 0
 if session or ttl > 0 then
   local time = redis.call('TIME')

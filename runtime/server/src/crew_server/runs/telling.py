@@ -1,0 +1,61 @@
+"""Brings what kickoffs tell of themselves to Redis, where any replica follows it and webhooks are delivered from.
+
+In: `Kickoff.untold`. Out: the kickoff's stream of events. What is told is in Redis before the end is.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from crew_server.errors import BackendError
+from crew_server.logs import Log
+from crew_server.runs.kickoff import Kickoff
+from crew_server.runs.queue import Queue
+
+log = Log(__name__)
+
+TOGETHER = 0.02
+"""Seconds that events wait for others: they come in bursts."""
+RETRY = 0.5
+BATCH = 100
+
+
+class Teller:
+    """The events of this server's kickoffs."""
+
+    def __init__(
+        self, queue: Queue, running: Callable[[], Iterable[Kickoff]], on_told: Callable[[Kickoff], None]
+    ) -> None:
+        self._queue = queue
+        self._running = running
+        self._on_told = on_told
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to tell."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._woken.wait()
+            await asyncio.sleep(TOGETHER)
+            self._woken.clear()
+            try:
+                for kickoff in list(self._running()):
+                    await self.tell(kickoff)
+            except BackendError as error:
+                log.debug("events not told yet", error=error.message)
+                await asyncio.sleep(RETRY)
+                self._woken.set()
+
+    async def tell(self, kickoff: Kickoff) -> None:
+        """All that this kickoff has to tell. Raises BackendError; what was not told stays."""
+        async with kickoff.telling:
+            while kickoff.untold:
+                events = kickoff.untold[:BATCH]
+                if not await self._queue.tell(kickoff.claim, events, kickoff.told_events):
+                    kickoff.untold.clear()  # it is no longer ours: nobody would know whose they are
+                    return
+                del kickoff.untold[: len(events)]
+                kickoff.told_events += len(events)
+                self._on_told(kickoff)

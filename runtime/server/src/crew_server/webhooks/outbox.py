@@ -1,0 +1,79 @@
+"""What is still to be delivered, in Redis: written by the queue's scripts with what it tells of (`tell` in
+`runs/lua/common.lua`), taken here for a lease, settled when the receiver has answered.
+
+A webhook is one channel of one kickoff; what waits for it is delivered in order, one after the other. To tell of
+something new, have a script call `tell` with a channel, and give `payloads` its shape.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, cast
+
+from crew_runtime.contract import keys
+from crew_server import redis_client
+
+LEASE_MS = 30_000
+"""Longer than a delivery may take, so that only a dead deliverer's is taken by another."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The first that waits for a webhook."""
+
+    kickoff_id: str
+    channel: str
+    """`task`, `step`, `crew`, `human`."""
+    id: str
+    """The same however often it is tried; its first part is the time, in epoch ms."""
+    type: str
+    attempt: int
+    """Of the kickoff."""
+    data: str
+    """A JSON object."""
+    tries: int
+    """Before this one."""
+
+
+class Outbox:
+    """The deliveries of one crew. Every method raises BackendError."""
+
+    def __init__(self, client: redis_client.Client, prefix: str, deadline: float) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._deadline = deadline
+        self._take, self._settle = (client.register_script(_lua(name)) for name in ("take", "settle"))
+
+    async def take(self, most: int) -> tuple[list[Delivery], float | None]:
+        """Up to `most` deliveries, this server's for LEASE_MS; seconds until the next is due, None: none waits."""
+        due, *taken = await self._run(self._take, LEASE_MS, most)
+        found = [_delivery(*one) for one in taken]
+        return found, None if int(due) < 0 else int(due) / 1000
+
+    async def settle(self, one: Delivery, what: str, seconds: float = 0.0, error: str = "") -> int:
+        """How it went; the answer is how many deliveries have ended by that.
+
+        `delivered`; `retry` in `seconds`; `later`, which is no try; `failed`; `abandoned`, with all that wait behind.
+        """
+        name = f"{one.kickoff_id}:{one.channel}"
+        return int(await self._run(self._settle, name, one.id, what, round(seconds * 1000), error))
+
+    async def kickoff(self, kickoff_id: str) -> Mapping[str, str]:
+        """Its fields, by which a delivery is addressed and told; empty when it is gone."""
+        async with redis_client.deadline(self._deadline):
+            fields: Any = await self._client.hgetall(keys.run(self._prefix, kickoff_id))
+        return cast("Mapping[str, str]", fields)
+
+    async def _run(self, script: Any, *args: object) -> Any:
+        async with redis_client.deadline(self._deadline):
+            return await script(keys=[keys.hooks(self._prefix)], args=[keys.root(self._prefix), *args])
+
+
+def _delivery(name: str, first: str, tries: str) -> Delivery:
+    kickoff_id, _, channel = name.rpartition(":")
+    entry, kind, attempt, data = first.split(" ", 3)
+    return Delivery(kickoff_id, channel, entry, kind, int(attempt), data, int(tries))
+
+
+def _lua(name: str) -> str:
+    return resources.files("crew_server.webhooks").joinpath("lua", f"{name}.lua").read_text()

@@ -1,0 +1,118 @@
+"""A replica as a pod runs it, server and worker as two processes, for the bench to kick off. Run by the crew's side."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.redis_server import free_port
+
+ROOT = Path(__file__).parents[2]
+CREWS = Path(__file__).parent / "crews"
+SECONDS_UP = 90.0
+"""How long a replica may take until it is ready: two imports of CrewAI on a busy machine."""
+
+
+class Replica:
+    """Its two processes, and its address."""
+
+    def __init__(self, server: subprocess.Popen[bytes], worker: subprocess.Popen[bytes], port: int) -> None:
+        self.server, self.worker, self._port = server, worker, port
+
+    def kickoff(self) -> float:
+        """Seconds of one kickoff, asked and waited for over HTTP. Raises RuntimeError when it did not complete."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
+        started = time.perf_counter()
+        connection.request("POST", "/kickoff?wait=100", json.dumps({"inputs": {"message": "When does it open?"}}),
+                           {"Content-Type": "application/json"})  # fmt: skip
+        answer = json.loads(connection.getresponse().read())
+        seconds = time.perf_counter() - started
+        connection.close()
+        if answer.get("status") != "completed":
+            raise RuntimeError(f"a kickoff of the bench ended as {answer}")
+        return seconds
+
+    def private_per_slot(self) -> float:
+        """Megabytes of private memory, the mean over the worker's children that have run something."""
+        children = Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text().split()
+        sizes = sorted(_private_bytes(int(pid)) for pid in children)
+        busiest = sizes[-max(1, len(sizes) - 2) :]  # less the spare and the prober, which hold least
+        return sum(busiest) / len(busiest) / 1e6
+
+
+def _private_bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
+
+
+@contextmanager
+def replica(folder: Path, redis_url: str, crew: str, concurrency: int) -> Iterator[Replica]:
+    """One that is ready; `folder` takes its logs and its socket."""
+    folder.mkdir(parents=True)
+    port, health = free_port(), free_port()
+    env = {
+        **environment(redis_url, crew),
+        "CREWOPS_REPLICA": f"bench-{crew}-{folder.name}",
+        "CREWOPS_CONCURRENCY": str(concurrency),
+        "CREWOPS_SOCKET": str(folder / "worker.sock"),
+        "CREWOPS_BIND_ADDRESS": "127.0.0.1",
+        "CREWOPS_HTTP_PORT": str(port),
+        "CREWOPS_HEALTH_PORT": str(health),
+        "HOME": str(folder),
+    }
+    with (folder / "server.log").open("wb") as server_log, (folder / "worker.log").open("wb") as worker_log:
+        server = subprocess.Popen([ROOT / ".venv/bin/crew-server"], env=env, stdout=server_log, stderr=server_log)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "crew_runtime.worker"], env=env, cwd=CREWS, stdout=worker_log, stderr=worker_log
+        )
+        try:
+            _until_ready(health, folder)
+            yield Replica(server, worker, port)
+        finally:
+            for process in (worker, server):
+                process.kill()
+                process.wait()
+
+
+def _until_ready(port: int, folder: Path) -> None:
+    deadline = time.monotonic() + SECONDS_UP
+    while time.monotonic() < deadline:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"the replica was not ready in {SECONDS_UP:.0f} s: see {folder}/worker.log and server.log")
+
+
+def rate(call: Callable[[], object], at_once: int, rounds: int) -> float:
+    """Calls per second with `at_once` under way, after one round to warm up."""
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda _: call(), range(at_once)))
+        started = time.perf_counter()
+        total = max(rounds, at_once * 4)
+        list(pool.map(lambda _: call(), range(total)))
+        return total / (time.perf_counter() - started)
+
+
+def environment(redis_url: str, crew: str) -> dict[str, str]:
+    """What both halves and the rivals are given."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("CREWOPS_")},
+        "CREWOPS_NAMESPACE": "bench",
+        "CREWOPS_NAME": crew,
+        "CREWOPS_ENTRYPOINT": f"bench_crew:{crew}",
+        "CREWOPS_REDIS_URL": redis_url,
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "OTEL_SDK_DISABLED": "true",
+        "PYTHONPATH": os.pathsep.join([str(CREWS), str(ROOT / "tests")]),
+    }
