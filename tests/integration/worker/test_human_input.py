@@ -5,14 +5,9 @@ Real crews and CrewAI's own loop; each attempt gets only what a slot of another 
 
 import contextvars
 import json
-import os
 from dataclasses import asdict
 
 import pytest
-
-from crew_runtime import telemetry
-
-telemetry.turn_off(os.environ)  # before anything imports CrewAI
 
 from crew_runtime.crewai import flow_feedback, kickoff
 from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause, UnsupportedHumanInputError
