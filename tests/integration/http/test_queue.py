@@ -58,7 +58,7 @@ class Two:
         """Nothing of any kickoff is left but its hash."""
         left = {one async for one in self.bare.scan_iter(f"{keys.root(PREFIX)}*")}
         empty = [await self.bare.xlen(one) for one in (keys.queue(PREFIX), keys.handed_back(PREFIX))] == [0, 0]
-        known = (":run:", ":claim:", ":queue", ":ends", ":ev:")
+        known = (":run:", ":claim:", ":queue", ":ends", ":ev:", ":runs:")
         return empty and all(any(part in one for part in known) for one in left)
 
 

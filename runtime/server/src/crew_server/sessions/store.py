@@ -1,6 +1,6 @@
 """A session in Redis: its memories, flow state and kickoffs. Reads what the worker half wrote, by `contract` only.
 
-Nothing scans in one go: a session's records are a set that the worker keeps, kickoffs are looked through in steps.
+Nothing is read in one go: its records are a set that the worker half keeps, its kickoffs one that the queue keeps.
 """
 
 import json
@@ -104,17 +104,14 @@ class SessionStore:
     async def kickoffs(self, session_id: str) -> list[dict[str, Any]]:
         """All that is kept of its kickoffs, oldest first."""
         found = []
-        async for part in self._runs():
+        for part in await self._runs(session_id):
             pipeline = self._client.pipeline(transaction=False)
             for key in part:
-                pipeline.hget(key, "session_id")
-            named = await self._ask(pipeline.execute())
-            mine = [key for key, one in zip(part, named, strict=True) if one == session_id]
-            for key in mine:
-                fields = await self._ask(cast("Any", self._client.hgetall(key)))
-                found.append(_kickoff(fields))
-        unique = {one["kickoff_id"]: one for one in found}  # a scan may show a key twice
-        return sorted(unique.values(), key=lambda one: (one["created_at"] or 0, one["kickoff_id"]))
+                pipeline.hgetall(key)
+            kept = await self._ask(pipeline.execute())
+            # One whose session was erased is nobody's.
+            found += [_kickoff(fields) for fields in kept if fields.get("session_id") == session_id]
+        return found
 
     async def busy(self, session_id: str) -> list[str]:
         """Its kickoffs that run, wait for a slot or a person, or have a process that still dies."""
@@ -195,14 +192,17 @@ class SessionStore:
     async def strip_kickoffs(self, session_id: str) -> tuple[int, int]:
         """Erase inputs and results of its kickoffs; how many, and how many were left because they run."""
         stripped = running = 0
-        async for part in self._runs():
+        for part in await self._runs(session_id):
             one, other = await self._ask(self._strip(keys=[keys.leases(self._prefix), *part], args=[session_id]))
             stripped, running = stripped + int(one), running + int(other)
         return stripped, running
 
-    def _runs(self) -> AsyncIterator[Sequence[str]]:
-        """Keys of all kickoffs, in steps."""
-        return self._scan(keys.run(self._prefix, ""))
+    async def _runs(self, session_id: str) -> list[list[str]]:
+        """Keys of its kickoffs, oldest first, in steps."""
+        key = keys.session_kickoffs(self._prefix, session_id)
+        ids = await self._ask(cast("Any", self._client.zrange(key, 0, -1)))
+        runs = [keys.run(self._prefix, one) for one in ids]
+        return [runs[start : start + STEP] for start in range(0, len(runs), STEP)]
 
     async def _scan(self, start: str) -> AsyncIterator[Sequence[str]]:
         """Keys that begin so, in steps."""

@@ -84,6 +84,11 @@ def line(prefix: str, session_id: str) -> str:
     return f"{root(prefix)}line:{session_id}"
 
 
+def session_kickoffs(prefix: str, session_id: str) -> str:
+    """ZSET, the kickoffs of a session by their acceptance (ms), some of which have expired. Expires with the last."""
+    return f"{root(prefix)}runs:{session_id}"
+
+
 def idempotency(prefix: str, digest: str) -> str:
     """HASH `id`, `body`: the kickoff that an idempotency key (by its SHA-256) stands for; expires."""
     return f"{root(prefix)}idem:{digest}"

@@ -26,6 +26,8 @@ local now = now_ms()
 redis.call('HSET', run, 'status', 'running', 'kickoff_id', id, 'session_id', session, 'created_at', now, 'attempt', 0,
   unpack(ARGV, 12))
 redis.call('ZADD', waiting, now, id)
+redis.call('ZADD', runs_key(session), now, id)
+redis.call('PERSIST', runs_key(session))
 if ordered then
   redis.call('HSET', run, 'ordered', '1')
   redis.call('RPUSH', line_key(session), id)

@@ -21,6 +21,8 @@ local function run_key(id) return root .. 'run:' .. id end
 
 local function line_key(session) return root .. 'line:' .. session end
 
+local function runs_key(session) return root .. 'runs:' .. session end
+
 local function has_ended(status) return status ~= 'running' and status ~= PENDING end
 
 local function events_key(id) return root .. 'ev:' .. id end
@@ -110,6 +112,7 @@ local function conclude(id, end_id, status, ttl)
   redis.call('HDEL', run_key(id), 'suspect', 'asked', 'asked_id', 'saved', 'answer')
   redis.call('ZREM', pending, id)
   redis.call('EXPIRE', run_key(id), ttl)
+  redis.call('EXPIRE', runs_key(redis.call('HGET', run_key(id), 'session_id') or ''), ttl)
   wake(id, status)
   tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
 end

@@ -17,6 +17,7 @@ end
 for i = 10, #ARGV, 2 do redis.call('HSET', run_key(id), ARGV[i], ARGV[i + 1]) end
 if owner ~= '' then
   redis.call('HSET', run_key(id), 'kickoff_id', id, 'session_id', ARGV[9], 'owner', owner, 'attempt', attempt)
+  redis.call('ZADD', runs_key(ARGV[9]), 'NX', now_ms(), id)
 end
 conclude(id, end_id, status, ARGV[7])
 if ARGV[8] == '1' or not redis.call('ZSCORE', leases, id) then leave(id) end

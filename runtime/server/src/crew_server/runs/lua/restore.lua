@@ -13,6 +13,7 @@ redis.call('HSETNX', run_key(id), 'created_at', now - ARGV[8])
 redis.call('HSET', run_key(id), 'status', 'running', 'kickoff_id', id, 'session_id', session, 'owner', ARGV[5],
   'attempt', ARGV[6], 'started_at', now - ARGV[8], unpack(ARGV, 9))
 redis.call('ZADD', leases, now + ARGV[7], id)
+redis.call('ZADD', runs_key(session), now - ARGV[8], id)
 if ARGV[4] == '1' then
   redis.call('HSET', run_key(id), 'ordered', '1')
   redis.call('LREM', line_key(session), 0, id)

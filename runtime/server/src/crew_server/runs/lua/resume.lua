@@ -20,6 +20,7 @@ if ARGV[6] ~= '' then
   for channel, hook in pairs(cjson.decode(ARGV[6])) do wanted[channel] = hook end
   redis.call('HSET', run, 'hooks', cjson.encode(wanted))
 end
+redis.call('PERSIST', runs_key(have[5]))
 redis.call('ZREM', pending, id)
 redis.call('ZADD', waiting, now, id)
 enqueue(id, handed_back)
