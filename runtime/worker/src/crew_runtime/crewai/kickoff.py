@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from crewai.core.providers.human_input import set_provider
+from crewai.core.providers.human_input import reset_provider, set_provider
 from crewai.crews.crew_output import CrewOutput
 from crewai.flow.async_feedback.types import HumanFeedbackPending
 from pydantic import BaseModel
@@ -46,10 +46,11 @@ def run(loaded: Loaded, given: Mapping[str, Any], session: str, answer: Answer |
 def _crew(crew: Any, base: Any, inputs: dict[str, Any], answer: Answer | None) -> Output | Pause:
     # A streaming kickoff returns at once and runs in a thread of its own.
     crew.stream = False
-    set_provider(TaskReview(crew, answer))
+    provider = set_provider(TaskReview(crew, answer))
     try:
         result = crew.kickoff(inputs=inputs)
     finally:
+        reset_provider(provider)
         # kickoff() itself has waited for the writes of all of these.
         _close_pools(_memories(crew), keep=_memories(base))
     usage = plain(result.token_usage) if isinstance(result, CrewOutput) else None
@@ -62,7 +63,7 @@ def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None
     # The state of a persisted flow is kept under this id: the next kickoff of the session goes on from there.
     inputs.setdefault("id", session)
     message = inputs.get("message")
-    set_provider(TaskReview())
+    provider = set_provider(TaskReview())
     try:
         if answer is not None:
             result = flow_feedback.resume(flow, answer)
@@ -72,6 +73,7 @@ def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None
         else:
             result = flow.kickoff(inputs=inputs)
     finally:
+        reset_provider(provider)
         for memory in _memories(flow):
             memory.drain_writes()
         _close_pools(_memories(flow), keep=())
