@@ -131,11 +131,18 @@ class Replica:
         return dict(answer.json())
 
     async def ended(self, kickoff_id: str, seconds: float = 15.0) -> dict[str, Any]:
+        """Its status when it has ended."""
+        return await self.reaches(kickoff_id, "completed", "error", "timeout", "cancelled", seconds=seconds)
+
+    async def reaches(self, kickoff_id: str, *statuses: str, seconds: float = 15.0) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             seen = await self.status(kickoff_id)
-            return None if seen["status"] == "running" else seen
+            return seen if seen["status"] in statuses else None
 
-        seen = await wait_until(look, f"the end of {kickoff_id}", seconds)
+        try:
+            seen = await wait_until(look, f"{kickoff_id} is {' or '.join(statuses)}", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {await self.status(kickoff_id)}") from None
         assert seen is not None
         return seen
 

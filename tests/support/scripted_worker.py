@@ -89,6 +89,28 @@ def journal(slot: Connection, run: frames.Frame) -> dict[str, object]:
     return {"output": run["id"]}
 
 
+class AskedError(Exception):
+    """A `paused` frame's fields."""
+
+
+def ask(slot: Connection, run: frames.Frame) -> dict[str, object]:
+    """Asks until it is approved. `stuck_until`: attempts up to this one never return after an answer."""
+    resume = run.get("resume")
+    asked = resume["saved"]["round"] if resume else 0
+    while resume and run["attempt"] <= int(run["inputs"].get("stuck_until", 0)):
+        time.sleep(1)
+    if resume and resume["approved"]:
+        return {"output": f"approved in round {asked}: {resume['saved']['draft']}"}
+    draft = f"{resume['saved']['draft']} + {resume['feedback']}" if resume else "draft"
+    raise AskedError(
+        {
+            "task_id": f"{run['id']}-{asked + 1}", "kind": "task", "task": "answer", "agent": "a", "output": draft,
+            "message": "", "choices": [], "round": asked + 1, "completed": 1, "memory": "ok",
+            "saved": {"round": asked + 1, "draft": draft},
+        }
+    )  # fmt: skip
+
+
 def spin(slot: Connection, run: frames.Frame) -> dict[str, object]:
     while True:
         sum(range(1000))
@@ -161,6 +183,7 @@ ACTS = {
         sleep,
         sleep_at_first,
         journal,
+        ask,
         spin,
         hold_gil,
         swallow,
@@ -219,6 +242,8 @@ def perform(slot: Connection, run: frames.Frame) -> None:
     act = str(run["inputs"].get("do", "echo"))
     try:
         result = {"json": None, "tasks": [], "usage": None, "memory": "ok", **ACTS[act](slot, run)}
+    except AskedError as asked:
+        slot.send(frames.PAUSED, id=run["id"], **asked.args[0])
     except Exception as error:
         slot.send(frames.ERROR, id=run["id"], kind="exception", message=f"{error!r}", traceback="Traceback")
     else:

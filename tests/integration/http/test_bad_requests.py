@@ -113,7 +113,7 @@ async def test_without_the_token_nothing_is_told(asks, given):
 async def test_documentation_is_open_and_describes_the_api(asks):
     paths = (await asks.api.get("/openapi.json")).json()["paths"]
     kickoff = {"/kickoff", "/kickoff_for_each", "/kickoff/{kickoff_id}", "/kickoff/{kickoff_id}/events"}
-    kickoffs = kickoff | {"/inputs", "/status/{kickoff_id}"}
+    kickoffs = kickoff | {"/inputs", "/status/{kickoff_id}", "/resume"}
     assert set(paths) == kickoffs | {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/export"}
     assert (await asks.api.get("/docs")).status_code == 200
 

@@ -13,23 +13,6 @@ from support.replicas import alive, wait_until
 TESTS = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def real(make):
-    """`await real("plain:crew")`: a replica that runs this crew."""
-
-    async def start(entrypoint: str, **options):
-        return await make(
-            worker=(crew_python(), "-m", "crew_runtime.worker"),
-            CREWOPS_ENTRYPOINT=f"support.user_crews.{entrypoint}",
-            PYTHONPATH=str(TESTS),
-            CREWAI_DISABLE_TELEMETRY="true",
-            OTEL_SDK_DISABLED="true",
-            **options,
-        )
-
-    return start
-
-
 async def _tool_runs(replica, kickoff):
     async def at_it():
         seen = await replica.status(kickoff)

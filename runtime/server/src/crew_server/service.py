@@ -21,13 +21,14 @@ from crew_server.errors import (
     IdempotencyKeyReusedError,
     NotReadyError,
     QueueFullError,
+    ResumeError,
     UnknownKickoffError,
 )
 from crew_server.http import requests
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
-from crew_server.runs import state
+from crew_server.runs import human, state
 from crew_server.runs.claiming import Claimer
 from crew_server.runs.dispatch import Dispatcher
 from crew_server.runs.ends import Ends
@@ -161,7 +162,7 @@ class Service:
         return self._parts.following.follow(kickoff_id, after)
 
     async def wait(self, kickoff_id: str, seconds: float) -> dict[str, Any] | None:
-        """A kickoff's status when it ends within `seconds`, wherever it runs, else None."""
+        """A kickoff's status when it ends, or asks a person, within `seconds`, wherever it runs; else None."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         with self._parts.ends.of(kickoff_id) as ended:
@@ -172,7 +173,7 @@ class Service:
                 except BackendError as error:
                     log.debug("cannot look how a kickoff goes", kickoff_id=kickoff_id, error=error.message)
                 else:
-                    if seen["status"] in state.ENDS:
+                    if seen["status"] != state.RUNNING:
                         return seen
                 left = until - loop.time()
                 if left <= 0:
@@ -195,6 +196,23 @@ class Service:
             raise UnknownKickoffError(kickoff_id)
         return state.view(fields, now)
 
+    async def resume(self, body: requests.ResumeRequest) -> requests.Resumed:
+        """Give a person's answer to a kickoff. Raises RequestError, UnknownKickoffError, ResumeError, BackendError."""
+        feedback, kickoff_id = requests.checked_feedback(body), body.execution_id
+        _check_id(kickoff_id)
+        hooks = requests.hooks(body, self._parts.settings.webhook_hosts)
+        answer = human.answer_fields(feedback, approved=body.is_approve)
+        what, more = await self._parts.queue.resume(kickoff_id, body.task_id, answer, hooks)
+        if what == "unknown":
+            raise UnknownKickoffError(kickoff_id)
+        if what != "resumed":
+            raise _not_waiting(what, more)
+        fields = {"kickoff_id": kickoff_id, "session_id": more}
+        log.info("kickoff resumed", task_id=body.task_id, approved=body.is_approve, **fields)
+        if body.is_approve:
+            return requests.Resumed(status="resumed", message="the kickoff goes on with what was approved", **fields)
+        return requests.Resumed(status="retrying", message="the kickoff goes on with the feedback", **fields)
+
     async def cancel(self, kickoff_id: str) -> dict[str, Any]:
         """Stop a kickoff of any replica; an end stays as it is. Raises UnknownKickoffError, BackendError."""
         _check_id(kickoff_id)
@@ -202,7 +220,8 @@ class Service:
         if kickoff is not None:
             self._parts.dispatcher.cancel(kickoff, state.BY_CLIENT)
             await _within(kickoff.recorded, self._parts.settings.backend_deadline)
-            return await self.status(kickoff_id)
+            if kickoff.outcome is None or kickoff.outcome.pause is None:
+                return await self.status(kickoff_id)
         applied, _ = await self._parts.queue.cancel(kickoff_id)
         if applied:
             self._parts.deliverer.poke()
@@ -307,6 +326,18 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         log.debug("not in time", seconds=seconds)
+
+
+def _not_waiting(what: str, more: str) -> ResumeError:
+    match what:
+        case "answered":
+            text = "this question was answered before; an answer counts once. GET /status says how the kickoff goes"
+            return ResumeError("AlreadyAnswered", text, more)
+        case "other":
+            text = f"the kickoff asks another question by now: {more}. GET /status shows it"
+            return ResumeError("OtherQuestion", text, state.PENDING)
+    text = f"the kickoff does not wait for a person, it is {more}"
+    return ResumeError("NotPending", text, more)
 
 
 def _check_id(kickoff_id: str) -> None:

@@ -36,6 +36,8 @@ class Settings:
     """MiB; only named in messages here, the worker half enforces it."""
     queue_limit: int = 1000
     """Kickoffs of the crew that may wait for a slot; beyond it a client gets 503. It bounds what lies in Redis."""
+    human_input_timeout: float = 7 * 24 * 3600.0
+    """For each question; a kickoff of a named session holds up the session's next ones while it waits."""
     retry_lost: bool = True
     """Whether a kickoff whose replica or worker died is started again; else it ends as an error."""
     grace_period: float = 30.0
@@ -73,6 +75,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         kickoff_timeout=reader.seconds(env.KICKOFF_TIMEOUT, 1800.0, least=0.1),
         slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),
         queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=1, most=100_000),
+        human_input_timeout=reader.seconds(env.HUMAN_INPUT_TIMEOUT, 7 * 24 * 3600.0, least=0.1),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,
         grace_period=reader.seconds(env.GRACE_PERIOD, 30.0, least=0.0),
         socket=reader.text(env.SOCKET, env.DEFAULT_SOCKET),

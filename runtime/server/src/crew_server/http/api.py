@@ -17,6 +17,10 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     401: {"description": "The token is missing or wrong."},
     503: {"description": "The replica takes no kickoffs now; `reason` says why, Retry-After when to try again."},
 }
+_NOT_WAITING: dict[int | str, dict[str, Any]] = {
+    404: {"description": "There is no such kickoff."},
+    409: {"description": "The kickoff does not wait for this answer; `reason` says why."},
+}
 KickoffId = Annotated[str, Path(description="As POST /kickoff returned it.")]
 
 
@@ -79,6 +83,20 @@ def create(service: Service, token: str | None) -> FastAPI:
     @app.get("/status/{kickoff_id}", summary="How a kickoff goes or went; any replica answers")
     async def status(kickoff_id: KickoffId) -> Response:
         return problems.Json(await service.status(kickoff_id))
+
+    @app.post(
+        "/resume",
+        summary="Answer a kickoff that waits for a person; any replica takes it, once",
+        response_model=requests.Resumed | dict[str, Any],
+        responses=_NOT_WAITING,
+    )
+    async def resume(
+        body: requests.ResumeRequest,
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT, description="Seconds to wait for the end.")] = 0.0,
+    ) -> Response:
+        resumed = await service.resume(body)
+        seen = await service.wait(resumed.kickoff_id, wait) if wait else None
+        return problems.Json(resumed.model_dump() if seen is None else seen)
 
     @app.delete("/kickoff/{kickoff_id}", summary="Stop a kickoff, for real; any replica does it")
     async def cancel(kickoff_id: KickoffId) -> Response:

@@ -19,6 +19,7 @@ from crew_server.errors import (
     MissingInputsError,
     NotReadyError,
     RequestError,
+    ResumeError,
     SessionBusyError,
     UnknownKickoffError,
     UnknownSessionError,
@@ -41,7 +42,7 @@ _TITLES = {
     504: "Timeout",
 }
 _HANDLED: tuple[type[Exception], ...] = (
-    RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, NotReadyError, BackendError,
+    RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, ResumeError, NotReadyError, BackendError,
     RequestValidationError, HTTPException,
 )  # fmt: skip
 RETRY_AFTER = 5
@@ -85,6 +86,8 @@ def of(error: Exception) -> Json:
             return problem(404, "UnknownSession", str(error))
         case SessionBusyError():
             return problem(409, "SessionBusy", str(error), details={"running": error.running})
+        case ResumeError():
+            return problem(409, error.reason, error.message, details={"status": error.status})
         case NotReadyError():
             return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
         case BackendError():

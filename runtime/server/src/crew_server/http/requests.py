@@ -4,9 +4,9 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crew_server.errors import MissingInputsError, RequestError
 from crew_server.webhooks import receivers
@@ -17,13 +17,48 @@ MAX_SESSION_ID = 256
 MAX_IDEMPOTENCY_KEY = 255
 """Characters."""
 
+MAX_FEEDBACK = 100_000
+"""Characters."""
+MAX_SECRET = 4096
+"""Characters."""
+
 _HOOKS = {"task_webhook_url", "step_webhook_url", "crew_webhook_url"}
 MAX_FOR_EACH = 1000
 """Kickoffs of one request."""
 
 
-class _Options(BaseModel):
-    """What goes with a kickoff beside its inputs; camelCase where CrewAI's platform has it so."""
+class Authentication(BaseModel):
+    """How a webhook's receiver knows its sender; the names are those of CrewAI's platform."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    strategy: Literal["bearer", "basic"]
+    token: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `bearer`.")
+    username: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `basic`.")
+    password: str | None = Field(default=None, max_length=MAX_SECRET, description="Of `basic`.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        needed = ("token",) if self.strategy == "bearer" else ("username", "password")
+        values = {name: getattr(self, name) for name in ("token", "username", "password")}
+        if {name for name, one in values.items() if one is not None} != set(needed):
+            raise ValueError(f"{self.strategy} needs {' and '.join(needed)}, and nothing else")
+        if any(not one.isprintable() for one in values.values() if one is not None):
+            raise ValueError("a secret holds control characters; a header cannot")
+        return self
+
+
+class HumanInputWebhook(BaseModel):
+    """Where a kickoff tells that it waits for a person."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str
+    authentication: Authentication | None = None
+
+
+class _Webhooks(BaseModel):
+    """Where a kickoff tells what; camelCase where CrewAI's platform has it so."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,6 +71,14 @@ class _Options(BaseModel):
     crew_webhook_url: str | None = Field(
         default=None, alias="crewWebhookUrl", description="Is POSTed the end of the kickoff, however it ended."
     )
+    human_input_webhook: HumanInputWebhook | None = Field(
+        default=None, alias="humanInputWebhook", description="Is POSTed each question to a person."
+    )
+
+
+class _Options(_Webhooks):
+    """What goes with a kickoff beside its inputs."""
+
     session_id: str | None = Field(
         default=None,
         description="Whose memory the kickoff sees. Also taken from X-Session-Id; made up and returned when absent.",
@@ -68,6 +111,26 @@ class ForEachRequest(_Options):
         return [KickoffRequest(**shared, inputs=one) for one in self.inputs]
 
 
+class ResumeRequest(_Webhooks):
+    """The body of POST /resume, with the names of CrewAI's platform. Webhooks that are not given stay as they were."""
+
+    execution_id: str = Field(description="The kickoff's id.")
+    task_id: str = Field(description="Of the question, as the status told it; each question has its own.")
+    human_feedback: str = Field(
+        default="", max_length=MAX_FEEDBACK, description="What to change; needed when is_approve is false."
+    )
+    is_approve: bool = Field(description="true: what was shown is taken as it is; false: it is done again.")
+
+
+class Resumed(BaseModel):
+    """The answer to POST /resume."""
+
+    status: str = Field(description="`resumed` after an approval, `retrying` when the agent tries again.")
+    message: str
+    kickoff_id: str
+    session_id: str
+
+
 class KickoffAccepted(BaseModel):
     """The answer to POST /kickoff."""
 
@@ -81,9 +144,9 @@ class InputNames(BaseModel):
     inputs: list[str] = Field(description="Names that POST /kickoff needs in 'inputs'.")
 
 
-def hooks(body: _Options, hosts: Sequence[str]) -> dict[str, Any]:
+def hooks(body: _Webhooks, hosts: Sequence[str]) -> dict[str, Any]:
     """Where what is told, as `state.Request.hooks`. Raises RequestError for what is no receiver's URL."""
-    found = {}
+    found: dict[str, Any] = {}
     for channel in ("task", "step", "crew"):
         url = getattr(body, f"{channel}_webhook_url")
         if url is None:
@@ -91,6 +154,10 @@ def hooks(body: _Options, hosts: Sequence[str]) -> dict[str, Any]:
         if problem := receivers.problem(url, hosts):
             raise RequestError(f"{channel}WebhookUrl", f"{channel}WebhookUrl {problem}")
         found[channel] = {"url": url}
+    if human := body.human_input_webhook:
+        if problem := receivers.problem(human.url, hosts):
+            raise RequestError("humanInputWebhook", f"humanInputWebhook.url {problem}")
+        found["human"] = human.model_dump(exclude_none=True)
     return found
 
 
@@ -128,10 +195,19 @@ def idempotency_key(body: str | None, header: str | None) -> str | None:
     return chosen
 
 
+def checked_feedback(body: ResumeRequest) -> str:
+    """The feedback. Raises RequestError when there is neither approval nor any."""
+    if not body.is_approve and not body.human_feedback.strip():
+        text = "is_approve is false, and human_feedback does not say what to change: write it, or approve"
+        raise RequestError("human_feedback", text)
+    return body.human_feedback
+
+
 def fingerprint(body: KickoffRequest, session: str | None) -> str:
     """SHA-256 of what is asked for, by which two requests with one key are told apart."""
     asked = {"inputs": body.inputs or {}, "session": session, "meta": body.meta or {}}
-    hooks = {name: url for name, url in body.model_dump(include=_HOOKS).items() if url is not None}
+    human = {"human": body.human_input_webhook.url} if body.human_input_webhook else {}
+    hooks = human | {name: url for name, url in body.model_dump(include=_HOOKS).items() if url is not None}
     return digest(json.dumps(asked | hooks, sort_keys=True))
 
 

@@ -7,14 +7,14 @@ In: claimed kickoffs, idle slots, frames and deaths of slots. Out: `run` frames;
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from crew_runtime.contract import frames
 from crew_server.errors import BackendError
 from crew_server.logs import Log, bind
 from crew_server.metrics import Metrics
-from crew_server.runs import state, stopping
+from crew_server.runs import human, state, stopping
 from crew_server.runs.kickoff import Kickoff
 from crew_server.runs.queue import FENCED, Queue, Watched
 from crew_server.runs.telling import Teller
@@ -100,6 +100,7 @@ class Dispatcher:
             session=request.session_id,
             attempt=claim.attempt,
             deadline=request.timeout,
+            resume=claim.resume and asdict(claim.resume),
         )
         fields = {"kickoff_id": kickoff.id, "session_id": request.session_id, "attempt": claim.attempt}
         log.info("kickoff started", pid=child.pid, **fields)
@@ -150,6 +151,9 @@ class Dispatcher:
         if outcome.lost and self._settings.retry_lost:
             self._spawn(self._give_back(kickoff, lost=outcome is not state.DRAINED))
             return
+        if outcome.pause is not None:
+            self._spawn(self._put_away(kickoff, outcome.pause))
+            return
         self._metrics.duration.observe(kickoff.seconds)
         fields = {"kickoff_id": kickoff.id, "session_id": kickoff.request.session_id}
         seconds = round(kickoff.seconds, 3)
@@ -183,13 +187,7 @@ class Dispatcher:
         why = kickoff.left or (kickoff.outcome.reason if kickoff.outcome else "")
         await kickoff.reported.wait()
         end_id = uuid.uuid4().hex
-        applied, status = await self._written(kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost))
-        if not applied and not status:
-            # Redis lost it: it has to be there before it can be given back.
-            await self._written(kickoff, lambda: self._queue.restore(kickoff.claim, kickoff.seconds, {}))
-            applied, status = await self._written(
-                kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost)
-            )
+        applied, status = await self._moved(kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost))
         if applied:
             self._metrics.given_back.labels(why).inc()
             log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
@@ -199,6 +197,32 @@ class Dispatcher:
         else:
             self._refused(kickoff, "given back", status)
         self._forget(kickoff)
+
+    async def _put_away(self, kickoff: Kickoff, pause: human.Pause) -> None:
+        """Let it wait for a person; its slot is free."""
+        more = kickoff.pause_fields()
+
+        async def write() -> tuple[bool, str]:
+            await self.teller.tell(kickoff)
+            return await self._queue.pause(kickoff.claim, pause, more)
+
+        applied, status = await self._moved(kickoff, write)
+        if applied:
+            self._metrics.paused.inc()
+            self._listeners.on_told(kickoff)
+            log.info("kickoff asks a person", kickoff_id=kickoff.id, task_id=pause.task_id, round=pause.asked["round"])
+        else:
+            self._refused(kickoff, state.PENDING, status)
+        self._forget(kickoff)
+
+    async def _moved(self, kickoff: Kickoff, write: Callable[[], Awaitable[tuple[bool, str]]]) -> tuple[bool, str]:
+        """Write that it is not this server's any more."""
+        applied, status = await self._written(kickoff, write)
+        if not applied and not status:
+            # Redis lost it: it has to be there before it can go elsewhere.
+            await self._written(kickoff, lambda: self._queue.restore(kickoff.claim, kickoff.seconds, {}))
+            applied, status = await self._written(kickoff, write)
+        return applied, status
 
     async def _written(self, kickoff: Kickoff, write: Callable[[], Awaitable[T]]) -> T:
         pauses = iter(RECORD_RETRY)

@@ -12,6 +12,7 @@ from crew_server.worker.slots import SILENCE, Child
 
 MAX_UNTOLD = 1000
 """Events that wait for a Redis that is away; what comes then is not told."""
+_OUTCOMES = {frames.RESULT: state.completed, frames.PAUSED: state.paused, frames.ERROR: state.failed}
 
 
 class Kickoff:
@@ -31,7 +32,7 @@ class Kickoff:
         on_event: Callable[[], None],
     ) -> None:
         self.claim = claim
-        self.progress = state.Progress(tasks)
+        self.progress = state.Progress(tasks, completed_tasks=claim.completed)
         self.outcome: state.Outcome | None = None
         self.left = ""
         """Why this server has nothing more to do with it, though it has not ended here."""
@@ -113,7 +114,11 @@ class Kickoff:
 
     def last_fields(self) -> dict[str, str]:
         """What goes with the end: progress and the failures of the memory backend."""
-        fields = {**self.told(), "execution_ms": str(round(self.seconds * 1000))}
+        return {**self.pause_fields(), "execution_ms": str(round(self.seconds * 1000))}
+
+    def pause_fields(self) -> dict[str, str]:
+        """What goes with a pause."""
+        fields = self.told()
         if self.guard_count:
             fields["memory_failures"] = json.dumps({"count": self.guard_count, "first": self.guard_failures})
         return fields
@@ -146,9 +151,9 @@ class Kickoff:
                 self._on_event()
         elif kind == frames.GUARD:
             self._guard(frame)
-        elif kind in (frames.RESULT, frames.ERROR) and frame.get("id") == self.id:
+        elif kind in _OUTCOMES and frame.get("id") == self.id:
             self.reported.set()
-            self.decide(state.completed(frame) if kind == frames.RESULT else state.failed(frame))
+            self.decide(_OUTCOMES[kind](frame))
 
     def on_lost(self, how: state.Exit | None, why: str) -> None:
         """The slot is gone."""

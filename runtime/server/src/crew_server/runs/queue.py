@@ -3,6 +3,7 @@
     accept -> waiting -> claim -> running -> finish -> ended
                  ^                   |
                  +-- release, look --+        (handed back by its server, or taken over from a dead one)
+                 +-- resume <- pause +        (a person is asked, and answers)
 
 `docs/design/queue.md` says why it is ours. Each step is one script of `lua/`; what a server writes of a kickoff counts
 only while the kickoff is its own: owner and attempt are compared before anything is set.
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
-from crew_server.runs import record, state
+from crew_server.runs import human, record, state
 from crew_server.runs.scripts import Scripts
 
 TTL = 7 * 24 * 3600
@@ -70,11 +71,11 @@ class Watched:
 
 @dataclass(frozen=True)
 class Taken:
-    """A kickoff that was taken from a dead server."""
+    """A kickoff that was taken from a dead server, or given up because nobody answered."""
 
     kickoff_id: str
     what: str
-    """`retried`, `failed` or `parked`."""
+    """`retried`, `failed` or `parked`; `unanswered`."""
     attempt: int
     replica: str
     session_id: str
@@ -101,6 +102,8 @@ class Settings(Protocol):
     def replica(self) -> str: ...  # noqa: D102
     @property
     def retry_lost(self) -> bool: ...  # noqa: D102
+    @property
+    def human_input_timeout(self) -> float: ...  # noqa: D102
 
 
 class Queue:
@@ -154,12 +157,7 @@ class Queue:
 
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
-        fields = {
-            **record.request_fields(claim.request),
-            "replica": self._settings.replica,
-            "losses": str(claim.losses),
-            **more,
-        }
+        fields = {**record.claim_fields(claim), "replica": self._settings.replica, **more}
         who = [*_who(claim.request), self.owner, claim.attempt]
         return bool(await self._run("restore", *who, LEASE_MS, round(seconds * 1000), *record.flat(fields)))
 
@@ -180,6 +178,26 @@ class Queue:
         who = [claim.request.kickoff_id, self.owner, claim.attempt, end_id, outcome.status, TTL, int(gone)]
         applied, status = await self._run("finish", *who, claim.request.session_id, *record.flat(fields))
         return bool(applied), str(status)
+
+    async def pause(self, claim: state.Claim, pause: human.Pause, more: Mapping[str, str]) -> tuple[bool, str]:
+        """Put an own kickoff, whose process is done with it, away until somebody answers. Answers as `finish`."""
+        who = [claim.request.kickoff_id, self.owner, claim.attempt]
+        seconds = self._settings.human_input_timeout
+        shown, fields = human.shown(pause), record.flat({**human.pause_fields(pause), **more})
+        applied, status = await self._run("pause", *who, pause.task_id, round(seconds * 1000), shown, TTL, *fields)
+        return bool(applied), str(status)
+
+    async def resume(
+        self, kickoff_id: str, task_id: str, answer: Mapping[str, str], hooks: Mapping[str, Any]
+    ) -> tuple[str, str]:
+        """Take the answer to the question `task_id` and let the kickoff be claimed, once; `hooks`: those that change.
+
+        `resumed` and its session; or why not: `unknown`, `answered` or `idle` and the kickoff's status, `other` and the
+        question that it does ask.
+        """
+        args = [uuid.uuid4().hex, TTL, json.dumps(hooks) if hooks else "", *record.flat(answer)]
+        what, more = await self._run("resume", kickoff_id, task_id, *args)
+        return str(what), str(more)
 
     async def settle(self, claim: state.Claim) -> None:
         """Say that the process of a kickoff that has ended is gone."""
@@ -204,11 +222,11 @@ class Queue:
 
     async def look(self) -> Look:
         """Take over what dead servers left, and count what waits."""
-        failed, parked = (
-            json.dumps(record.outcome_fields(one)) for one in (state.REPLICA_LOST, state.too_many_attempts(MOST_LOSSES))
-        )
+        unanswered = state.unanswered(self._settings.human_input_timeout)
+        ends = (state.REPLICA_LOST, state.too_many_attempts(MOST_LOSSES), unanswered)
+        fields = [json.dumps(record.outcome_fields(one)) for one in ends]
         rule = "Retry" if self._settings.retry_lost else "Fail"
-        backlog, age, *taken = await self._run("look", SUSPICION_MS, rule, MOST_LOSSES, TTL, failed, parked)
+        backlog, age, *taken = await self._run("look", SUSPICION_MS, rule, MOST_LOSSES, TTL, *fields)
         took = tuple(Taken(one[0], one[1], int(one[2]), one[3], one[4]) for one in taken)
         return Look(int(backlog), max(0, int(age)) / 1000, took)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crew_server.runs import state
+from crew_server.runs import human, state
 
 
 def request_fields(request: state.Request) -> dict[str, str]:
@@ -28,8 +28,33 @@ def claimed(fields: Mapping[str, str]) -> state.Claim:
         hooks=json.loads(fields.get("hooks", "{}")),
         ordered="ordered" in fields,
     )
-    waited = (int(fields["started_at"]) - int(fields["created_at"])) / 1000
-    return state.Claim(request, int(fields["attempt"]), int(fields.get("losses", "0")), waited)
+    since = fields.get("resumed_at", fields["created_at"])
+    return state.Claim(
+        request,
+        attempt=int(fields["attempt"]),
+        losses=int(fields.get("losses", "0")),
+        waited=(int(fields["started_at"]) - int(since)) / 1000,
+        resume=_resume(fields),
+        completed=int(fields.get("done", "0")),
+    )
+
+
+def _resume(fields: Mapping[str, str]) -> state.Resume | None:
+    if "answer" not in fields:
+        return None
+    answer = json.loads(fields["answer"])
+    saved = json.loads(fields["saved"])
+    return state.Resume(fields.get("answered", ""), saved, str(answer["feedback"]), answer["approved"] is True)
+
+
+def claim_fields(claim: state.Claim) -> dict[str, str]:
+    """All that a server was given with a claim; the scripts write id, session and attempt themselves."""
+    fields = {**request_fields(claim.request), "losses": str(claim.losses), "done": str(claim.completed)}
+    if claim.resume is not None:
+        resume = claim.resume
+        fields |= human.answer_fields(resume.feedback, approved=resume.approved)
+        fields |= {"saved": json.dumps(resume.saved), "answered": resume.task_id}
+    return fields
 
 
 def outcome_fields(outcome: state.Outcome) -> dict[str, str]:
@@ -39,6 +64,8 @@ def outcome_fields(outcome: state.Outcome) -> dict[str, str]:
         fields["result"] = json.dumps(outcome.result)
     if outcome.extra:
         fields["extra"] = json.dumps(outcome.extra)
+    if outcome.pause is not None:
+        fields["asked"] = human.shown(outcome.pause)
     return fields
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from crew_runtime.contract import keys
 from crew_server import redis_client
 
-NAMES: Final = ("accept", "claim", "watch", "restore", "finish", "settle", "release", "look", "tell")
+NAMES: Final = ("accept", "claim", "watch", "restore", "finish", "settle", "release", "look", "tell", "pause", "resume")
 
 
 class Scripts:
@@ -27,6 +27,7 @@ class Scripts:
             keys.waiting(prefix),
             keys.ends(prefix),
             keys.hooks(prefix),
+            keys.pending(prefix),
         ]
 
     async def run(self, name: str, *args: Any, deadline: float) -> Any:

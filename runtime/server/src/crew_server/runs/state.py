@@ -1,6 +1,8 @@
 """What a kickoff is and how it may end. Pure: frames and exits to outcomes, stored fields to what a client sees.
 
     running (waits for a slot, then has one) -> completed | error | timeout | cancelled
+       ^                                 |
+       +----- pending_human_input <------+      (`human`)
 
 An end is final: whoever writes it first wins, and `queue` holds that line in Redis.
 """
@@ -12,8 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crew_runtime.contract import frames
+from crew_server.runs import human
 
 RUNNING: Final = "running"
+PENDING: Final = "pending_human_input"
 COMPLETED: Final = "completed"
 ERROR: Final = "error"
 TIMEOUT: Final = "timeout"
@@ -35,9 +39,20 @@ class Request:
     timeout: float
     """Seconds from its start in a slot."""
     hooks: Mapping[str, Any] = field(default_factory=dict)
-    """`task`, `step`, `crew` to where each is told: `url`, and `authentication` if there is one."""
+    """`task`, `step`, `crew`, `human` to where each is told: `url`, and `authentication` if there is one."""
     ordered: bool = False
     """Whether it waits for the earlier ones of its session; not of a session that was made up for it alone."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A person's answer, with what the attempt that asked left behind for the one that goes on."""
+
+    task_id: str
+    """Of the question."""
+    saved: Mapping[str, Any]
+    feedback: str
+    approved: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,10 @@ class Claim:
     losses: int
     """How often what ran it was lost."""
     waited: float
-    """Seconds from its acceptance to this claim."""
+    """Seconds from its acceptance, or the last answer, to this claim."""
+    resume: Resume | None = None
+    completed: int = 0
+    """Tasks that earlier attempts have finished for good."""
 
 
 _STARTED = ("task_started", "method_execution_started")
@@ -144,6 +162,8 @@ class Outcome:
     """`kind` and `traceback` of an error."""
     lost: bool = False
     """What ran it was taken away from under it, and not by its own doing: it may be started again."""
+    pause: "human.Pause | None" = None
+    """Of `pending_human_input`."""
 
 
 def completed(frame: frames.Frame) -> Outcome:
@@ -225,6 +245,18 @@ def wedged(seconds: float) -> Outcome:
     return Outcome(ERROR, "Wedged", text)
 
 
+def unanswered(seconds: float) -> Outcome:
+    """The outcome of a kickoff whose question nobody answered."""
+    text = f"nobody answered within {seconds:g} s (CREWOPS_HUMAN_INPUT_TIMEOUT); kick it off again"
+    return Outcome(TIMEOUT, "HumanInputTimeout", text)
+
+
+def paused(frame: frames.Frame) -> Outcome:
+    """The outcome, of this attempt only, that a `paused` frame says."""
+    memory = "degraded" if frame.get("memory") == "degraded" else "ok"
+    return Outcome(PENDING, memory=memory, pause=human.paused(frame))
+
+
 def timed_out(seconds: float) -> Outcome:
     """The outcome of a kickoff that took longer than it may."""
     return Outcome(
@@ -245,6 +277,8 @@ def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
         ours["webhooks"] = _hooks(fields)
     if status == RUNNING:
         return {"status": status, **_running(fields, now_ms), **ours}
+    if status == PENDING:
+        return {"status": status, **human.view(fields), "progress": _progress(fields), **ours}
     seen: dict[str, Any] = {"status": status}
     if result := fields.get("result"):
         seen["result"] = json.loads(result)
@@ -265,13 +299,17 @@ def _hooks(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _running(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
-    progress = json.loads(fields.get("progress", "{}"))
     return {
         "queued": "started_at" not in fields,
-        "current_task": progress.get("task"),
-        "progress": {"completed_tasks": progress.get("completed", 0), "total_tasks": progress.get("total")},
+        "current_task": json.loads(fields.get("progress", "{}")).get("task"),
+        "progress": _progress(fields),
         "execution_time": _duration(fields, now_ms),
     }
+
+
+def _progress(fields: Mapping[str, str]) -> dict[str, Any]:
+    progress = json.loads(fields.get("progress", "{}"))
+    return {"completed_tasks": progress.get("completed", 0), "total_tasks": progress.get("total")}
 
 
 def _duration(fields: Mapping[str, str], until_ms: int) -> float:

@@ -18,15 +18,20 @@ log = Log(__name__)
 EVERY = 0.5
 assert queue.LEASE_MS + queue.SUSPICION_MS + 2000 * EVERY < 10_000  # noqa: S101 - what the documentation promises
 
-_ENDS = {"failed": state.REPLICA_LOST, "parked": state.too_many_attempts(queue.MOST_LOSSES)}
-
 
 class Takeover:
     """The loop, and what it saw last."""
 
-    def __init__(self, queue_: Queue, metrics: Metrics, on_end: Callable[[str, state.Outcome], None]) -> None:
+    def __init__(
+        self, queue_: Queue, metrics: Metrics, patience: float, on_end: Callable[[str, state.Outcome], None]
+    ) -> None:
         self._queue = queue_
         self._metrics = metrics
+        self._ends = {
+            "failed": state.REPLICA_LOST,
+            "parked": state.too_many_attempts(queue.MOST_LOSSES),
+            "unanswered": state.unanswered(patience),
+        }
         self._on_end = on_end
         """Called with the id of a kickoff that was ended here, and how."""
         self.seen = Look(0, 0.0, ())
@@ -44,15 +49,13 @@ class Takeover:
             await asyncio.sleep(EVERY)
 
     def _tell(self, taken: Taken) -> None:
-        self._metrics.taken_over.labels(taken.what).inc()
-        log.warning(
-            "kickoff taken over from a replica that is gone",
-            kickoff_id=taken.kickoff_id,
-            session_id=taken.session_id,
-            replica=taken.replica,
-            attempt=taken.attempt,
-            what=taken.what,
-        )
-        if outcome := _ENDS.get(taken.what):
+        fields = {"kickoff_id": taken.kickoff_id, "session_id": taken.session_id, "attempt": taken.attempt}
+        if taken.what == "unanswered":
+            log.warning("kickoff given up: nobody answered", **fields)
+        else:
+            self._metrics.taken_over.labels(taken.what).inc()
+            text = "kickoff taken over from a replica that is gone"
+            log.warning(text, replica=taken.replica, what=taken.what, **fields)
+        if outcome := self._ends.get(taken.what):
             self._metrics.kickoffs.labels(outcome.status, outcome.reason).inc()
             self._on_end(taken.kickoff_id, outcome)

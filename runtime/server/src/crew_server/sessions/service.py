@@ -6,7 +6,7 @@ from typing import Any
 
 from crew_server.errors import SessionBusyError, UnknownSessionError
 from crew_server.logs import Log
-from crew_server.sessions.store import RUNNING, SessionStore, Uses
+from crew_server.sessions.store import UNFINISHED, SessionStore, Uses
 from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
 
 log = Log(__name__)
@@ -42,7 +42,7 @@ class Sessions:
             flow_states=int(flow is not None),
             pending_feedback=int(bool(flow and flow["pending_feedback"])),
             kickoffs=len(kickoffs),
-            running=sum(one["status"] == RUNNING for one in kickoffs),
+            running=sum(one["status"] in UNFINISHED for one in kickoffs),
         )
 
     async def export(self, session_id: str, *, embeddings: bool) -> Export:

@@ -20,7 +20,8 @@ from crew_server.sessions.types import Session
 
 STEP = 500
 """Records or kickoffs asked for at once; longer keeps other clients waiting."""
-RUNNING = "running"
+UNFINISHED = ("running", "pending_human_input")
+"""Statuses of kickoffs that go on."""
 _KICKOFF_TEXT = ("status", "reason", "error", "memory", "replica")
 _KICKOFF_JSON = ("inputs", "meta", "result", "extra", "memory_failures")
 _KICKOFF_TIMES = ("created_at", "started_at", "ended_at")
@@ -113,12 +114,12 @@ class SessionStore:
         return found
 
     async def busy(self, session_id: str) -> list[str]:
-        """Its kickoffs that run, wait, or have a process that still dies."""
+        """Its kickoffs that run, wait for a slot or a person, or have a process that still dies."""
         kickoffs = await self.kickoffs(session_id)
-        ended = [one["kickoff_id"] for one in kickoffs if one["status"] != RUNNING]
+        ended = [one["kickoff_id"] for one in kickoffs if one["status"] not in UNFINISHED]
         leases = await self._ask(self._client.zmscore(keys.leases(self._prefix), ended)) if ended else []
         dying = [one for one, lease in zip(ended, leases, strict=True) if lease is not None]
-        return [one["kickoff_id"] for one in kickoffs if one["status"] == RUNNING] + dying
+        return [one["kickoff_id"] for one in kickoffs if one["status"] in UNFINISHED] + dying
 
     async def records(self, session_id: str, *, embeddings: bool) -> list[dict[str, Any]]:
         """Its memories, oldest first."""

@@ -35,7 +35,7 @@ class SessionDetails(BaseModel):
     flow_states: int = Field(description="Flow states kept under its id.")
     pending_feedback: int = Field(description="Of these, how many wait for a human's answer.")
     kickoffs: int = Field(description="Whose inputs and results are kept.")
-    running: int = Field(description="Kickoffs that run or wait now.")
+    running: int = Field(description="Kickoffs that run, or wait for a slot or for a person, now.")
 
 
 class Erased(BaseModel):

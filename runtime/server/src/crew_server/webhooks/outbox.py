@@ -23,7 +23,7 @@ class Delivery:
 
     kickoff_id: str
     channel: str
-    """`task`, `step`, `crew`."""
+    """`task`, `step`, `crew`, `human`."""
     id: str
     """The same however often it is tried; its first part is the time, in epoch ms."""
     type: str

@@ -50,6 +50,9 @@ def _content(one: Delivery, kickoff: Mapping[str, str], now_ms: int) -> dict[str
             "token_usage": result.get("usage"),
             **{name: seen[name] for name in ("error", "reason", "memory", "execution_time") if name in seen},
         }
+    if one.channel == "human":
+        # What the platform's guide says that it tells: execution, task and the output to be reviewed.
+        return {"status": state.PENDING, "execution_id": one.kickoff_id, **data}
     return data
 
 

@@ -5,7 +5,7 @@ pickle: a slot runs the user's code and is not trusted.
 
 The server listens on the Unix socket. The zygote connects and says `hello`; each child that it forks connects on its
 own and says `hello` with the one-time token out of the `fork` that asked for it. When the zygote's connection ends, its
-children are killed; when a slot's ends without a `result` or `error`, the kickoff is lost.
+children are killed; when a slot's ends without a `result`, `paused` or `error`, the kickoff is lost.
 """
 
 import json
@@ -43,7 +43,8 @@ EXIT: Final = "exit"
 
 # server -> slot
 RUN: Final = "run"
-"""id, inputs, session, attempt, deadline (seconds left); at most one at a time."""
+"""id, inputs, session, attempt, deadline (seconds left); at most one at a time. resume: null, or what goes on from a
+`paused`: its `saved`, a person's feedback (str) and approved (bool)."""
 TERM: Final = "term"
 """A courtesy before KILL: raise SIGTERM in the slot so that well-behaved `finally` blocks run."""
 
@@ -62,8 +63,11 @@ RESULT: Final = "result"
 null), memory `ok` | `degraded`."""
 ERROR: Final = "error"
 """id, kind (`exception` | `exit` | `memory` | `inputs`), message, traceback (str or null); result, if there was one."""
+PAUSED: Final = "paused"
+"""id, task_id (of this question), kind `task` | `flow`, task, agent, output (what is to be reviewed), message, choices,
+round, completed (tasks), memory as in RESULT; saved (object): what only the slot that goes on reads."""
 IDLE: Final = "idle"
-"""After RESULT or ERROR. reusable (bool), reason (why not). A slot that is not reusable exits by itself."""
+"""After RESULT, PAUSED or ERROR. reusable (bool), reason (why not). A slot that is not reusable exits by itself."""
 
 # server -> prober, prober -> server
 PROOF: Final = "proof"

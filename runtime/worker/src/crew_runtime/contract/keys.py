@@ -54,8 +54,13 @@ def waiting(prefix: str) -> str:
     return f"{root(prefix)}waiting"
 
 
+def pending(prefix: str) -> str:
+    """ZSET, the kickoffs that wait for a person, by the time at which they are given up (Redis' time, ms)."""
+    return f"{root(prefix)}pending"
+
+
 def ends(prefix: str) -> str:
-    """STREAM, the last ends of kickoffs: `id`, `status`."""
+    """STREAM, the last ends of kickoffs, and their questions to people: `id`, `status`."""
     return f"{root(prefix)}ends"
 
 

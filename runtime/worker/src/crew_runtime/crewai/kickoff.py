@@ -1,4 +1,4 @@
-"""One kickoff of a loaded crew or flow -> plain values, with every memory write done.
+"""One kickoff of a loaded crew or flow -> plain values, or a pause for a person; with every memory write done.
 
 The crew is copied and the flow built anew, so that two kickoffs of one process share no state of either.
 """
@@ -9,9 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+from crewai.core.providers.human_input import reset_provider, set_provider
 from crewai.crews.crew_output import CrewOutput
+from crewai.flow.async_feedback.types import HumanFeedbackPending
 from pydantic import BaseModel
 
+from crew_runtime.crewai import flow_feedback, human_input, outputs
+from crew_runtime.crewai.human_input import Answer, Pause, TaskReview
 from crew_runtime.crewai.load import Loaded
 from crew_runtime.crewai.values import plain
 
@@ -26,41 +30,55 @@ class Output:
     usage: dict[str, Any] | None
 
 
-def run(loaded: Loaded, given: Mapping[str, Any], session: str) -> Output:
-    """Kick off and wait. Raises what the crew raises, SystemExit of its tools too."""
+def run(loaded: Loaded, given: Mapping[str, Any], session: str, answer: Answer | None = None) -> Output | Pause:
+    """Kick off and wait, or go on from a pause that `answer` answers. Raises what the crew raises, SystemExit too."""
     inputs = {**loaded.defaults, **given}
-    if loaded.make_flow is not None:
-        return _flow(loaded.make_flow(), inputs, session)
-    return _crew(loaded.crew.copy(), loaded.crew, inputs)
+    try:
+        if loaded.make_flow is not None:
+            return _flow(loaded.make_flow(), inputs, session, answer)
+        return _crew(loaded.crew.copy(), loaded.crew, inputs, answer)
+    except human_input.Asked as asked:
+        return asked.pause
+    except flow_feedback.AskedInFlowError as error:
+        raise RuntimeError(str(error)) from error
 
 
-def _crew(crew: Any, base: Any, inputs: dict[str, Any]) -> Output:
+def _crew(crew: Any, base: Any, inputs: dict[str, Any], answer: Answer | None) -> Output | Pause:
     # A streaming kickoff returns at once and runs in a thread of its own.
     crew.stream = False
+    provider = set_provider(TaskReview(crew, answer))
     try:
         result = crew.kickoff(inputs=inputs)
     finally:
+        reset_provider(provider)
         # kickoff() itself has waited for the writes of all of these.
         _close_pools(_memories(crew), keep=_memories(base))
     usage = plain(result.token_usage) if isinstance(result, CrewOutput) else None
+    usage = outputs.total(usage, answer.saved if answer else None)
     return Output(_text(result), _json(result), _tasks(crew, result), usage)
 
 
-def _flow(flow: Any, inputs: dict[str, Any], session: str) -> Output:
+def _flow(flow: Any, inputs: dict[str, Any], session: str, answer: Answer | None) -> Output | Pause:
     flow.stream = False
     # The state of a persisted flow is kept under this id: the next kickoff of the session goes on from there.
     inputs.setdefault("id", session)
     message = inputs.get("message")
+    provider = set_provider(TaskReview())
     try:
-        if isinstance(message, str) and _conversational(flow):
+        if answer is not None:
+            result = flow_feedback.resume(flow, answer)
+        elif isinstance(message, str) and _conversational(flow):
             # A turn of the session's conversation; it takes no other inputs (crewai 1.15.30).
             result = flow.handle_turn(message, session_id=session)
         else:
             result = flow.kickoff(inputs=inputs)
     finally:
+        reset_provider(provider)
         for memory in _memories(flow):
             memory.drain_writes()
         _close_pools(_memories(flow), keep=())
+    if isinstance(result, HumanFeedbackPending):
+        return flow_feedback.pause(flow, result, answer)
     tasks = _tasks(None, result) if isinstance(result, CrewOutput) else []
     state = plain(flow.state)
     usage = plain(getattr(flow, "usage_metrics", None))

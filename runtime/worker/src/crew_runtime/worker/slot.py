@@ -1,4 +1,4 @@
-"""A slot: one kickoff at a time, each answered by exactly one `result` or `error`, then clean or gone.
+"""A slot: one kickoff at a time, each answered by exactly one `result`, `paused` or `error`, then clean or gone.
 
 What ends it from outside is SIGKILL: nothing softer stops a tool that sleeps, spins or swallows exceptions.
 """
@@ -9,11 +9,12 @@ import signal
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai import bus, canned, inputs, kickoff, seams, unseen
+from crew_runtime.crewai import bus, canned, flow_feedback, human_input, inputs, kickoff, seams, unseen
+from crew_runtime.crewai.human_input import Pause
 from crew_runtime.crewai.kickoff import Output
 from crew_runtime.crewai.load import Loaded
 from crew_runtime.sessions import binding
@@ -29,6 +30,7 @@ FLUSH_DEADLINE = 5.0
 SEND_DEADLINE = 30.0
 """For a server that does not take the result."""
 TRACEBACK_LINES = 60
+DEGRADED = "degraded"
 
 
 class _Terminated(BaseException):
@@ -45,17 +47,22 @@ class Job:
     attempt: int
     ends_at: float
     """On the monotonic clock; the server kills at that time."""
+    answer: human_input.Answer | None = None
+    """A person's, to what an earlier attempt asked."""
 
     @classmethod
     def of(cls, frame: frames.Frame) -> "Job":
         """Read it."""
         deadline = float(frame.get("deadline") or 0) or float("inf")
+        resume = frame.get("resume")
         return cls(
             id=str(frame["id"]),
             session=str(frame["session"]),
             inputs=dict(frame.get("inputs") or {}),
             attempt=int(frame.get("attempt") or 1),
             ends_at=time.monotonic() + deadline,
+            answer=resume
+            and human_input.Answer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
         )
 
 
@@ -82,6 +89,7 @@ class Slot:
     def serve(self) -> int:
         """Take kickoffs until one leaves the slot unclean. The answer is the exit code."""
         canned.kickoff(memory=self._loaded.uses_memory)
+        flow_feedback.register()
         bus.listen(self._channel.event)
         unseen.listen()
         signal.signal(signal.SIGTERM, _terminate)
@@ -124,7 +132,7 @@ class Slot:
             "kickoff ended",
             kickoff_id=job.id,
             session_id=job.session,
-            outcome=answer.fields.get("kind", "result"),
+            outcome=answer.fields["kind"] if answer.type == frames.ERROR else answer.type,
             seconds=round(time.monotonic() - begun, 3),
         )
         return answer.fatal
@@ -137,21 +145,26 @@ class Slot:
         with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
             answer = self._run(job)
             bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
-        return self._judged(answer, failed)
+        return self._judged(job, answer, failed)
 
-    def _judged(self, answer: Answer, failed: watch.Failures) -> Answer:
-        """A result whose memory failed is no result, or a degraded one, as the spec says."""
-        if answer.type != frames.RESULT or not failed.count:
+    def _judged(self, job: Job, answer: Answer, failed: watch.Failures) -> Answer:
+        """A result whose memory failed is no result, or a degraded one, as the spec says; a pause is none either."""
+        before = job.answer is not None and job.answer.saved.get("memory") == DEGRADED
+        if answer.type == frames.ERROR or not (failed.count or before):
             return answer
-        if not self._settings.fail_closed:
-            return Answer(answer.type, {**answer.fields, "memory": "degraded"})
+        if not failed.count or not self._settings.fail_closed:
+            fields = {**answer.fields, "memory": DEGRADED}
+            if answer.type == frames.PAUSED:
+                fields["saved"] = {**answer.fields["saved"], "memory": DEGRADED}
+            return Answer(answer.type, fields)
         message = f"the crew's memory failed {failed.count} times, first: {failed.first}"
-        fields = {"kind": "memory", "message": message, "traceback": None, "result": dict(answer.fields)}
+        result = dict(answer.fields) if answer.type == frames.RESULT else None
+        fields = {"kind": "memory", "message": message, "traceback": None, "result": result}
         return Answer(frames.ERROR, fields)
 
     def _run(self, job: Job) -> Answer:
         try:
-            output = kickoff.run(self._loaded, job.inputs, job.session)
+            output = kickoff.run(self._loaded, job.inputs, job.session, job.answer)
         except _Terminated:
             raise
         except SystemExit as error:
@@ -161,7 +174,7 @@ class Slot:
             return _error("exception", str(error) or repr(error), _tail(error))
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, CancelledError and the user's own
             return _error("exception", repr(error), _tail(error), fatal=f"the crew raised {type(error).__name__}")
-        return _result(output)
+        return _paused(output) if isinstance(output, Pause) else _result(output)
 
     def _send(self, job: Job, answer: Answer) -> None:
         try:
@@ -179,6 +192,10 @@ class Slot:
 def _result(output: Output) -> Answer:
     told = {"output": output.text, "json": output.json, "tasks": output.tasks, "usage": output.usage}
     return Answer(frames.RESULT, {**told, "memory": "ok"})
+
+
+def _paused(pause: Pause) -> Answer:
+    return Answer(frames.PAUSED, {**asdict(pause), "memory": "ok"})
 
 
 def _error(kind: str, message: str, trace: str | None = None, fatal: str = "") -> Answer:

@@ -1,11 +1,14 @@
 -- What the scripts of the queue share; `scripts.py` puts it before each of them.
--- KEYS: queue, handed-back, leases, waiting, ends, hooks. ARGV[1]: what the keys of kickoffs and sessions begin with.
+-- KEYS: queue, handed-back, leases, waiting, ends, hooks, pending. ARGV[1]: what the keys of kickoffs and sessions begin
+-- with.
 --
 -- A kickoff is in `waiting` until a server has it, then in `leases` until its process is known to be gone. Its hash has
--- `owner` and `attempt` while a server has it, `stream` and `entry` while it lies in a stream. All times are Redis' own,
--- in ms. Every script may be run twice by one call, and then does nothing the second time.
-local queue, handed_back, leases, waiting, ends, hooks = unpack(KEYS)
+-- `owner` and `attempt` while a server has it, `stream` and `entry` while it lies in a stream. While a person is asked it
+-- is in `pending` instead, and keeps its place in its session's line. All times are Redis' own, in ms. Every script may
+-- be run twice by one call, and then does nothing the second time.
+local queue, handed_back, leases, waiting, ends, hooks, pending = unpack(KEYS)
 local root = ARGV[1]
+local PENDING = 'pending_human_input'
 local ENDS_KEPT, ENDS_TTL = 10000, 3600
 local EVENTS_KEPT, HOOKS_KEPT = 1000, 1000
 
@@ -19,6 +22,8 @@ local function run_key(id) return root .. 'run:' .. id end
 local function line_key(session) return root .. 'line:' .. session end
 
 local function runs_key(session) return root .. 'runs:' .. session end
+
+local function has_ended(status) return status ~= 'running' and status ~= PENDING end
 
 local function events_key(id) return root .. 'ev:' .. id end
 
@@ -74,7 +79,7 @@ local function promote(line)
     local head = redis.call('LINDEX', line, 0)
     if not head then return end
     local have = redis.call('HMGET', run_key(head), 'status', 'owner', 'entry')
-    local held = redis.call('ZSCORE', leases, head)
+    local held = redis.call('ZSCORE', leases, head) or have[1] == PENDING
     if have[1] == 'running' or held then
       if have[1] == 'running' and not have[2] and not have[3] then enqueue(head, queue) end
       return
@@ -95,15 +100,21 @@ local function leave(id)
   end
 end
 
+-- Wakes those who wait for a kickoff.
+local function wake(id, status)
+  redis.call('XADD', ends, 'MAXLEN', '~', ENDS_KEPT, '*', 'id', id, 'status', status)
+  redis.call('EXPIRE', ends, ENDS_TTL)
+end
+
 -- Ends a kickoff whose other fields are set, for everybody who asks or waits. Its line moves on by `leave`.
 local function conclude(id, end_id, status, ttl)
   redis.call('HSET', run_key(id), 'status', status, 'end', end_id, 'ended_at', now_ms())
-  redis.call('HDEL', run_key(id), 'suspect')
+  redis.call('HDEL', run_key(id), 'suspect', 'asked', 'asked_id', 'saved', 'answer')
+  redis.call('ZREM', pending, id)
   redis.call('EXPIRE', run_key(id), ttl)
   redis.call('EXPIRE', runs_key(redis.call('HGET', run_key(id), 'session_id') or ''), ttl)
-  redis.call('XADD', ends, 'MAXLEN', '~', ENDS_KEPT, '*', 'id', id, 'status', status)
+  wake(id, status)
   tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
-  redis.call('EXPIRE', ends, ENDS_TTL)
 end
 
 local function set_all(id, json)

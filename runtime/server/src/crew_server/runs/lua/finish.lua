@@ -1,4 +1,4 @@
--- Ends a running kickoff; the first who comes wins.
+-- Ends a kickoff that runs, waits or asks; the first who comes wins.
 -- ARGV: root, id, owner ('' for anyone, who may then not create it), attempt, end id, status, ttl (s), gone ('1': its
 -- process has nothing more to say; else `settle` tells when), session, then field, value, ...
 -- Returns {1, status} when this call (or an earlier try of it) ended it, else {0, what it is; 'fenced' when another server
@@ -6,7 +6,7 @@
 local id, owner, attempt, end_id, status = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt', 'end')
 if not have[1] and owner == '' then return {0, ''} end
-if have[1] and have[1] ~= 'running' then
+if have[1] and has_ended(have[1]) then
   if have[4] == end_id then return {1, have[1]} end
   return {0, have[1]}
 end

@@ -1,7 +1,7 @@
--- Takes kickoffs over whose server is gone: its lease has run out, was seen so, and was not renewed within the suspicion.
+-- Ends kickoffs that nobody answered in time, and takes those over whose server is gone: its lease has run out, was seen so, and was not renewed within the suspicion.
 -- Two looks, because while Redis itself was away nobody could renew.
 -- ARGV: root, suspicion (ms), 'Retry' or 'Fail', most losses, ttl (s), fields of the end when it fails (JSON), fields of
--- the end after too many losses (JSON).
+-- the end after too many losses (JSON), fields of the end of one that nobody answered (JSON).
 -- Returns {how many wait, since when the longest does (ms ago), {id, what became of it, attempt, replica, session}, ...}.
 local FORGET = 5000 -- ms; somebody looks twice a second, so an older suspicion is from before an outage of Redis
 local now = now_ms()
@@ -25,6 +25,17 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0,
       leave(id)
     end
     took[#took + 1] = {id, what, have[3], have[4] or '', have[5]}
+  end
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', pending, '-inf', now, 'LIMIT', 0, 1000)) do
+  local have = redis.call('HMGET', run_key(id), 'status', 'attempt', 'session_id')
+  if have[1] == PENDING then
+    set_all(id, ARGV[8])
+    conclude(id, 'unanswered-' .. have[2], 'timeout', ARGV[5])
+    leave(id)
+    took[#took + 1] = {id, 'unanswered', have[2], '', have[3]}
+  else
+    redis.call('ZREM', pending, id)
   end
 end
 local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')

@@ -4,7 +4,7 @@
 -- Returns {1, status} when it (or an earlier try) did, else {0, status | 'fenced' | ''} as `finish` does.
 local id, attempt = ARGV[2], tonumber(ARGV[4])
 local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt', 'end')
-if not have[1] or (have[1] == 'running' and tonumber(have[3]) < attempt) then return {0, ''} end
+if not have[1] or (not has_ended(have[1]) and tonumber(have[3]) < attempt) then return {0, ''} end
 if have[1] ~= 'running' then
   if have[4] == ARGV[7] then return {1, have[1]} end
   if have[2] == ARGV[3] and tonumber(have[3]) == attempt then leave(id) end

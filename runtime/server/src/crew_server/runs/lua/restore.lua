@@ -3,10 +3,12 @@
 -- Returns 1 when it was written, 0 when what is there is as new.
 local id, session = ARGV[2], ARGV[3]
 local have = redis.call('HMGET', run_key(id), 'status', 'attempt')
-if have[1] and (have[1] ~= 'running' or tonumber(have[2]) >= tonumber(ARGV[6])) then return 0 end
+if have[1] and (has_ended(have[1]) or tonumber(have[2]) >= tonumber(ARGV[6])) then return 0 end
 local now = now_ms()
 dequeue(id)
 redis.call('ZREM', waiting, id)
+redis.call('ZREM', pending, id)
+redis.call('HDEL', run_key(id), 'asked', 'asked_id')
 redis.call('HSETNX', run_key(id), 'created_at', now - ARGV[8])
 redis.call('HSET', run_key(id), 'status', 'running', 'kickoff_id', id, 'session_id', session, 'owner', ARGV[5],
   'attempt', ARGV[6], 'started_at', now - ARGV[8], unpack(ARGV, 9))

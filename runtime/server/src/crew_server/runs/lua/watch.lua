@@ -9,7 +9,7 @@ for i = 5, #ARGV, 3 do
   local id, attempt, patch = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
   local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt')
   local status = have[1] or ''
-  if status == 'running' then
+  if status ~= '' and not has_ended(status) then
     if tonumber(have[3]) < attempt then
       status = ''
     elseif have[2] ~= ARGV[2] or tonumber(have[3]) ~= attempt then
