@@ -173,7 +173,8 @@ def _rate(number: int, make: Callable[[], Save]) -> float:
         done, ends = 0, time.perf_counter() + SECONDS
         while time.perf_counter() < ends:
             one = new[done % len(new)]
-            one.id = f"{seed}-{done}"
+            # Another content too: what was said just now is not saved a second time.
+            one.id = one.content = f"{seed}-{done}"
             save(one)
             done += 1
         counts.put(done)
