@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from crew_operator import handlers, kube_client, probes, replica_client
+from crew_operator import handlers, kube_client, leadership, probes, replica_client
 from crew_operator.errors import ApiError, OperatorError
 from crew_operator.metrics import Metrics
 from crew_operator.reconcile import Key, Reconciler
@@ -45,23 +45,34 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         reconciler = Reconciler(kube, replicas, settings, metrics)
         queue: WorkQueue[Key] = WorkQueue(_counted(reconciler.reconcile, metrics), retry_after=_retry_after)
         metrics.waiting.set_function(lambda: len(queue))
-        stop = threading.Event()
-        made = handlers.registry(_listener(reconciler, queue), partial(kube_client.access, settings.kubeconfig))
-        watches = asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf")
-        work = asyncio.create_task(queue.run(settings.workers), name="queue")
-        tasks = [watches, work]
 
-        def alive() -> bool:
-            return not any(task.done() for task in tasks)
+        async def act() -> None:
+            metrics.leading.set(1)
+            await _act(settings, reconciler, queue)
 
-        async with probes.serve(settings, metrics, alive) as ports:
-            ended = asyncio.ensure_future(_first(tasks))
+        ended = asyncio.ensure_future(leadership.lead(kube, settings.lease, act) if settings.lease else act())
+        async with probes.serve(settings, metrics, lambda: not ended.done()) as ports:
             try:
                 yield Running(queue, metrics, ports, ended)
             finally:
-                stop.set()
-                work.cancel()
-                await asyncio.gather(*tasks, ended, return_exceptions=True)
+                ended.cancel()
+                await asyncio.gather(ended, return_exceptions=True)
+
+
+async def _act(settings: Settings, reconciler: Reconciler, queue: WorkQueue[Key]) -> None:
+    """Watch and reconcile until cancelled, or until one of the two ends by itself, which is a failure."""
+    stop = threading.Event()
+    made = handlers.registry(_listener(reconciler, queue), partial(kube_client.access, settings.kubeconfig))
+    tasks = [
+        asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf"),
+        asyncio.create_task(queue.run(settings.workers), name="queue"),
+    ]
+    try:
+        await _first(tasks)
+    finally:
+        stop.set()
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _listener(reconciler: Reconciler, queue: WorkQueue[Key]) -> handlers.Told:

@@ -61,5 +61,9 @@ class RejectedError(ApiError):
     """400, 403 or 422."""
 
 
+class LeadershipLostError(OperatorError):
+    """Another operator may act now."""
+
+
 class UnreachableError(OperatorError):
     """The API server did not answer."""

@@ -40,6 +40,8 @@ class KubeClient:
     """Requests to one API server. Made by `connect`."""
 
     def __init__(self, api: client.ApiClient, metrics: Metrics) -> None:
+        self.api = api
+        """For `leadership`, whose library asks by itself."""
         self._client = dynamic.DynamicClient(api)  # type: ignore[no-untyped-call]
         self._metrics = metrics
 

@@ -20,6 +20,7 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
+        self.leading = Gauge("crew_operator_leading", "1 where it acts, 0 on standby.", registry=self.registry)
         self.waiting = Gauge("crew_operator_queue_depth", "Keys that are due.", registry=self.registry)
         self.writes = Counter(
             "crew_operator_writes", "Writes to the API server.", ["verb", "kind"], registry=self.registry

@@ -29,6 +29,8 @@ class Settings:
     """Seconds between two looks while something is not ready."""
     proof_interval: float = 300.0
     """Seconds after which a proof of shared memory is repeated though nothing changed."""
+    lease: str = ""
+    """`namespace/name` of the Lease whose holder acts; empty: this operator is alone, and acts."""
     workers: int = 16
     """Reconciles at once."""
     metrics_port: int = 8080
@@ -56,6 +58,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     add("--runtime-image", default=of("RUNTIME_IMAGE", default.runtime_image), help="image of the crews' sidecar")
     add("--redis-image", default=of("REDIS_IMAGE", default.redis_image), help="image of managed Redis")
     add("--resync", type=float, default=of("RESYNC", default.resync), help="seconds between comparisons without events")
+    add("--lease", default=of("LEASE", ""), metavar="NAMESPACE/NAME", help="act while holding this Lease only")
     add("--workers", type=int, default=of("WORKERS", default.workers), help="reconciles at once")
     add("--metrics-port", type=int, default=of("METRICS_PORT", default.metrics_port), help="port of /metrics")
     add("--healthz-port", type=int, default=of("HEALTHZ_PORT", default.healthz_port), help="port of /healthz, /readyz")
@@ -64,6 +67,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     add("--log-format", default=of("LOG_FORMAT", default.log_format), choices=["json", "text"])
     add("--version", action="version", version=__version__)
     found = parser.parse_args(arguments)
+    if found.lease and [bool(one) for one in found.lease.split("/")] != [True, True]:
+        parser.error(f"--lease is '{found.lease}'; set it to NAMESPACE/NAME")
     listed = found.namespace or [one for one in of("NAMESPACES", "").replace(",", " ").split() if one]
     return Settings(
         namespaces=tuple(listed),
@@ -71,6 +76,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         runtime_image=found.runtime_image,
         redis_image=found.redis_image,
         resync=found.resync,
+        lease=found.lease,
         workers=found.workers,
         metrics_port=found.metrics_port,
         healthz_port=found.healthz_port,

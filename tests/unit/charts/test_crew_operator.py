@@ -28,7 +28,7 @@ def test_schema_knows_every_value():
     assert set(SCHEMA["properties"]) - {"global"} == set(VALUES)
 
 
-@pytest.mark.parametrize("wrong", [{"replicaCount": 2}, {"replicas": 1}, {"watchNamespaces": "default"}])
+@pytest.mark.parametrize("wrong", [{"replicaCount": -1}, {"replicas": 1}, {"watchNamespaces": "default"}])
 def test_a_wrong_value_is_refused(wrong):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**VALUES, **wrong}, SCHEMA)
