@@ -3,7 +3,8 @@
 import pytest
 
 from support.hotel import FACT, QUESTION, WORD
-from support.real_cluster import RealCluster
+from support.real_cluster import NAMESPACE, RELEASE, RealCluster
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,26 @@ def test_an_upgrade_restarts_no_crew_and_no_redis(release, hotel, pods):
     hotel.wait_ready()
     assert pods() == before
     assert WORD in hotel.say(hotel.replicas()[1], QUESTION, "ada")
+
+
+def test_of_two_operators_one_acts_and_the_other_follows_it(release, hotel):
+    release.install(replicaCount=2)
+    kubectl = release.kubectl(NAMESPACE)
+    wait_until(lambda: _holder(kubectl), "one leads", 60)
+    leader = _holder(kubectl)
+    kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+    wait_until(lambda: _holder(kubectl) not in ("", leader), "another leads", 30)
+    hotel.kubectl("scale", f"crewdeployment/{hotel.name}", "--replicas=3")
+    hotel.wait_replicas(3)
+    hotel.kubectl("scale", f"crewdeployment/{hotel.name}", "--replicas=2")
+    hotel.wait_ready()
+    release.install()
+
+
+def _holder(kubectl):
+    """The pod that leads."""
+    found = str(kubectl("get", "lease", RELEASE, "-o", "jsonpath={.spec.holderIdentity}", "--ignore-not-found"))
+    return found.partition("_")[0]
 
 
 def test_crews_run_on_without_an_operator_and_a_new_one_takes_them_over(release, hotel, pods):
