@@ -2,14 +2,14 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from crew_operator import desired, references
 from crew_operator.api import names, quantities
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import drift, refusals, secret
+from crew_operator.desired import Peer, drift, refusals, secret
 from crew_operator.desired.refusals import Running
 from crew_operator.errors import ConflictError, Problem, RejectedError
 from crew_operator.kube_client import KubeClient
@@ -20,7 +20,7 @@ from crew_operator.settings import Settings
 Object = dict[str, Any]
 log = logging.getLogger(__name__)
 
-KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment")
+KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy")
 """Listed by label; the Secret is read by its name: a label taken off by hand must not cost the password."""
 
 
@@ -104,9 +104,12 @@ class Children:
                 auth_id=auth_id,
                 claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
                 files_checksum=found.checksum,
+                operator=Peer(*self._settings.own_pods) if self._settings.own_pods else None,
             )
-            for child in desired.children(crew, inputs):
+            wanted = desired.children(crew, inputs)
+            for child in wanted:
                 await self._put_right(child, live)
+            await self._drop_policy(crew, wanted, live)
             not_resized = await self._grow(crew, live.claim)
         except RejectedError as error:
             rejected = error.message
@@ -116,6 +119,14 @@ class Children:
             rejected=rejected,
             not_resized=not_resized,
         )
+
+    async def _drop_policy(self, crew: CrewDeployment, wanted: Sequence[Object], live: Live) -> None:
+        """What an operator made that had NetworkPolicies on shuts out who may come in now."""
+        there = live.get("NetworkPolicy", names.redis(crew.name))
+        if there is not None and not any(one["kind"] == "NetworkPolicy" for one in wanted):
+            about = there["metadata"]
+            log.info("deleting", extra={"kind": "NetworkPolicy", "object": about["name"]})
+            await self._kube.delete("NetworkPolicy", crew.namespace, about["name"], uid=about["uid"], grace=0)
 
     async def _auth(self, crew: CrewDeployment, live: Live) -> tuple[str, str]:
         """The password and the uid of its Secret. Made once; a Secret that has one keeps it."""

@@ -27,6 +27,7 @@ CHILDREN = (
     ("", "v1", "services"),
     ("apps", "v1", "deployments"),
     ("apps", "v1", "statefulsets"),
+    ("networking.k8s.io", "v1", "networkpolicies"),
 )
 
 PODS = ("", "v1", "pods")

@@ -32,6 +32,7 @@ _PATHS: Final = {
     "Event": ("v1", "events"),
     "Deployment": ("apps/v1", "deployments"),
     "StatefulSet": ("apps/v1", "statefulsets"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
     names.KIND: (names.API_VERSION, names.PLURAL),
 }
 

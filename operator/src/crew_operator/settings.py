@@ -29,6 +29,9 @@ class Settings:
     """Seconds between two looks while something is not ready."""
     proof_interval: float = 300.0
     """Seconds after which a proof of shared memory is repeated though nothing changed."""
+    own_pods: tuple[str, Mapping[str, str]] | None = None
+    """Namespace and labels of this operator's pods. Known, each managed Redis gets a NetworkPolicy that lets in them
+    and the crew alone."""
     lease: str = ""
     """`namespace/name` of the Lease whose holder acts; empty: this operator is alone, and acts."""
     workers: int = 16
@@ -59,6 +62,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     add("--redis-image", default=of("REDIS_IMAGE", default.redis_image), help="image of managed Redis")
     add("--resync", type=float, default=of("RESYNC", default.resync), help="seconds between comparisons without events")
     add("--lease", default=of("LEASE", ""), metavar="NAMESPACE/NAME", help="act while holding this Lease only")
+    add("--own-pods", default=of("OWN_PODS", ""), metavar="NAMESPACE:LABEL=VALUE,...",
+        help="how NetworkPolicies tell this operator's pods; without it none is made")  # fmt: skip
     add("--workers", type=int, default=of("WORKERS", default.workers), help="reconciles at once")
     add("--metrics-port", type=int, default=of("METRICS_PORT", default.metrics_port), help="port of /metrics")
     add("--healthz-port", type=int, default=of("HEALTHZ_PORT", default.healthz_port), help="port of /healthz, /readyz")
@@ -69,6 +74,10 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     found = parser.parse_args(arguments)
     if found.lease and [bool(one) for one in found.lease.split("/")] != [True, True]:
         parser.error(f"--lease is '{found.lease}'; set it to NAMESPACE/NAME")
+    try:
+        own_pods = _pods(found.own_pods)
+    except ValueError:
+        parser.error(f"--own-pods is '{found.own_pods}'; set it to NAMESPACE:LABEL=VALUE,LABEL=VALUE")
     listed = found.namespace or [one for one in of("NAMESPACES", "").replace(",", " ").split() if one]
     return Settings(
         namespaces=tuple(listed),
@@ -76,6 +85,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         runtime_image=found.runtime_image,
         redis_image=found.redis_image,
         resync=found.resync,
+        own_pods=own_pods,
         lease=found.lease,
         workers=found.workers,
         metrics_port=found.metrics_port,
@@ -84,3 +94,12 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         log_level=found.log_level,
         log_format=found.log_format,
     )
+
+
+def _pods(text: str) -> tuple[str, Mapping[str, str]] | None:
+    """Raises ValueError."""
+    if not text:
+        return None
+    namespace, labels = text.split(":")
+    pairs = ((label, value) for label, value in (one.split("=") for one in labels.split(",")))
+    return namespace, dict(pairs)

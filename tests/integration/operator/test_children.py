@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 
 from crew_operator import app
 from support.waiting import eventually
@@ -158,3 +159,20 @@ async def test_deleted_crew_leaves_nothing_in_the_metrics(cluster, operator):
         return b'name="concierge"' not in operator.metrics.text()
 
     await eventually(forgotten, "the figures of the crew are gone")
+
+
+async def test_a_policy_comes_stays_and_goes_with_what_the_operator_is_told_of_itself(cluster, settings):
+    guarded = dataclasses.replace(settings, own_pods=("crew-system", {"app": "crew-operator"}))
+    async with app.running(guarded):
+        await cluster.make()
+        await settled(cluster)
+        made = await cluster.exists("NetworkPolicy", "concierge-redis")
+        await cluster.delete("NetworkPolicy", "concierge-redis")
+        again = await cluster.exists("NetworkPolicy", "concierge-redis", 30)
+        assert again["metadata"]["uid"] != made["metadata"]["uid"]
+    async with app.running(settings):
+
+        async def gone():
+            return await cluster.get("NetworkPolicy", "concierge-redis") is None
+
+        await eventually(gone, "the policy is gone", 30)

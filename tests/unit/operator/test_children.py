@@ -1,5 +1,6 @@
 """Golden manifests: one file a crew, in tests/unit/operator/golden. UPDATE_GOLDEN=1 writes them anew."""
 
+import dataclasses
 import os
 from copy import deepcopy
 from pathlib import Path
@@ -124,6 +125,27 @@ def test_user_cannot_override_what_the_operator_sets():
 def test_redis_without_memory_limit_gets_no_maxmemory():
     children = desired.children(crew(redis__managed={"resources": {"requests": {"memory": "1Gi"}}}), INPUTS)
     assert "maxmemory 0\n" in children[1]["data"]["redis.conf"]
+
+
+def test_redis_lets_in_its_crew_and_the_operator_alone():
+    inputs = dataclasses.replace(
+        INPUTS, operator=desired.Peer("crew-system", {"app.kubernetes.io/name": "crew-operator"})
+    )
+    (policy,) = (one for one in desired.children(crew(), inputs) if one["kind"] == "NetworkPolicy")
+    assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "redis"
+    (rule,) = policy["spec"]["ingress"]
+    of_crew, of_operator = rule["from"]
+    assert of_crew == {
+        "podSelector": {
+            "matchLabels": {"crewops.dev/crewdeployment": "concierge", "app.kubernetes.io/component": "crew"}
+        }
+    }
+    assert of_operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "crew-system"}
+    assert rule["ports"] == [{"port": 6379, "protocol": "TCP"}]
+
+
+def test_an_operator_that_does_not_know_its_own_pods_makes_no_policy_that_would_shut_it_out():
+    assert "NetworkPolicy" not in {one["kind"] for one in desired.children(crew(), INPUTS)}
 
 
 def test_claim_template_stays_as_it_lives_because_it_is_immutable():

@@ -18,6 +18,19 @@ def test_namespaces_come_from_repeated_flags_or_one_variable():
     assert settings.parse([], {}).namespaces == ()
 
 
+def test_own_pods_are_a_namespace_and_labels():
+    found = settings.parse(["--own-pods", "crew-system:app.kubernetes.io/name=op,a=b"], {})
+    assert found.own_pods == ("crew-system", {"app.kubernetes.io/name": "op", "a": "b"})
+    assert settings.parse([], {}).own_pods is None
+
+
+@pytest.mark.parametrize("flags", [["--own-pods", "crew-system"], ["--own-pods", "a:b"], ["--lease", "a"]])
+def test_half_a_name_ends_with_what_to_set(flags, capsys):
+    with pytest.raises(SystemExit):
+        settings.parse(flags, {})
+    assert f"{flags[0]} is '{flags[1]}'; set it to NAMESPACE" in capsys.readouterr().err
+
+
 def test_unknown_flag_ends_with_usage(capsys):
     with pytest.raises(SystemExit):
         settings.parse(["--nonsense"], {})

@@ -5,10 +5,10 @@ there yet. A manifest names only the fields that we care about: server-side appl
 """
 
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import crew_objects, redis_config, redis_objects, secret
-from crew_operator.desired.metadata import Inputs, Manifest
+from crew_operator.desired import crew_objects, network_policy, redis_config, redis_objects, secret
+from crew_operator.desired.metadata import Inputs, Manifest, Peer
 
-__all__ = ["Inputs", "Manifest", "children"]
+__all__ = ["Inputs", "Manifest", "Peer", "children"]
 
 
 def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
@@ -22,5 +22,6 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
             redis_objects.headless_service(crew),
             redis_objects.service(crew),
             redis_objects.stateful_set(crew, managed, inputs),
+            *([network_policy.redis(crew, inputs.operator)] if inputs.operator else []),
         )
     return (*redis, crew_objects.service(crew), crew_objects.deployment(crew, inputs))

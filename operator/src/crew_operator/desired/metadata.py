@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,14 @@ from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment
 
 Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Pods that a NetworkPolicy lets in."""
+
+    namespace: str
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,8 @@ class Inputs:
     """uid of that Secret: a new one has a new password, and Redis and the crew are rolled to it."""
     claim_size: str | None = None
     """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
+    operator: Peer | None = None
+    """The operator's own pods; None: it does not know them, and makes no NetworkPolicy, which would keep it out."""
     files_checksum: str = ""
     """Of the definition and the certificate that the crew mounts: a change rolls the crew."""
 

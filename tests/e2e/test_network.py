@@ -1,0 +1,77 @@
+"""Who reaches a crew's Redis, and what a replica that does not says of it: where NetworkPolicies are enforced."""
+
+import json
+
+import pytest
+
+from support.hotel import FACT, QUESTION, READY, WORD
+from support.real_cluster import RealCluster, images
+from support.waiting import wait_until
+
+CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], 6379), 3).close(); print('reached')"
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def enforced(cluster):
+    if not isinstance(cluster, RealCluster):
+        pytest.skip("needs a Kubernetes whose network enforces NetworkPolicies: `make e2e KUBECONFIG=...`")
+
+
+def _ask(hotel, name, labels):
+    """What a pod with these labels sees of Redis."""
+    container = {
+        "name": "ask",
+        "image": f"{images()}/crew-runtime:dev",
+        "command": ["python", "-c", CONNECT, f"{hotel.name}-redis"],
+        "securityContext": RESTRICTED,
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+
+    def ended():
+        return (hotel.pod(name) or {}).get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+    wait_until(ended, f"the pod {name} has tried", 60)
+    return str(hotel.kubectl("logs", name))
+
+
+def test_a_stranger_is_refused_and_the_crew_is_served(hotel):
+    told, asked = hotel.replicas()
+    hotel.say(told, FACT, "ada")
+    assert WORD in hotel.say(asked, QUESTION, "ada")
+    assert "TimeoutError" in _ask(hotel, "stranger", {"app": "stranger"})
+    replica = {"crewops.dev/crewdeployment": hotel.name, "app.kubernetes.io/component": "crew"}
+    assert "reached" in _ask(hotel, "relative", {**replica, "app": "relative"})
+
+
+def test_a_crew_that_is_cut_off_says_so_and_recovers(hotel):
+    hotel.wait_ready()
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "cut"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app.kubernetes.io/component": "crew"}},
+            "policyTypes": ["Egress"],
+            # Names may still be asked for.
+            "egress": [{"ports": [{"port": 53, "protocol": "UDP"}]}],
+        },
+    }
+    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(policy))
+    hotel.wait_condition("Ready", "False", timeout=60)
+    assert hotel.condition("CrewAvailable")["status"] == "False"
+    hotel.kubectl("delete", "networkpolicy", "cut")
+    hotel.wait_ready(READY)
+    assert WORD in hotel.say(hotel.replicas()[1], QUESTION, "ada")
