@@ -1,9 +1,9 @@
 """The fixtures of tests/e2e and tests/faults: one local cluster for the whole run, one crew for each module."""
 
-import itertools
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +11,6 @@ import pytest
 
 from support import cluster as clusters
 from support.hotel import ROOT, Hotel
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +28,8 @@ def stop_cluster() -> None:
 def namespace(cluster: clusters.Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the module's own, emptied after it so that its processes do not slow the next one down."""
     words = re.sub(r"[^a-z0-9]+", "-", request.module.__name__.rpartition(".")[2].removeprefix("test_"))
-    name = f"{words[:40].strip('-')}-{next(_numbers)}"
+    # never one of an earlier run, which a cluster that is not ours may still be about to remove
+    name = f"{words[:40].strip('-')}-{secrets.token_hex(3)}"
     # All that the operator makes has to be allowed under the strictest of Kubernetes' Pod Security Standards.
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
