@@ -18,7 +18,7 @@ BUILD := build
 UV := $(BUILD)/uv/bin/uv
 TOOLS := .venv/bin
 CREW := .venv-crew/bin
-LOCKED := uv.lock pyproject.toml operator/pyproject.toml runtime/worker/pyproject.toml runtime/server/pyproject.toml cli/pyproject.toml
+LOCKED := uv.lock pyproject.toml operator/pyproject.toml runtime/worker/pyproject.toml runtime/server/pyproject.toml runtime/injection/pyproject.toml cli/pyproject.toml
 PYTEST_ARGS ?=
 
 export PYTHONDONTWRITEBYTECODE =
@@ -81,7 +81,7 @@ lint: ready types
 	@$(TOOLS)/python -m crew_operator.api.crd | diff -u crds/crewdeployments.yaml - || { echo "crds/crewdeployments.yaml is stale: run 'make crds'"; exit 1; }
 
 types: ready
-	$(TOOLS)/mypy operator/src runtime/server/src cli/src
+	$(TOOLS)/mypy operator/src runtime/server/src runtime/injection/src cli/src
 	$(CREW)/mypy runtime/worker/src examples/concierge
 
 format: ready

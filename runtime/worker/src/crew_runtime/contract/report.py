@@ -35,6 +35,8 @@ class WorkerReport:
     runtime_version: str = ""
     crewai_version: str = ""
     python_version: str = ""
+    interpreter: str = ""
+    """Path of the Python that the crew runs in, and, where it was looked for, how it was found."""
     entrypoint: str = ""
     kind: str = ""
     """`crew` or `flow`."""

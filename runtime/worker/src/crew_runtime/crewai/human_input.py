@@ -12,11 +12,16 @@ from typing import Any
 
 from crewai.agents.parser import AgentFinish
 from crewai.core.providers.human_input import HumanInputProvider
-from crewai.hooks.dispatch import HookAborted
 from crewai.tasks.conditional_task import ConditionalTask
 
 from crew_runtime.crewai import outputs
 from crew_runtime.crewai.values import plain
+
+try:
+    from crewai.hooks.dispatch import HookAborted
+except ModuleNotFoundError:
+    # CrewAI before 1.15.10 knows no error after which agents do not try again: they do, and end with it all the same.
+    HookAborted = RuntimeError  # type: ignore[misc,assignment]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Children:
     def spawn(self, role: str, token: str) -> Child:
         """A child in a fresh interpreter, for a zygote that must not fork; it learns its task over its pipe."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "crew_runtime.worker", "child"]
+        command = [sys.executable, *_main(), "child"]
         actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), PIPE_FD)]
         pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
         theirs.close()
@@ -176,6 +176,14 @@ def adopted_task() -> tuple[child.Task, int]:
     with pipe.makefile("rb", buffering=0) as lines:
         told = json.loads(lines.readline())
     return child.Task(told["role"], told["token"], pipe), int(told["parent"])
+
+
+def _main() -> tuple[str, ...]:
+    """How this process was started: as a module, or as the file that an injected worker is started by."""
+    main = sys.modules["__main__"]
+    if main.__spec__ is None and (file := getattr(main, "__file__", None)) is not None:
+        return (file,)
+    return ("-m", "crew_runtime.worker")
 
 
 def _wait() -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import platform
+import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import crew_runtime
+from crew_runtime.contract import env
 from crew_runtime.contract import report as reports
 from crew_runtime.worker import child, children, logs, settings, start
 from crew_runtime.worker.errors import ServerGoneError, StartError
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _zygote() -> int:
     zygote = Zygote(settings.socket_path(os.environ), memory_budget=0, grace_period=30.0)
-    report = reports.WorkerReport(runtime_version=crew_runtime.__version__, python_version=platform.python_version())
+    report = reports.WorkerReport(
+        runtime_version=crew_runtime.__version__, python_version=platform.python_version(), interpreter=_interpreter()
+    )
     try:
         zygote.start(CONNECT_DEADLINE)
         starter = _Starter(zygote, report)
@@ -225,6 +229,11 @@ def _termination(reason: str, message: str) -> bytes:
         if len(told) <= MAX_TERMINATION:
             return told
         message = message[: len(message) - max(1, (len(told) - MAX_TERMINATION) // 4)]
+
+
+def _interpreter() -> str:
+    found_by = os.environ.get(env.INTERPRETER, "")
+    return f"{sys.executable} (by {found_by})" if found_by else sys.executable
 
 
 def _own_threads() -> str:
