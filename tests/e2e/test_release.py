@@ -3,7 +3,7 @@
 import pytest
 
 from support.hotel import FACT, QUESTION, WORD
-from support.real_cluster import NAMESPACE, RELEASE, RealCluster
+from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
 
 
@@ -24,6 +24,7 @@ def pods(hotel):
             pod["metadata"]["uid"]: sorted(
                 one["state"]["running"]["startedAt"]
                 for one in pod["status"].get("initContainerStatuses", []) + pod["status"]["containerStatuses"]
+                if "running" in one["state"]
             )
             for pod in found
         }
@@ -41,18 +42,50 @@ def test_an_upgrade_restarts_no_crew_and_no_redis(release, hotel, pods):
     assert WORD in hotel.say(hotel.replicas()[1], QUESTION, "ada")
 
 
+def test_an_operator_with_another_runtime_rolls_no_crew_until_the_crew_rolls_itself(release, hotel, pods):
+    before = pods()
+    old, new = f"{images()}/crew-runtime:dev", f"{images()}/crew-runtime:another"
+    release.install(runtimeImage=new)
+    hotel.patch({"crew": {"concurrency": 2}})  # as it is
+    hotel.wait_ready()
+    assert pods() == before
+    assert _runtime(hotel) == old
+    hotel.patch({"crew": {"env": [{"name": "ASKED", "value": "by the crew"}]}})
+    wait_until(lambda: _runtime(hotel) == new, "the crew's own rollout takes the operator's runtime", 30)
+    # there is no such image: what ran goes on, and the crew may name the runtime itself
+    hotel.wait_condition("Progressing", "False", "ImageNotPulled")
+    hotel.patch({"crew": {"runtime": {"image": old}}})
+    hotel.wait_ready()
+    release.install()
+    hotel.patch({"crew": {"runtime": {"image": None}, "env": None}})
+    hotel.wait_ready()
+    assert _runtime(hotel) == old
+
+
+def _runtime(hotel):
+    """The image of the sidecar in the crew's Deployment."""
+    template = hotel.get("deployment", hotel.name)["spec"]["template"]["spec"]
+    return next(one["image"] for one in template["initContainers"] if one["name"] == "server")
+
+
 def test_of_two_operators_one_acts_and_the_other_follows_it(release, hotel):
     release.install(replicaCount=2)
     kubectl = release.kubectl(NAMESPACE)
-    wait_until(lambda: _holder(kubectl), "one leads", 60)
-    leader = _holder(kubectl)
+    # not one of the release before, which may still be on its way out
+    leader = wait_until(lambda: _holder(kubectl) if _holder(kubectl) in _operators(release) else "", "one leads", 60)
     kubectl("delete", "pod", leader, "--grace-period=0", "--force")
-    wait_until(lambda: _holder(kubectl) not in ("", leader), "another leads", 30)
+    wait_until(lambda: _holder(kubectl) not in ("", leader), "another leads", 20)
     hotel.kubectl("scale", f"crewdeployment/{hotel.name}", "--replicas=3")
     hotel.wait_replicas(3)
     hotel.kubectl("scale", f"crewdeployment/{hotel.name}", "--replicas=2")
     hotel.wait_ready()
     release.install()
+
+
+def _operators(release):
+    """The names of the operator's pods that are not about to go."""
+    pods = release.api(NAMESPACE).pods({"app.kubernetes.io/name": RELEASE})
+    return {one["metadata"]["name"] for one in pods if not one["metadata"].get("deletionTimestamp")}
 
 
 def _holder(kubectl):

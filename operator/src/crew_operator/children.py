@@ -9,7 +9,7 @@ from typing import Any
 from crew_operator import desired, references
 from crew_operator.api import names, quantities
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import Peer, drift, refusals, secret
+from crew_operator.desired import Peer, drift, refusals, runtime_image, secret
 from crew_operator.desired.refusals import Running
 from crew_operator.errors import ConflictError, Problem, RejectedError
 from crew_operator.kube_client import KubeClient
@@ -106,7 +106,7 @@ class Children:
                 files_checksum=found.checksum,
                 operator=Peer(*self._settings.own_pods) if self._settings.own_pods else None,
             )
-            wanted = desired.children(crew, inputs)
+            wanted = desired.children(crew, runtime_image.chosen(crew, inputs, live.get("Deployment", crew.name)))
             for child in wanted:
                 await self._put_right(child, live)
             await self._drop_policy(crew, wanted, live)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from crew_operator.api.names import ConditionType as Type
-from crew_operator.api.reasons import Reason
+from crew_operator.api.reasons import BY_WORD, Reason
 from crew_operator.errors import Problem
 from crew_operator.status import chains
 from crew_operator.status.observed import (
@@ -20,10 +20,11 @@ from crew_operator.status.observed import (
 from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
 
 OK = BackendHealth(ready=True, reason="Ok")
+WORKER = WorkerReport(crewai_version="1.15.30", python_version="3.12.1", interpreter="/opt/venv/bin/python")
 
 
 def replica(name, **changes):
-    report = Report(replica=name, phase="ready", ready=True, backend=OK)
+    report = Report(replica=name, phase="ready", ready=True, backend=OK, worker=WORKER)
     return replace(Replica(name=name, uid=name, ip="127.0.1.2", ready=True, report=report), **changes)
 
 
@@ -94,6 +95,38 @@ def test_replica_that_still_comes_up_has_lost_nothing():
     asking = Report(replica="b", phase="importing", backend=BackendHealth(reason="Refused", message="refused"))
     seen = good(replicas=(replica("a"), replica("b", ready=False, report=asking)))
     assert said(seen, Type.MEMORY_READY)[0] == "True"
+
+
+def test_what_the_runtime_found_is_said():
+    verdict = chains.verdicts(good())[Type.RUNTIME_COMPATIBLE]
+    assert verdict.message == "CrewAI 1.15.30 on Python 3.12.1, in /opt/venv/bin/python"
+
+
+@pytest.mark.parametrize("reason", [Reason.CREWAI_TOO_OLD, Reason.NO_PYTHON, Reason.IMAGE_RUNS_AS_ROOT])
+def test_image_that_does_not_fit_is_told_by_its_pod(reason):
+    stuck = replica("b", ready=False, report=None, trouble=ContainerTrouble(reason, "tried: /usr/bin/python3"))
+    seen = good(replicas=(replica("a"), stuck))
+    assert said(seen, Type.RUNTIME_COMPATIBLE) == ("False", reason)
+    assert "tried: /usr/bin/python3" in chains.verdicts(seen)[Type.RUNTIME_COMPATIBLE].message
+    assert said(seen, Type.READY) == ("False", reason)
+
+
+@pytest.mark.parametrize("reason", ["EntrypointBroken", "CrewAIUnsupported", "CrewAIBroken", "HomeNotWritable"])
+def test_worker_that_gave_up_for_what_the_image_is(reason):
+    seen = good(replicas=(failed("a", reason, "why"), replica("b")))
+    assert said(seen, Type.RUNTIME_COMPATIBLE) == ("False", BY_WORD[reason])
+
+
+def test_worker_that_gave_up_for_another_cause_says_nothing_of_the_image():
+    seen = good(replicas=(failed("a", "BackendUnavailable", "no Redis"), replica("b")))
+    assert said(seen, Type.RUNTIME_COMPATIBLE) == ("True", Reason.COMPATIBLE)
+
+
+@pytest.mark.parametrize(("runs", "status"), [(True, "False"), (False, "Unknown")])
+def test_container_without_our_worker_is_one_that_runs_something_else(runs, status):
+    report = Report(replica="a", reason="WorkerNeverConnected", message="no worker has connected for 60 s")
+    seen = good(replicas=(replica("a", ready=False, crew_runs=runs, report=report),))
+    assert said(seen, Type.RUNTIME_COMPATIBLE)[0] == status
 
 
 def test_silent_ready_replica_makes_memory_unknown():

@@ -1,3 +1,5 @@
+import pytest
+
 from crew_operator.api.reasons import Reason
 from crew_operator.status import pods
 
@@ -38,6 +40,34 @@ def test_crash_loop_tells_how_the_container_ended():
     assert one.trouble.reason is Reason.CONTAINER_CRASHES
     assert one.trouble.message.endswith("(last exit code 3: no module x)")
     assert one.restarts == 2
+
+
+def test_launcher_that_gave_up_is_heard():
+    said = 'a warning\n{"reason": "CrewAITooOld", "message": "tried: /usr/bin/python3: crewai 1.0"}\n'
+    status = waiting("CrashLoopBackOff") | {"lastState": {"terminated": {"exitCode": 78, "message": said}}}
+    (one,) = pods.replicas([pod(containerStatuses=[status])])
+    assert (one.trouble.reason, one.trouble.message) == (Reason.CREWAI_TOO_OLD, "tried: /usr/bin/python3: crewai 1.0")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "killed", "[]", '{"reason": "Unheard"}', '{"reason": ["NoPython"]}', '"NoPython"']
+)
+def test_what_is_no_word_of_ours_is_an_ordinary_crash(said):
+    status = waiting("CrashLoopBackOff") | {"lastState": {"terminated": {"exitCode": 1, "message": said}}}
+    (one,) = pods.replicas([pod(containerStatuses=[status])])
+    assert one.trouble.reason is Reason.CONTAINER_CRASHES
+
+
+def test_image_that_would_run_as_root_is_told_as_that():
+    refused = waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")
+    (one,) = pods.replicas([pod(containerStatuses=[refused])])
+    assert one.trouble.reason is Reason.IMAGE_RUNS_AS_ROOT
+
+
+def test_crew_runs_when_its_own_container_does():
+    status = {"name": "crew", "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    assert pods.replicas([pod(containerStatuses=[status])])[0].crew_runs
+    assert not pods.replicas([pod(containerStatuses=[status | {"name": "server"}])])[0].crew_runs
 
 
 def test_starting_container_is_no_trouble():

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import httpx
 
+from crew_injection import payload
 from crew_operator.api import crd
 from crewctl.errors import ClusterError
 from crewctl.local import components
@@ -39,13 +40,15 @@ _RESTART_SECONDS = 1.0
 """Between an end of the operator and its next start."""
 
 
-def default_images() -> list[Image]:
-    """The images that every cluster knows: the runtime, and redis where a redis-server can be found."""
+def default_images(folder: Path) -> list[Image]:
+    """The images that every cluster knows: the runtime, whose payload is made in `folder`, and redis."""
     from crewctl.local.redis_binary import find_redis
 
+    made = folder / "payload"
+    payload.build(made, Path("/bin/sh"))
     server = find_redis(with_search=True)
     return [
-        images.runtime(images.crew_python()),
+        images.runtime(images.crew_python(), made),
         images.redis(Path(server.path), [Path(one) for one in server.modules]),
     ]
 
@@ -95,7 +98,8 @@ class Cluster:
     async def _start(self) -> None:
         await self.server.__aenter__()
         self.kubeconfig = self.server.kubeconfig(self.folder / "kubeconfig")
-        known = [*self.options.images, *(default_images() if self.options.with_defaults else ())]
+        defaults = await asyncio.to_thread(default_images, self.run) if self.options.with_defaults else []
+        known = [*self.options.images, *defaults]
         self.images = Images(known, self.options.fallback)
         place = Folders(self.identity, self.run, self.folder / "logs", self.folder / "volumes", self.network.node)
         registry = self.server.registry

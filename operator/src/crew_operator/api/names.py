@@ -39,9 +39,14 @@ AUTH_ANNOTATION: Final = f"{GROUP}/auth"
 # Containers, volumes and paths of a replica
 CREW_CONTAINER: Final = "crew"
 SERVER_CONTAINER: Final = "server"
+PAYLOAD_CONTAINER: Final = "payload"
 REDIS_CONTAINER: Final = "redis"
 RUN_PATH: Final = "/crewops/run"
 STATE_PATH: Final = "/crewops/state"
+PAYLOAD_PATH: Final = "/crewops/payload"
+"""Where the crew's container finds the runtime that is put beside its own image."""
+IMAGE_PAYLOAD: Final = "/opt/payload"
+"""Where that lies in the runtime's image."""
 DEFINITION_PATH: Final = "/crewops/definition"
 DEFINITION_FILE: Final = "crew.jsonc"
 CA_PATH: Final = "/crewops/ca"
@@ -75,6 +80,8 @@ class ConditionType(StrEnum):
     MEMORY_SHARED = "MemoryShared"
     """True when a nonce written through one replica's CrewAI memory was read through every other one's (one replica:
     read back from the store), for exactly the replicas that are ready now and the Redis process that runs now."""
+    RUNTIME_COMPATIBLE = "RuntimeCompatible"
+    """True when every replica's worker half runs in the crew's interpreter, with a CrewAI whose state it can move."""
     PROGRESSING = "Progressing"
     """True while the spec is rolled out and when that is complete; False when it cannot."""
 

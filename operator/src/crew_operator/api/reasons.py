@@ -82,6 +82,73 @@ class Reason(Enum):
         "The message says what is missing; kubectl describe pod has the rest.",
     )
 
+    # The runtime in the crew's image
+    COMPATIBLE = (
+        "Compatible",
+        "Every replica's worker runs in the crew's interpreter and knows its CrewAI.",
+        "Nothing to do.",
+    )
+    NOT_REPORTED = (
+        "NotReported",
+        "No replica has told yet which CrewAI it runs.",
+        "Wait; if it stays, CrewAvailable says why.",
+    )
+    NO_PYTHON = (
+        "NoPython",
+        "The crew's image has no Python where one is looked for.",
+        "Install Python 3.11 to 3.13 with crewai in the image, or name the interpreter by spec.crew.runtime.python.",
+    )
+    CREWAI_MISSING = (
+        "CrewAIMissing",
+        "No interpreter of the crew's image has crewai.",
+        "Install crewai in the image, or name the interpreter that has it by spec.crew.runtime.python.",
+    )
+    CREWAI_TOO_OLD = (
+        "CrewAITooOld",
+        "The image's crewai lacks the places where its state can be moved.",
+        "Raise crewai in the image to the version that the message names.",
+    )
+    CREWAI_UNSUPPORTED = (
+        "CrewAIUnsupported",
+        "The image's crewai was imported, and lacks a place where its state can be moved.",
+        "Install the version of crewai that the message names.",
+    )
+    CREWAI_BROKEN = (
+        "CrewAIBroken",
+        "Importing crewai failed in the crew's own interpreter.",
+        "The message has the traceback: most often a dependency of crewai is missing or has another version.",
+    )
+    PYTHON_UNSUPPORTED = (
+        "PythonUnsupported",
+        "crewai lies in a Python that the runtime does not know.",
+        "Build the image on Python 3.11, 3.12 or 3.13.",
+    )
+    INTERPRETER_UNUSABLE = (
+        "InterpreterUnusable",
+        "An interpreter is not there, or the container's user may not run it.",
+        "Correct spec.crew.runtime.python, or set spec.template.securityContext.runAsUser to the user it belongs to.",
+    )
+    INTERPRETER_BROKEN = (
+        "InterpreterBroken",
+        "An interpreter of the image cannot be started: a library is missing, or it is of another architecture.",
+        "Run it in the image by hand: docker run --rm --entrypoint INTERPRETER IMAGE --version.",
+    )
+    HOME_NOT_WRITABLE = (
+        "HomeNotWritable",
+        "CrewAI writes below HOME on import, and it cannot be written.",
+        "Leave HOME out of spec.crew.env, or set it to a volume that the container's user may write.",
+    )
+    WORKER_NEVER_CONNECTED = (
+        "WorkerNeverConnected",
+        "The crew's container runs, but not the runtime: the image's entrypoint did not start what it was given.",
+        'End the entrypoint in exec "$@", or set spec.crew.runtime.imageEntrypoint to Replace.',
+    )
+    IMAGE_RUNS_AS_ROOT = (
+        "ImageRunsAsRoot",
+        "The image would run as root, which the crew's pods do not allow.",
+        "Put USER with a numeric id into the Dockerfile, or set spec.template.securityContext.runAsUser.",
+    )
+
     # Rollout
     ROLLING_OUT = ("RollingOut", "Replicas of the newest spec are on their way.", "Wait.")
     ROLLOUT_COMPLETE = ("RolloutComplete", "Every replica runs the newest spec.", "Nothing to do.")

@@ -43,6 +43,20 @@ class OnFailure(StrEnum):
     DEGRADE = "Degrade"
 
 
+class Injection(StrEnum):
+    """How the runtime comes into the crew's image."""
+
+    AUTO = "Auto"
+    NONE = "None"
+
+
+class ImageEntrypoint(StrEnum):
+    """What becomes of the ENTRYPOINT of the crew's image."""
+
+    REPLACE = "Replace"
+    KEEP = "Keep"
+
+
 class OnReplicaLoss(StrEnum):
     """What becomes of a kickoff whose replica or worker died."""
 
@@ -130,6 +144,23 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """How the runtime comes to the crew's image."""
+
+    injection: Injection = Injection.AUTO
+    """Auto: an init container puts the runtime beside the image, which stays as it is and needs nothing but Python 3.11
+    to 3.13 with crewai. None: the image has crew-runtime installed."""
+    image: Text | None = None
+    """Image of the runtime. When unset it is the operator's at the time of the crew's first rollout, and of each later
+    one that the crew itself asks for: a new operator rolls no crew."""
+    python: Annotated[str, Limits("an absolute path", pattern=r"^/\S+$", max_length=1024)] | None = None
+    """Interpreter of the image that has crewai; looked for when unset: the image's virtual environments first, then its
+    PATH."""
+    image_entrypoint: ImageEntrypoint = ImageEntrypoint.REPLACE
+    """Keep: the image's ENTRYPOINT runs with the runtime's command as its arguments, and has to end in exec "$@"."""
+
+
+@dataclass(frozen=True)
 class Crew:
     """The crew: its code or its definition, and how it runs."""
 
@@ -147,7 +178,7 @@ class Crew:
     )
 
     image: Text | None = None
-    """Image with the crew's code, its Python and the CrewOps runtime."""
+    """Image with the crew's code, Python and crewai; it needs nothing of CrewOps."""
     entrypoint: (
         Annotated[
             str,
@@ -162,6 +193,8 @@ class Crew:
     """`module:attr` of a Crew, a @CrewBase class, a Flow, or a function that returns one."""
     definition: Definition | None = None
     """A crew.jsonc in a ConfigMap; runs in the operator's runtime image."""
+    runtime: Runtime = field(default_factory=Runtime)
+    """How the runtime comes to the crew's image."""
     env: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
     """Variables of the crew's container, as in a Pod. Names that begin with CREWOPS_ are the operator's and ignored."""
     env_from: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()

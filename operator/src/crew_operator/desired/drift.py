@@ -25,7 +25,18 @@ def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
     if live is None:
         return True
     # the items of a list come without these two
-    return not _holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
+    return not holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
+
+
+def holds(wanted: Any, live: Any) -> bool:
+    """True when `live` has every field that `wanted` has, with the same value up to the API server's own rewriting."""
+    if isinstance(wanted, Mapping):
+        if live is None:
+            live = {}  # the API server drops empty objects
+        return isinstance(live, Mapping) and all(holds(value, live.get(name)) for name, value in wanted.items())
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return isinstance(live or [], Sequence) and _list_holds(wanted, live or [])
+    return _same(wanted, live)
 
 
 def foreign_ports(wanted: Manifest, live: Mapping[str, Any]) -> bool:
@@ -45,22 +56,12 @@ def _without_values(manifest: Manifest) -> Manifest:
     return {**manifest, "data": sorted(manifest["data"])}
 
 
-def _holds(wanted: Any, live: Any) -> bool:
-    if isinstance(wanted, Mapping):
-        if live is None:
-            live = {}  # the API server drops empty objects
-        return isinstance(live, Mapping) and all(_holds(value, live.get(name)) for name, value in wanted.items())
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
-        return isinstance(live or [], Sequence) and _list_holds(wanted, live or [])
-    return _same(wanted, live)
-
-
 def _list_holds(wanted: Sequence[Any], live: Sequence[Any]) -> bool:
     """By name where every item has one, since others may add theirs; else item by item."""
     if wanted and all(isinstance(one, Mapping) and "name" in one and "mountPath" not in one for one in wanted):
         by_name = {one.get("name"): one for one in live if isinstance(one, Mapping)}
-        return all(_holds(one, by_name.get(one["name"])) for one in wanted)
-    return len(wanted) == len(live) and all(_holds(one, other) for one, other in zip(wanted, live, strict=True))
+        return all(holds(one, by_name.get(one["name"])) for one in wanted)
+    return len(wanted) == len(live) and all(holds(one, other) for one, other in zip(wanted, live, strict=True))
 
 
 def _same(wanted: Any, live: Any) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment, KeyRef, VectorType
+from crew_operator.api.spec import CrewDeployment, Injection, KeyRef, VectorType
 from crew_runtime import contract
 from crew_runtime.contract import env
 
@@ -59,8 +59,24 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
         what = {"name": env.DEFINITION, "value": f"{names.DEFINITION_PATH}/{names.DEFINITION_FILE}"}
     else:
         what = {"name": env.ENTRYPOINT, "value": spec.entrypoint}
-    variables = [*shared(crew), what, {"name": "HOME", "value": names.STATE_PATH}, *_own(crew)]
+    variables = [*shared(crew), what, *_home(crew), *_own(crew)]
     return list({one["name"]: one for one in variables}.values())  # a name may stand there once
+
+
+def _home(crew: CrewDeployment) -> list[EnvVar]:
+    """In an image that is not ours its own HOME holds, if it can be written; the launcher finds out."""
+    if not injected(crew):
+        return [{"name": "HOME", "value": names.STATE_PATH}]
+    python = crew.spec.crew.runtime.python
+    return [
+        {"name": env.STATE, "value": names.STATE_PATH},
+        *([{"name": env.PYTHON, "value": python}] if python else []),
+    ]
+
+
+def injected(crew: CrewDeployment) -> bool:
+    """Whether the runtime is put beside an image that does not have it."""
+    return crew.spec.crew.image is not None and crew.spec.crew.runtime.injection is Injection.AUTO
 
 
 def ignored(crew: CrewDeployment) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from crew_operator.api import names
-from crew_operator.api.spec import CrewDeployment, FileSource
+from crew_operator.api.spec import CrewDeployment, FileSource, ImageEntrypoint
 from crew_operator.desired import environment, metadata
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
@@ -19,6 +19,7 @@ _GROUP = 65532
 _RUN_MOUNT = {"name": "run", "mountPath": names.RUN_PATH}
 _TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a volume of its own
 _DEFINITION_MOUNT = {"name": "definition", "mountPath": names.DEFINITION_PATH, "readOnly": True}
+_PAYLOAD_MOUNT = {"name": "payload", "mountPath": names.PAYLOAD_PATH}
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
@@ -36,7 +37,7 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
             **({"annotations": annotations} if annotations else {}),
         },
         "spec": {
-            "initContainers": [_server(crew, inputs)],
+            "initContainers": [*_payload(crew, inputs), _server(crew, inputs)],
             "containers": [_crew(crew, inputs)],
             "volumes": [*_volumes(crew), *deepcopy([dict(one) for one in template.volumes])],
             "terminationGracePeriodSeconds": environment.GRACE_PERIOD,
@@ -46,6 +47,32 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
             **_placement(crew),
         },
     }
+
+
+def _payload(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
+    """Copies the worker half and its launcher to where the crew's own image finds them."""
+    if not environment.injected(crew):
+        return []
+    copy = {
+        "name": names.PAYLOAD_CONTAINER,
+        "image": inputs.runtime_image,
+        # Neither owner nor times: both may be kept by a file system that does not let this user set them.
+        "command": ["cp", "-r", f"{names.IMAGE_PAYLOAD}/.", names.PAYLOAD_PATH],
+        "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"}},
+        "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": True},
+        "volumeMounts": [_PAYLOAD_MOUNT],
+    }
+    return [copy]
+
+
+def _start(crew: CrewDeployment) -> dict[str, Any]:
+    """What the crew's container runs."""
+    runtime = crew.spec.crew.runtime
+    if not environment.injected(crew):
+        return {"command": [runtime.python or "python", "-m", "crew_runtime.worker"]}
+    words = [f"{names.PAYLOAD_PATH}/bin/sh", f"{names.PAYLOAD_PATH}/start"]
+    # the image's own ENTRYPOINT is what runs when a container has arguments only
+    return {"args": words} if runtime.image_entrypoint is ImageEntrypoint.KEEP else {"command": words}
 
 
 def _server(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
@@ -73,14 +100,17 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
     return {
         "name": names.CREW_CONTAINER,
         "image": spec.image or inputs.runtime_image,
-        "command": ["python", "-m", "crew_runtime.worker"],
+        **_start(crew),
         "env": environment.worker(crew),
         **({"envFrom": deepcopy([dict(one) for one in spec.env_from])} if spec.env_from else {}),
         **({"resources": deepcopy(dict(template.resources))} if template.resources else {}),
         # of the sidecar, which sees a dead worker; generous, because a restart costs every running kickoff
         "livenessProbe": _probe("/livez", period=10, failures=12),
+        # A launcher that finds no interpreter says so in its last line.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": dict(_RESTRICTED),
         "volumeMounts": [
+            *([{**_PAYLOAD_MOUNT, "readOnly": True}] if environment.injected(crew) else []),
             _RUN_MOUNT,
             _TMP_MOUNT,
             {"name": "state", "mountPath": names.STATE_PATH},
@@ -106,6 +136,8 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
 
 def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("run", "state", "tmp")]
+    if environment.injected(crew):
+        volumes.append({"name": "payload", "emptyDir": {"sizeLimit": "64Mi"}})
     if crew.spec.crew.definition is not None:
         volumes.append({"name": "definition", "configMap": {"name": crew.spec.crew.definition.config_map_ref.name}})
     if (source := _ca(crew)) is not None:

@@ -9,7 +9,7 @@ from crew_operator.api.names import ConditionType
 from crew_operator.api.reasons import Reason
 from crew_operator.status import checks
 from crew_operator.status.checks import Check, Verdict
-from crew_operator.status.observed import Observed, RedisLook
+from crew_operator.status.observed import Observed, RedisLook, reports
 
 Chain = tuple[Check, ...]
 
@@ -36,6 +36,12 @@ MEMORY_SHARED: Chain = (
     checks.proof_succeeded,
 )
 
+RUNTIME_COMPATIBLE: Chain = (
+    checks.workload_was_seen,
+    checks.runtime_fits,
+    checks.runtime_was_reported,
+)
+
 PROGRESSING: Chain = (
     checks.spec_is_valid,
     checks.change_is_allowed,
@@ -55,6 +61,7 @@ def verdicts(seen: Observed) -> dict[ConditionType, Verdict]:
         ConditionType.CREW_AVAILABLE: _decide(seen, CREW_AVAILABLE, _available),
         ConditionType.MEMORY_READY: memory_ready,
         ConditionType.MEMORY_SHARED: _shared(seen, memory_ready),
+        ConditionType.RUNTIME_COMPATIBLE: _decide(seen, RUNTIME_COMPATIBLE, _compatible),
         ConditionType.PROGRESSING: _decide(seen, PROGRESSING, _complete),
     }
     return {ConditionType.READY: _ready(seen, found), **found}
@@ -81,6 +88,7 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
         ConditionType.PROGRESSING,
         ConditionType.MEMORY_READY,
         ConditionType.CREW_AVAILABLE,
+        ConditionType.RUNTIME_COMPATIBLE,
         ConditionType.MEMORY_SHARED,
     )
     ignored = f"{', '.join(seen.ignored_env)} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
@@ -110,6 +118,12 @@ def _proven(seen: Observed) -> Verdict:
     count = seen.proof.replicas if seen.proof is not None else 0
     messages = {1: "what the one replica wrote was read back", 2: "what one replica wrote, the other one read"}
     return Verdict("True", Reason.PROVEN, messages.get(count, f"what one replica wrote, the {count - 1} others read"))
+
+
+def _compatible(seen: Observed) -> Verdict:
+    workers = [report.worker for _, report in reports(seen.live_replicas) if report.worker.crewai_version]
+    found = sorted({f"CrewAI {one.crewai_version} on Python {one.python_version}" for one in workers})
+    return Verdict("True", Reason.COMPATIBLE, f"{' and '.join(found)}, in {workers[-1].interpreter or 'the image'}")
 
 
 def _complete(seen: Observed) -> Verdict:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from crew_operator.api.reasons import Reason
+from crew_operator.api.reasons import BY_WORD, Reason
 from crew_operator.errors import Problem
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
+from crew_runtime.contract.report import Report
 
 Status = Literal["True", "False", "Unknown"]
 
@@ -33,8 +34,24 @@ _REDIS_REASONS = {
     RedisState.ERROR: Reason.REDIS_ERROR,
 }
 
-_FAILED_REASONS = {"EntrypointBroken": Reason.ENTRYPOINT_BROKEN, "DefinitionBroken": Reason.DEFINITION_BROKEN}
-"""What a worker that gave up calls it -> our reason."""
+_OF_THE_RUNTIME = frozenset(
+    {
+        Reason.NO_PYTHON,
+        Reason.CREWAI_MISSING,
+        Reason.CREWAI_TOO_OLD,
+        Reason.CREWAI_UNSUPPORTED,
+        Reason.CREWAI_BROKEN,
+        Reason.PYTHON_UNSUPPORTED,
+        Reason.INTERPRETER_UNUSABLE,
+        Reason.INTERPRETER_BROKEN,
+        Reason.HOME_NOT_WRITABLE,
+        Reason.WORKER_NEVER_CONNECTED,
+        Reason.IMAGE_RUNS_AS_ROOT,
+        Reason.ENTRYPOINT_BROKEN,
+        Reason.DEFINITION_BROKEN,
+    }
+)
+"""Why the runtime and a crew's image do not go together; a worker that gives up uses the same words."""
 
 
 # The spec ------------------------------------------------------------------------------------------------------------
@@ -100,6 +117,19 @@ def wanted_are_ready(seen: Observed) -> Verdict | None:
         return _bad(cause.reason, f"{count}; {cause.message}")
     starting = "; ".join(_progress(one) for one in seen.live_replicas if not one.ready)
     return _bad(Reason.REPLICAS_NOT_READY, f"{count}; {starting or 'the others have no pod yet'}")
+
+
+def runtime_fits(seen: Observed) -> Verdict | None:
+    """No replica failed for what its image is."""
+    cause = _cause(seen.live_replicas)
+    return cause if cause is not None and cause.reason in _OF_THE_RUNTIME else None
+
+
+def runtime_was_reported(seen: Observed) -> Verdict | None:
+    """Else nothing is known of it."""
+    if any(report.worker.crewai_version for _, report in reports(seen.live_replicas)):
+        return None
+    return _unknown(Reason.NOT_REPORTED, "no replica has told yet which CrewAI it runs")
 
 
 def rollout_was_accepted(seen: Observed) -> Verdict | None:
@@ -249,15 +279,21 @@ def _wanted(seen: Observed) -> int:
 def _cause(replicas: Iterable[Replica]) -> Verdict | None:
     """Why a replica will not become ready by waiting, in its own words if it speaks."""
     for one in replicas:
-        if isinstance(one.report, Failure) or one.report is None or one.report.phase != "failed":
+        if isinstance(one.report, Failure) or one.report is None or not _gave_up(one, one.report):
             continue
-        reason = _FAILED_REASONS.get(one.report.reason, Reason.REPLICA_FAILED)
-        prefix = "" if reason.word == one.report.reason else f"{one.report.reason}: "
-        return _bad(reason, f"{one.name}: {prefix}{one.report.message}")
+        reason = BY_WORD.get(one.report.reason)
+        if reason not in _OF_THE_RUNTIME:
+            return _bad(Reason.REPLICA_FAILED, f"{one.name}: {one.report.reason}: {one.report.message}")
+        return _bad(reason, f"{one.name}: {one.report.message}")
     for one in replicas:
         if one.trouble is not None:
             return _bad(one.trouble.reason, f"{one.name}: {one.trouble.message}. {one.trouble.reason.remedy}")
     return None
+
+
+def _gave_up(one: Replica, report: Report) -> bool:
+    """Its worker failed, or the container that should hold it runs something else."""
+    return report.phase == "failed" or (one.crew_runs and report.reason == Reason.WORKER_NEVER_CONNECTED.word)
 
 
 def _progress(one: Replica) -> str:

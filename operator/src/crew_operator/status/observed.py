@@ -75,6 +75,8 @@ class Replica:
     newest: bool = True
     """Of the newest ReplicaSet."""
     trouble: ContainerTrouble | None = None
+    crew_runs: bool = False
+    """The crew's own container is running."""
     report: Report | Failure | None = None
     """None: not asked, because it has no address yet."""
 

@@ -1,10 +1,11 @@
 """Pods and a Deployment as the API server gives them -> facts."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crew_operator.api import names
-from crew_operator.api.reasons import Reason
+from crew_operator.api.reasons import BY_WORD, Reason
 from crew_operator.status.observed import ContainerTrouble, RedisPod, Replica, Workload
 
 Object = Mapping[str, Any]
@@ -64,10 +65,12 @@ def trouble(pod: Object) -> ContainerTrouble | None:
         waiting = (one.get("state") or {}).get("waiting") or {}
         word = str(waiting.get("reason") or "")
         if word not in _HARMLESS_WORDS:
+            if (told := _told(one)) is not None:
+                return told
             detail = str(waiting.get("message") or "").strip()
             last = _last_end(one)
             message = f"container {one.get('name')}: {word}" + (f": {detail}" if detail else "") + last
-            return ContainerTrouble(_reason(word), message)
+            return ContainerTrouble(_reason(word, detail), message)
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return ContainerTrouble(Reason.POD_NOT_STARTED, f"not scheduled: {condition.get('message') or ''}".strip())
@@ -86,10 +89,29 @@ def _replica(pod: Object, newest: str) -> Replica:
         restarts=sum(int(one.get("restartCount") or 0) for one in statuses),
         newest=_label(pod, _HASH_LABEL) == newest,
         trouble=trouble(pod),
+        crew_runs=any(one.get("name") == names.CREW_CONTAINER and _runs(one) for one in statuses),
     )
 
 
-def _reason(word: str) -> Reason:
+def _told(container: Object) -> ContainerTrouble | None:
+    """What a launcher or worker that gave up left as its termination message: JSON, in the last line of it."""
+    said = str(((container.get("lastState") or {}).get("terminated") or {}).get("message") or "")
+    try:
+        told = json.loads(said.strip().rpartition("\n")[2])
+    except ValueError:
+        return None
+    if not isinstance(told, dict) or (reason := BY_WORD.get(str(told.get("reason")))) is None:
+        return None
+    return ContainerTrouble(reason, str(told.get("message") or reason.cause))
+
+
+def _runs(container: Object) -> bool:
+    return "running" in (container.get("state") or {})
+
+
+def _reason(word: str, detail: str) -> Reason:
+    if word == "CreateContainerConfigError" and "runAsNonRoot" in detail:
+        return Reason.IMAGE_RUNS_AS_ROOT
     if word in _PULL_WORDS:
         return Reason.IMAGE_NOT_PULLED
     return Reason.CONTAINER_CRASHES if word in _CRASH_WORDS else Reason.POD_NOT_STARTED

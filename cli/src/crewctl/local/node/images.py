@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from crew_operator.api import names as operator_names
 from crewctl.errors import UsageError
 
 RUNTIME = "ghcr.io/crewops/crew-runtime:*"
@@ -32,6 +33,8 @@ class Image:
     """Before the container's `args` when it has no `command`."""
     extra_args: tuple[str, ...] = ()
     """After them."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """What the image holds under a path: the words of its containers that name it are made true."""
     files: str = ""
     """The folder of the user's code, for `crewctl status`."""
 
@@ -99,9 +102,10 @@ def _bin(python: Path | None) -> tuple[str, ...]:
     return (str(python.parent), own) if python is not None else (own,)
 
 
-def runtime(python: Path | None) -> Image:
-    """The runtime's image: the crew's interpreter first, then ours with `crew-server`."""
-    return Image(RUNTIME, path=_bin(python), env={"CREWOPS_BIND_ADDRESS": POD_IP})
+def runtime(python: Path | None, payload: Path) -> Image:
+    """The runtime's image: the crew's interpreter first, then ours with `crew-server`; the payload for other images."""
+    bind = {"CREWOPS_BIND_ADDRESS": POD_IP}
+    return Image(RUNTIME, path=_bin(python), env=bind, folders={operator_names.IMAGE_PAYLOAD: payload})
 
 
 def redis(server: Path, modules: Sequence[Path]) -> Image:

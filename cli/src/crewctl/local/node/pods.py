@@ -196,7 +196,7 @@ class Pod:
         folder = self.folder / "c" / spec["name"]
         folder.mkdir(parents=True, exist_ok=True)
         message = folder / "termination-log"
-        mounts = self._mounts(spec, message)
+        mounts = [*self._mounts(spec, message), *(Mount(path, place) for path, place in image.folders.items())]
         env = self._environment(spec, image, mounts)
         argv = image.argv(spec.get("command") or (), spec.get("args") or (), self.address)
         argv = [self._true(translate.expand(word, env), mounts) for word in argv]

@@ -26,6 +26,11 @@ log = Log(__name__)
 HELLO_DEADLINE = 5.0
 PING_EVERY = 0.5
 PING_DEADLINE = 2.0
+NEVER_CONNECTED_AFTER = 60.0
+_NEVER = (
+    f"no worker has connected for {NEVER_CONNECTED_AFTER:.0f} s: the crew's container was not started, or its image's "
+    'entrypoint does not run what it is given. End it in exec "$@", or set spec.crew.runtime.imageEntrypoint to Replace'
+)
 CRASHES = 5
 CRASH_WINDOW = 600.0
 """So many deaths of the zygote in so many seconds are a crash loop."""
@@ -230,9 +235,12 @@ class WorkerLink:
 
     async def _keep_asking(self) -> None:
         loop = asyncio.get_running_loop()
+        began = loop.time()
         while True:
             await asyncio.sleep(PING_EVERY)
             self._slots.check()
+            if self._state.reason == "WorkerNotConnected" and loop.time() - began > NEVER_CONNECTED_AFTER:
+                self._state.reason, self._state.message = "WorkerNeverConnected", _NEVER
             if self._zygote is None or self._zygote.transport.is_closing():
                 continue
             # A stopped zygote reads nothing: do not fill its socket with pings.
