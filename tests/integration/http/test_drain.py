@@ -15,18 +15,35 @@ async def _exit_code(process, seconds):
     return process.returncode
 
 
-async def test_running_kickoffs_finish_and_no_new_one_is_taken(make):
+async def test_running_kickoffs_finish_and_new_ones_go_to_other_replicas(make):
     replica, other = await make("r1"), await make("r2", idle=True)
     kickoff = await replica.kickoff(seconds=2, say="finished")
     await replica.started(kickoff)
     replica.server.terminate()
     await replica.ready(wanted=False, reason="Draining", seconds=2)
-    refused = await replica.api.post("/kickoff", json={"inputs": {}})
-    assert (refused.status_code, refused.json()["reason"]) == (503, "Draining")
+    late = await replica.api.post("/kickoff", json={"inputs": {"say": "elsewhere"}})
+    assert (late.status_code, late.headers["connection"]) == (200, "close")
     assert await _exit_code(replica.server, 8) == 0
     assert await _exit_code(replica.worker, 3) == 0
     seen = await other.status(kickoff)
     assert (seen["status"], seen["result"]["output"]) == ("completed", "finished")
+    assert (await other.status(late.json()["kickoff_id"]))["status"] == "running"
+    other.start_worker()
+    assert (await other.ended(late.json()["kickoff_id"]))["result"]["output"] == "elsewhere"
+
+
+async def test_who_waits_gets_an_answer_though_the_end_is_still_to_come(make):
+    replica, _ = await make("r1"), await make("r2", idle=True)
+    await replica.started(await replica.kickoff(do="sleep"))
+    replica.server.terminate()
+    await replica.ready(wanted=False, reason="Draining", seconds=2)
+    waits = asyncio.create_task(replica.api.post("/kickoff", params={"wait": 30}, json={"inputs": {}}))
+    await asyncio.sleep(0.3)
+    replica.server.send_signal(signal.SIGTERM)
+    replica.worker.kill()
+    answer = await waits
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"kickoff_id", "session_id"}
 
 
 async def test_idle_replica_is_gone_within_two_seconds(replica):

@@ -9,6 +9,8 @@ from crew_runtime.contract import env
 
 GRACE_PERIOD = 60
 """Seconds that a replica has to finish its kickoffs when it is told to stop."""
+FAREWELL = 5
+"""Seconds before that in which it goes on as ever: until every node knows that it is going, requests still reach it."""
 
 EnvVar = dict[str, Any]
 

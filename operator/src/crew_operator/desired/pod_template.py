@@ -40,7 +40,7 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
             "initContainers": [*_payload(crew, inputs), _server(crew, inputs)],
             "containers": [_crew(crew, inputs)],
             "volumes": [*_volumes(crew), *deepcopy([dict(one) for one in template.volumes])],
-            "terminationGracePeriodSeconds": environment.GRACE_PERIOD,
+            "terminationGracePeriodSeconds": environment.FAREWELL + environment.GRACE_PERIOD,
             "enableServiceLinks": False,
             "automountServiceAccountToken": template.service_account_name is not None,
             "securityContext": _pod_security(crew),
@@ -106,6 +106,7 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
         **({"resources": deepcopy(dict(template.resources))} if template.resources else {}),
         # of the sidecar, which sees a dead worker; generous, because a restart costs every running kickoff
         "livenessProbe": _probe("/livez", period=10, failures=12),
+        "lifecycle": {"preStop": {"sleep": {"seconds": environment.FAREWELL}}},
         # A launcher that finds no interpreter says so in its last line.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": dict(_RESTRICTED),

@@ -116,6 +116,7 @@ class App:
         log.info("listening", http=front.getsockname()[1], health=back.getsockname()[1], replica=settings.replica)
         await self._serve_until_stopped(loops + serving)
         await self._drain()
+        self.service.leave()
         # The API first: its last answers may be the ends of the drained kickoffs.
         for server, task in zip(servers, serving, strict=True):
             server.should_exit = True

@@ -43,6 +43,14 @@ def readiness(facts: Facts) -> Verdict:
     return _worker(facts) or _state(facts) or _backend(facts) or Verdict(True)
 
 
+def acceptance(facts: Facts) -> Verdict:
+    """Whether a kickoff can be taken. A replica that is shut down still takes what reaches it, over connections that
+    are open and while the news travels: what is accepted lies in Redis, and another replica runs it."""
+    if facts.draining:
+        return _backend(facts) or Verdict(True)
+    return readiness(facts)
+
+
 def startup(facts: Facts) -> Verdict:
     """Whether the worker has come up."""
     return _phase(facts) or Verdict(True)

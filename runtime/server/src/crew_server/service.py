@@ -96,6 +96,7 @@ class Service:
         self.metrics = parts.metrics
         self.sessions = Sessions(parts.sessions, self.cancel)
         self.draining = False
+        self._leaving = False
         self._failures: collections.deque[reports.Failure] = collections.deque(maxlen=KEEP_FAILURES)
 
     # -- the crew's API -------------------------------------------------------------------------------------------
@@ -176,9 +177,14 @@ class Service:
                     if seen["status"] != state.RUNNING:
                         return seen
                 left = until - loop.time()
-                if left <= 0:
+                if left <= 0 or self._leaving:
                     return None
                 await _within(ended, min(left, LOOK_AGAIN))
+
+    def leave(self) -> None:
+        """Let nobody wait any longer: an answer without the end is better than none at all."""
+        self._leaving = True
+        self._parts.ends.wake()
 
     async def status(self, kickoff_id: str) -> dict[str, Any]:
         """What a client sees of a kickoff. Raises UnknownKickoffError, BackendError."""
@@ -295,7 +301,7 @@ class Service:
         return Kickoff(accepted.kickoff_id, accepted.session_id, known)
 
     def _refuse_unless_ready(self) -> None:
-        verdict = self.readiness()
+        verdict = health.acceptance(self._facts())
         if not verdict.ready:
             self.metrics.refused.labels(verdict.reason).inc()
             raise NotReadyError(verdict.reason, verdict.message)

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Header, Path, Query, Response
 import crew_server
 from crew_server.errors import BackendError, NotReadyError
 from crew_server.http import events, problems, requests, sessions
-from crew_server.http.middleware import BearerToken, BodyLimit
+from crew_server.http.middleware import BearerToken, BodyLimit, Leaving
 from crew_server.service import Headers, Service
 
 MAX_WAIT = 600.0
@@ -38,6 +38,7 @@ def create(service: Service, token: str | None) -> FastAPI:
     app.add_middleware(BodyLimit)
     if token:
         app.add_middleware(BearerToken, token=token)
+    app.add_middleware(Leaving, is_leaving=lambda: service.draining)
 
     sessions.install(app, service.sessions)
     events.install(app, service)

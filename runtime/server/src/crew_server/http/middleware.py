@@ -1,6 +1,7 @@
-"""What every request to the crew's API passes: the bearer token, and the limit of its size. Plain ASGI."""
+"""What every request to the crew's API passes: the bearer token, the limit of its size, the farewell. Plain ASGI."""
 
 import hmac
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,6 +41,25 @@ class BearerToken:
         scheme, _, token = given.partition(" ")
         shown = f"{scheme.capitalize()} {token.strip()}".encode("utf-8", "replace")
         return hmac.compare_digest(shown, self._expected)
+
+
+class Leaving:
+    """Closes each connection with its next answer while the replica is shut down: the client's next one goes to another
+    replica."""
+
+    def __init__(self, app: ASGIApp, is_leaving: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_leaving = is_leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._is_leaving():
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, closing if scope["type"] == "http" else send)
 
 
 class BodyLimit:

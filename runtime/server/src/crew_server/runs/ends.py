@@ -53,6 +53,11 @@ class Ends:
         for event in self._waiting.get(kickoff_id, ()):
             event.set()
 
+    def wake(self) -> None:
+        """Let all look who wait."""
+        for kickoff_id in list(self._waiting):
+            self.ended(kickoff_id)
+
     async def run(self) -> None:
         """For ever: read while somebody waits."""
         while True:
