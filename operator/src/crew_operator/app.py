@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from crew_operator import handlers, kube_client, leadership, probes, replica_client
-from crew_operator.errors import ApiError, OperatorError
+from crew_operator.api import names
+from crew_operator.errors import ApiError, NotFoundError, OperatorError, UnreachableError
+from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.reconcile import Key, Reconciler
 from crew_operator.settings import Settings
@@ -17,9 +19,10 @@ from crew_operator.workqueue import Result, WorkQueue
 
 log = logging.getLogger(__name__)
 
-
 SETTLE = 0.05
 """Seconds that a key waits for more of the same burst of events."""
+CRD_AGAIN = 3.0
+"""Seconds between two looks for our CRD."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 
         async def act() -> None:
             metrics.leading.set(1)
+            if settings.namespaces:
+                await _served(kube, settings.namespaces[0])
             await _act(settings, reconciler, queue)
 
         ended = asyncio.ensure_future(leadership.lead(kube, settings.lease, act) if settings.lease else act())
@@ -59,10 +64,26 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
                 await asyncio.gather(ended, return_exceptions=True)
 
 
+async def _served(kube: KubeClient, namespace: str) -> None:
+    """Wait for the CRD: with namespaces named, what Kopf does not find at its start it does not find later either."""
+    while True:
+        try:
+            await kube.list(names.KIND, namespace, {})
+        except (NotFoundError, UnreachableError) as error:
+            log.warning("cannot list CrewDeployments yet: is the CRD installed?", extra={"detail": str(error)})
+            await asyncio.sleep(CRD_AGAIN)
+        else:
+            return
+
+
 async def _act(settings: Settings, reconciler: Reconciler, queue: WorkQueue[Key]) -> None:
     """Watch and reconcile until cancelled, or until one of the two ends by itself, which is a failure."""
     stop = threading.Event()
-    made = handlers.registry(_listener(reconciler, queue), partial(kube_client.access, settings.kubeconfig))
+    made = handlers.registry(
+        _listener(reconciler, queue),
+        partial(kube_client.access, settings.kubeconfig),
+        everywhere=not settings.namespaces,
+    )
     tasks = [
         asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf"),
         asyncio.create_task(queue.run(settings.workers), name="queue"),

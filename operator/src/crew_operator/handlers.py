@@ -45,8 +45,13 @@ class _Connection(kopf.ConnectionInfo):
         return context
 
 
-def registry(told: Told, login: Login) -> kopf.OperatorRegistry:
-    """The handlers of one operator. Both arguments are called in Kopf's thread."""
+def registry(told: Told, login: Login, *, everywhere: bool) -> kopf.OperatorRegistry:
+    """The handlers of one operator. Both functions are called in Kopf's thread.
+
+    Args:
+        everywhere: serve all namespaces, and begin when the CRD is installed later. Otherwise the CRD has to be there:
+            to watch for it takes a permission that a Role in a namespace cannot give.
+    """
     made = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=made)
@@ -55,6 +60,7 @@ def registry(told: Told, login: Login) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=made)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.scanning.disabled = not everywhere
         settings.posting.enabled = False  # our Events are our own
         settings.networking.error_backoffs = (0.5, 1, 2, 3, 5)  # drift is put right within seconds of an outage's end
         settings.watching.server_timeout = 300  # an int: the API server takes no other

@@ -37,7 +37,6 @@ MEMORY_SHARED: Chain = (
 )
 
 RUNTIME_COMPATIBLE: Chain = (
-    checks.workload_was_seen,
     checks.runtime_fits,
     checks.runtime_was_reported,
 )

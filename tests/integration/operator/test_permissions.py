@@ -1,0 +1,121 @@
+"""The chart grants what the operator uses, and nothing else: both are compared, after a crew's whole life."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crew_operator import app
+from support.eavesdrop import eavesdropping
+from support.waiting import eventually
+
+CHART = Path(__file__).parents[3] / "charts" / "crew-operator"
+ON_PURPOSE = {
+    ("update", "crewops.dev", "crewdeployments/finalizers"): "no request: it admits children with blockOwnerDeletion",
+    ("patch", "", "events"): "an Event that comes again is counted up; whether one does here is chance",
+}
+"""Granted though no request of its shows, and why."""
+
+if shutil.which("helm") is None:
+    pytest.skip("helm is not on the PATH: https://helm.sh/docs/intro/install", allow_module_level=True)
+
+
+def granted(**values):
+    """Of all roles that the chart binds to the operator."""
+    options = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
+    command = ["helm", "template", "crews", str(CHART), "--namespace", "crew-system", *options]
+    made = list(yaml.safe_load_all(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    bound = {one["roleRef"]["name"] for one in made if one and one["kind"] in ("RoleBinding", "ClusterRoleBinding")}
+    return {
+        (verb, group, resource)
+        for one in made
+        if one and one["kind"] in ("Role", "ClusterRole") and one["metadata"]["name"] in bound
+        for rule in one["rules"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+async def live(cluster, node, settings):
+    """Everything that the operator does to a crew: made, served, changed, put right, healed, guarded and bared."""
+    guarded = dataclasses.replace(settings, own_pods=("crew-system", {"app": "crew-operator"}))
+    async with app.running(guarded):
+        await cluster.make()
+        await cluster.exists("Deployment", "concierge")
+        await cluster.exists("NetworkPolicy", "concierge-redis")
+        await node.start_redis()
+        await node.start_replica("crew-1")
+        await cluster.change({"replicas": 1})
+        await cluster.condition("Ready", "True", seconds=20)
+        for kind, name in (
+            ("Secret", "concierge-redis-auth"),
+            ("ConfigMap", "concierge-redis-config"),
+            ("Service", "concierge"),
+            ("StatefulSet", "concierge-redis"),
+            ("Deployment", "concierge"),
+            ("NetworkPolicy", "concierge-redis"),
+        ):
+            await cluster.delete(kind, name)
+            await cluster.exists(kind, name, 30)
+        await lose_its_label(cluster)
+        await grow(cluster)
+        node.signal_redis(signal.SIGSTOP)
+        await eventually(lambda: replaced(cluster), "the wedged Redis is replaced", 60)
+    async with app.running(settings):
+        await eventually(lambda: no_policy(cluster), "the policy is gone", 30)
+
+
+async def lose_its_label(cluster):
+    name = "concierge-redis-auth"
+    labels = {"crewops.dev/crewdeployment": None}
+    await cluster.kube.merge("Secret", cluster.namespace, name, {"metadata": {"labels": labels}})
+    await cluster.change({"crew": {"concurrency": 3}})
+
+    async def labelled():
+        return "crewops.dev/crewdeployment" in (await cluster.get("Secret", name))["metadata"]["labels"]
+
+    await eventually(labelled, "the Secret has its label again", 60)
+
+
+async def grow(cluster):
+    """A claim as the StatefulSet's controller makes it, and then a larger one is asked for."""
+    about = {"namespace": cluster.namespace, "name": "data-concierge-redis-0"}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cluster.kube.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": about, "spec": spec})
+    await cluster.change({"redis": {"managed": {"storage": {"size": "2Gi"}}}})
+
+    async def grown():
+        claim = await cluster.get("PersistentVolumeClaim", "data-concierge-redis-0")
+        return claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
+
+    await eventually(grown, "the claim asks for more", 30)
+
+
+def said(permissions):
+    """In a line."""
+    return ", ".join(f"{verb} {resource}.{group}".rstrip(".") for verb, group, resource in sorted(permissions))
+
+
+async def replaced(cluster):
+    pod = await cluster.get("Pod", "concierge-redis-0")
+    return pod is None or pod["metadata"].get("deletionTimestamp")
+
+
+async def no_policy(cluster):
+    return await cluster.get("NetworkPolicy", "concierge-redis") is None
+
+
+@pytest.mark.parametrize("everywhere", [True, False], ids=["cluster-wide", "namespaces"])
+async def test_every_permission_is_used_and_every_used_one_is_granted(cluster, node, settings, tmp_path, everywhere):
+    async with eavesdropping(cluster.kubeconfig, tmp_path) as (one, kubeconfig):
+        watched = () if everywhere else (cluster.namespace,)
+        await live(cluster, node, dataclasses.replace(settings, kubeconfig=kubeconfig, namespaces=watched))
+    allowed = granted(**({} if everywhere else {"watchNamespaces": [cluster.namespace]}))
+    assert said(one.used - allowed) == "", "used, and not granted"
+    assert said(allowed - one.used - set(ON_PURPOSE)) == "", "granted, and not used"
