@@ -1,6 +1,8 @@
 """A local cluster in processes of its own, for tests that kill and stall what runs in it."""
 
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from support.processes import environment
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
     from crewctl.kube import Kube
@@ -47,6 +50,19 @@ class Cluster:
         url = f"http://{pod['status']['podIP']}:8000/{path}"
         return httpx.request("POST" if body is not None else "GET", url, json=body, timeout=timeout)
 
+    def image(self, name: str) -> str:
+        """What an image of ours is called here: `crew-runtime`, `concierge`, and `concierge:next`, the same again."""
+        return "ghcr.io/crewops/crew-runtime:dev" if name == "crew-runtime" else f"localhost/{_tagged(name)}"
+
+    def operator_log(self) -> str:
+        """All that it said."""
+        return Path(self._handle.folder, "logs", "operator.log").read_text(errors="replace")
+
+    def kill_operator(self) -> None:
+        """SIGKILL; something starts it again."""
+        wait_until(lambda: self.operator_pid() is not None, "the operator runs", 30)
+        os.kill(self.operator_pid() or 0, signal.SIGKILL)
+
     def needs_this_machine(self) -> None:
         """Skips a test whose crew lies on this machine's disk, on a cluster that does not run on it."""
 
@@ -71,6 +87,10 @@ class Cluster:
         return self._handle.stop()
 
 
+def _tagged(name: str) -> str:
+    return name if ":" in name else f"{name}:dev"
+
+
 @cache
 def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="crewops-e2e-"))
@@ -88,7 +108,9 @@ def shared() -> "Cluster | RealCluster":
         _running.append(real_cluster.connect())
 
     if not _running:
-        wish = launch.Wish(folder=_folder(), images=(f"{IMAGE}={ROOT / 'examples' / 'concierge'}",))
+        concierge = ROOT / "examples" / "concierge"
+        both = tuple(f"{name}={concierge}" for name in (IMAGE, IMAGE.replace(":dev", ":next")))
+        wish = launch.Wish(folder=_folder(), images=both)
         _running.append(Cluster(launch.in_background(wish)))
     return _running[0]
 

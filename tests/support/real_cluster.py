@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from crewctl.errors import ClusterError
 from crewctl.kube import Kube
 from crewctl.local.kubectl import Kubectl
 
@@ -58,6 +59,23 @@ class RealCluster:
         return self.api(about["namespace"]).ask_pod(
             about["name"], 8000, path, None if body is None else dict(body), timeout
         )
+
+    def image(self, name: str) -> str:
+        """What an image of ours is called here: `crew-runtime`, `concierge`, and `concierge:next`, the same again."""
+        return f"{images()}/{name}" if ":" in name else f"{images()}/{name}:dev"
+
+    def operator_log(self) -> str:
+        """All that its present pods said."""
+        label = f"app.kubernetes.io/name={RELEASE}"
+        try:
+            return str(self.kubectl(NAMESPACE)("logs", "-l", label, "--tail=-1", "--prefix"))
+        except ClusterError as error:
+            return str(error)
+
+    def kill_operator(self) -> None:
+        """Every pod of it, without a moment to end by itself; its Deployment makes the next."""
+        label = f"app.kubernetes.io/name={RELEASE}"
+        self.kubectl(NAMESPACE)("delete", "pods", "-l", label, "--grace-period=0", "--force", "--wait=false")
 
     def needs_this_machine(self) -> None:
         """Skips the test."""
