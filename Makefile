@@ -99,12 +99,13 @@ bench: ready .venv-bench/.ready
 
 IMAGE_TAG ?= dev
 IMAGE_PREFIX ?= localhost
+IMAGE_LABELS = --build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Any of the three takes the same arguments.
 BUILDER = $(firstword $(foreach one,docker podman buildah,$(if $(shell command -v $(one)),$(one))))
 images:
 	@test -n "$(BUILDER)" || { echo "make images needs docker, podman or buildah: apt-get install buildah"; exit 1; }
-	$(BUILDER) build -f operator/Dockerfile -t $(IMAGE_PREFIX)/crew-operator:$(IMAGE_TAG) $(BUILD_ARGS) .
-	$(BUILDER) build -f runtime/Dockerfile -t $(IMAGE_PREFIX)/crew-runtime:$(IMAGE_TAG) $(BUILD_ARGS) .
+	$(BUILDER) build -f operator/Dockerfile $(IMAGE_LABELS) -t $(IMAGE_PREFIX)/crew-operator:$(IMAGE_TAG) $(BUILD_ARGS) .
+	$(BUILDER) build -f runtime/Dockerfile $(IMAGE_LABELS) -t $(IMAGE_PREFIX)/crew-runtime:$(IMAGE_TAG) $(BUILD_ARGS) .
 
 crds: .venv/.ready
 	$(TOOLS)/python -m crew_operator.api.crd > crds/crewdeployments.yaml
