@@ -2,6 +2,7 @@
 #   make demo     the main job, on this machine, without Docker or a cluster
 #   make test     all tests
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
+#   make test-chart  the chart's templates and permissions; needs helm
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
 #   make images   builds the operator's and the runtime's image with docker, podman or buildah
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-e2e e2e lint format types bench images crds clean
+.PHONY: help demo test test-unit test-integration test-apiserver test-chart test-e2e e2e lint format types bench images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -73,6 +74,10 @@ test-e2e: ready
 # The same tests, and those of the Helm release, on a real Kubernetes.
 e2e: ready
 	tests/e2e/on-kubernetes $(PYTEST_ARGS)
+
+# What helm makes of the chart, and whether its rules are what the operator asks for.
+test-chart: ready
+	$(TOOLS)/python -m pytest tests/unit/charts tests/integration/operator/test_permissions.py $(PYTEST_ARGS)
 
 lint: ready types
 	$(TOOLS)/ruff check .

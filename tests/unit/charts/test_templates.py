@@ -13,7 +13,12 @@ from crew_operator.metrics import Metrics
 CHART = Path(__file__).parents[3] / "charts" / "crew-operator"
 ALL = {
     "replicaCount": 2,
-    "metrics": {"service": True, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}},
+    "metrics": {
+        "service": True,
+        "serviceMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "grafanaDashboard": {"enabled": True},
+    },
 }
 
 if shutil.which("helm") is None:
@@ -83,14 +88,35 @@ def test_monitoring_is_off_until_it_is_asked_for():
 
 def test_alerts_speak_of_figures_that_there_are():
     rule = next(one for key, one in _made(**ALL).items() if key[0] == "PrometheusRule")
-    operators = {f"{one.name}{'_total' if one.type == 'counter' else ''}" for one in Metrics().registry.collect()}
-    server = (CHART.parents[1] / "runtime/server/src/crew_server/metrics.py").read_text()
     for alert in rule["spec"]["groups"][0]["rules"]:
-        names = {word for word in _words(alert["expr"]) if word.startswith(("crew_operator_", "crewops_"))}
-        names -= {"crewops_dev_crewdeployment"}
-        assert names, alert
-        for name in names:
-            assert name in operators or f'"{name.removesuffix("_total")}"' in server, (alert["alert"], name)
+        assert _known(alert["expr"]) is True
+
+
+def test_dashboard_speaks_of_figures_that_there_are():
+    found = _made(**ALL)["ConfigMap", "crews-crew-operator-dashboard"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    dashboard = json.loads(found["data"]["crewops.json"])
+    drawn = [target["expr"] for one in dashboard["panels"] for target in one.get("targets", [])]
+    assert len(drawn) > 15
+    for expression in drawn:
+        assert _known(expression) is True
+    boxes = [tuple(one["gridPos"].values()) for one in dashboard["panels"]]
+    assert len({(x, y) for x, y, _, _ in boxes}) == len(boxes)
+    assert all(x + width <= 24 for x, _, width, _ in boxes)
+
+
+def _known(expression):
+    """True, or the first figure in it that neither the operator nor a replica's server shows."""
+    names = {word for word in _words(expression) if word.startswith(("crew_operator_", "crewops_"))}
+    names -= {"crewops_dev_crewdeployment"}
+    assert names, expression
+    shown = {one.name for one in Metrics().registry.collect()}
+    server = (CHART.parents[1] / "runtime/server/src/crew_server/metrics.py").read_text()
+    for name in names:
+        plain = name.removesuffix("_total").removesuffix("_bucket")
+        if plain not in shown and f'"{plain}"' not in server:
+            return name
+    return True
 
 
 def _words(expression):
