@@ -14,7 +14,8 @@ from support.relay import Relay
 Permission = tuple[str, str, str]
 """verb, group, resource (with its subresource)."""
 
-_REQUEST = re.compile(rb"^(GET|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.1\r\n", re.MULTILINE)
+# not at a line's beginning alone: a body ends without one, and the connection is used again
+_REQUEST = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) (/\S+) HTTP/1\.1\r\n")
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/v\w+"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>[^/]+))?)?$"
