@@ -243,6 +243,8 @@ def _steps(fail, done):
         def send(self, drafted):
             done.append("send")
             if fail:
+                # A step's end is told from another thread, and not told any more once the flow has failed.
+                time.sleep(1)
                 raise RuntimeError("the replica went away here")
             return f"sent: {drafted}, {self.state.text}"
 
