@@ -8,15 +8,8 @@ import pytest
 
 from support import caller
 from support.hotel import FACT, QUESTION, READY, WORD, Hotel, names
+from support.pods import restricted_pod
 from support.waiting import wait_until
-
-RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "runAsUser": 65532,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 @pytest.fixture
@@ -38,19 +31,9 @@ def remembered(hotel, request):
 def asked(hotel):
     """Somebody asks the crew all the time; `asked()` is how many kickoffs ended, and there has to be no failure."""
     program = Path(caller.__file__).read_text()
-    container = {
-        "name": "caller",
-        "image": hotel.cluster.image("crew-runtime"),
-        "command": ["python", "-c", program, f"http://{hotel.name}.{hotel.namespace}.svc:8000"],
-        "securityContext": RESTRICTED,
-    }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "caller"},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
-    }
-    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    command = ["python", "-c", program, f"http://{hotel.name}.{hotel.namespace}.svc:8000"]
+    made = restricted_pod("caller", hotel.cluster.image("crew-runtime"), command, terminationGracePeriodSeconds=0)
+    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(made))
 
     def look():
         said = str(hotel.kubectl("logs", "caller")).splitlines()

@@ -1,10 +1,14 @@
 """A crew that is declared in a ConfigMap runs without an image of its own."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
-from support.hotel import FACT, QUESTION, WORD, Hotel
+from support import openai_server
+from support.hotel import FACT, QUESTION, WORD, Hotel, names
+from support.pods import restricted_pod
 
 LLM = """
 import hashlib
@@ -35,27 +39,43 @@ class Embedder(CustomEmbeddingFunction, EmbeddingFunction):
     def __call__(self, input):
         return [np.frombuffer(hashlib.shake_128(one.encode()).digest(384), np.uint8) / np.float32(255) for one in input]
 """
-TASKS = {
-    "note": "Note what the guest tells us. The guest says: <message>{message}</message>",
-    "reply": "Answer the guest, or the colleague who asks. They say: <message>{message}</message>",
+AGENT = {
+    "role": "Concierge",
+    "goal": "Answer",
+    "backstory": "You know your guests.",
+    "llm": {"python": "offline.llm"},
 }
+TASKS = [
+    {
+        "name": name,
+        "agent": "concierge",
+        "description": f"{text} <message>{{message}}</message>",
+        "expected_output": "A reply.",
+    }
+    for name, text in {
+        "note": "Note what the guest tells us. The guest says:",
+        "reply": "Answer the guest, or the colleague who asks. They say:",
+    }.items()
+]
+EMBEDDER = {"provider": "custom", "config": {"embedding_callable": {"python": "offline.Embedder"}}}
 
 
 def declared():
-    """The example crew as crew.jsonc; its LLM and its embedder are in a Python file beside it."""
-    agent = {
-        "role": "Concierge",
-        "goal": "Answer",
-        "backstory": "You know your guests.",
-        "llm": {"python": "offline.llm"},
+    """The crew as CrewAI's own files have it; its LLM and its embedder are in a Python file beside them."""
+    tasks = [{**one} for one in TASKS]
+    crew = {"name": "declared", "agents": ["concierge"], "tasks": tasks, "memory": True, "embedder": EMBEDDER}
+    return {"crew.jsonc": "// a comment\n" + json.dumps(crew), "concierge.jsonc": json.dumps(AGENT), "offline.py": LLM}
+
+
+def as_a_project():
+    """The same as `crewai create crew` has it in its folder config; only what these two cannot say is in a third."""
+    tasks = {one["name"]: {key: value for key, value in one.items() if key != "name"} for one in TASKS}
+    return {
+        "agents.yaml": yaml.safe_dump({"concierge": AGENT}),
+        "tasks.yaml": yaml.safe_dump(tasks, sort_keys=False),
+        "crew.yaml": yaml.safe_dump({"name": "declared", "embedder": EMBEDDER}),
+        "offline.py": LLM,
     }
-    tasks = [
-        {"name": name, "agent": "concierge", "description": text, "expected_output": "A reply."}
-        for name, text in TASKS.items()
-    ]
-    embedder = {"provider": "custom", "config": {"embedding_callable": {"python": "offline.Embedder"}}}
-    crew = {"name": "declared", "agents": ["concierge"], "tasks": tasks, "memory": True, "embedder": embedder}
-    return {"crew.jsonc": "// a comment\n" + json.dumps(crew), "concierge.jsonc": json.dumps(agent), "offline.py": LLM}
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +95,21 @@ def test_it_remembers_across_replicas(hotel):
 
 
 def test_a_changed_definition_rolls_the_replicas_out(hotel):
-    from support.hotel import names
-
     old = hotel.replicas()
     data = {**declared(), "concierge.jsonc": declared()["concierge.jsonc"].replace("You know", "You have always known")}
     hotel.kubectl("patch", "configmap", "declared", "--type=merge", "-p", json.dumps({"data": data}))
     hotel.wait_replicas(2, names(old))
+
+
+def test_the_files_of_a_project_do_as_well(hotel):
+    old = hotel.replicas()
+    hotel.say(old[0], FACT, "bob")
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "project"}, "data": as_a_project()}
+    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(config))
+    hotel.patch({"crew": {"definition": {"configMapRef": {"name": "project"}}}})
+    for pod in hotel.wait_replicas(2, names(old)):
+        assert WORD in hotel.say(pod, QUESTION, "bob")
+    hotel.patch({"crew": {"definition": {"configMapRef": {"name": "declared"}}}})
 
 
 def test_a_definition_that_is_no_crew_is_named_and_the_replicas_serve_on(hotel):
@@ -94,3 +123,36 @@ def test_a_definition_that_is_no_crew_is_named_and_the_replicas_serve_on(hotel):
     mended = json.dumps({"data": {"crew.jsonc": declared()["crew.jsonc"]}})
     hotel.kubectl("patch", "configmap", "declared", "--type=merge", "-p", mended)
     hotel.wait_ready()
+
+
+@pytest.fixture
+def model(hotel):
+    """A model behind OpenAI's API, in a pod; the variables by which a crew finds it."""
+    command = ["python", "-c", Path(openai_server.__file__).read_text(), "8000"]
+    made = restricted_pod("model", hotel.cluster.image("crew-runtime"), command)
+    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    hotel.kubectl("expose", "pod", "model", "--port=8000")
+    url = f"http://model.{hotel.namespace}.svc:8000/v1"
+    yield [{"name": "OPENAI_BASE_URL", "value": url}, {"name": "OPENAI_API_KEY", "value": "none"}]
+    hotel.kubectl("delete", "pod/model", "service/model", "--wait=false", "--grace-period=0")
+
+
+def test_a_crew_may_stand_in_the_resource_itself(hotel, model):
+    inline = {
+        "agents": {"concierge": {**AGENT, "llm": "openai/gpt-4.1-mini"}},
+        "tasks": TASKS,
+        "memory": True,
+        "embedder": {"provider": "openai", "config": {"model_name": "text-embedding-3-small"}},
+    }
+    crew = {"image": None, "entrypoint": None, "env": model}
+    declared = Hotel(hotel.cluster, hotel.namespace, "inline")
+    declared.apply(crew={**crew, "definition": {"inline": inline}})
+    declared.wait_ready()
+    one, other = old = declared.replicas()
+    declared.say(one, FACT, "ada")
+    assert WORD in declared.say(other, QUESTION, "ada")
+    inline["agents"]["concierge"]["backstory"] = "You have always known your guests."
+    declared.patch({"crew": {"definition": {"inline": inline}}})
+    for pod in declared.wait_replicas(2, names(old)):
+        assert WORD in declared.say(pod, QUESTION, "ada")
+    declared.kubectl("delete", "crewdeployment", declared.name)

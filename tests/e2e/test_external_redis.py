@@ -8,19 +8,13 @@ import subprocess
 import pytest
 
 from support.hotel import FACT, QUESTION, WORD, Hotel
+from support.pods import restricted
 from support.real_cluster import RealCluster
 from support.waiting import wait_until
 
 NAME = "keyvault"
 PASSWORD = "s3cret/with:signs"
 IN_URL = "s3cret%2Fwith%3Asigns"
-RESTRICTED = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "runAsUser": 999,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,7 +53,7 @@ def certificate(cluster, store, tmp_path_factory):
         "name": "redis",
         "image": "redis:8",
         "args": ["redis-server", *(word for key, value in options.items() for word in (f"--{key}", value))],
-        "securityContext": RESTRICTED,
+        "securityContext": restricted(999),
         "volumeMounts": [{"name": "tls", "mountPath": "/tls"}],
     }
     volumes = [{"name": "tls", "secret": {"secretName": NAME}}]

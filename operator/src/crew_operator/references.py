@@ -2,15 +2,16 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from crew_operator import redis_client
-from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment, FileSource, KeyRef, SecretSource
-from crew_operator.desired import metadata
+from crew_operator.desired import definition, metadata
 from crew_operator.errors import Problem
 from crew_operator.kube_client import KubeClient
+from crew_runtime.contract import definition as contract
 
 
 @dataclass
@@ -40,11 +41,11 @@ async def read(kube: KubeClient, crew: CrewDeployment) -> References:
         if external.ca_from is not None:
             found.ca = await reader.file(external.ca_from, "spec.redis.external.caFrom") or ""
             found.files["ca"] = found.ca
-    if (definition := crew.spec.crew.definition) is not None:
-        ref = KeyRef(definition.config_map_ref.name, names.DEFINITION_FILE)
-        path = "spec.crew.definition.configMapRef"
-        await reader.key("ConfigMap", ref, path)
-        found.files |= reader.all(ref.name)
+    if (told := crew.spec.crew.definition) is not None:
+        if told.config_map_ref is not None:
+            found.files |= await reader.definition(told.config_map_ref.name, "spec.crew.definition.configMapRef")
+        else:
+            found.files |= definition.files(told.inline or {})
     if crew.spec.crew.api_token_from is not None:
         await reader.secret(crew.spec.crew.api_token_from, "spec.crew.apiTokenFrom")
     return found
@@ -69,26 +70,38 @@ class _Reader:
     async def secret(self, source: SecretSource, path: str) -> str | None:
         return await self.key("Secret", source.secret_key_ref, f"{path}.secretKeyRef")
 
+    async def definition(self, config_map: str, path: str) -> dict[str, str]:
+        """Every key of a ConfigMap that holds a crew."""
+        found = await self._object("ConfigMap", config_map, path)
+        files = dict((found or {}).get("data") or {})
+        if found is not None and (lack := contract.missing(files)):
+            self._missing(path, f"add {lack} to the ConfigMap {config_map}: it has {_list(files)}")
+        return files
+
     async def key(self, kind: str, ref: KeyRef, path: str) -> str | None:
-        if (kind, ref.name) not in self._seen:
-            self._seen[kind, ref.name] = await self._kube.get(kind, self._namespace, ref.name)
-        found = self._seen[kind, ref.name]
+        found = await self._object(kind, ref.name, path)
         if found is None:
-            self._missing(path, f"create the {kind} {ref.name} in namespace {self._namespace}: it does not exist")
             return None
         value = (found.get("data") or {}).get(ref.key)
         if value is None:
-            keys = ", ".join(sorted(found.get("data") or {})) or "none"
-            self._missing(path, f"add the key {ref.key} to the {kind} {ref.name}: it has {keys}")
+            self._missing(path, f"add the key {ref.key} to the {kind} {ref.name}: it has {_list(found.get('data'))}")
             return None
         return decode(value) if kind == "Secret" else str(value)
 
-    def all(self, config_map: str) -> dict[str, str]:
-        """Every key of a ConfigMap that was read."""
-        return dict((self._seen.get(("ConfigMap", config_map)) or {}).get("data") or {})
+    async def _object(self, kind: str, name: str, path: str) -> dict[str, Any] | None:
+        if (kind, name) not in self._seen:
+            self._seen[kind, name] = await self._kube.get(kind, self._namespace, name)
+        found = self._seen[kind, name]
+        if found is None:
+            self._missing(path, f"create the {kind} {name} in namespace {self._namespace}: it does not exist")
+        return found
 
     def _missing(self, path: str, message: str) -> None:
         self._found.problems.append(Problem(path, message))
+
+
+def _list(data: Mapping[str, Any] | None) -> str:
+    return ", ".join(sorted(data or {})) or "none"
 
 
 def decode(value: str) -> str:

@@ -19,6 +19,9 @@ async def secret(cluster, name, **data):
         ({"replicas": "three"}, "spec.replicas"),
         ({"crew__definition": {"configMapRef": {"name": "x"}}}, "set either image and entrypoint, or definition"),
         ({"crew__entrypoint": "no colon"}, "spec.crew.entrypoint"),
+        ({"crew": {"definition": {}}}, "set one of configMapRef and inline"),
+        ({"crew": {"definition": {"inline": {"agents": {"crew": {}}, "tasks": [{}]}}}}, "none of them crew"),
+        ({"crew": {"definition": {"inline": {"agents": {}, "tasks": [{}]}}}}, "spec.crew.definition.inline.agents"),
         ({"redis": {"managed": {}, **EXTERNAL}}, "set one of managed and external"),
         ({"name": "1st"}, "begin with a letter"),
     ],
@@ -60,6 +63,14 @@ async def test_missing_secret_is_named_and_found_once_it_is_there(cluster, opera
     assert await cluster.get("Deployment", "concierge") is None
     await secret(cluster, "redis", url="redis://127.0.0.1:1/0")
     await cluster.exists("Deployment", "concierge", seconds=15)
+
+
+async def test_what_a_definition_lacks_is_named(cluster, operator):
+    about = {"name": "crew", "namespace": cluster.namespace}
+    await cluster.kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"agents.yaml": ""}})
+    await cluster.make(crew={"definition": {"configMapRef": {"name": "crew"}}})
+    message = await cluster.condition("Ready", "False", "ReferenceNotFound")
+    assert "add tasks.yaml to the ConfigMap crew: it has agents.yaml" in message
 
 
 async def test_wrong_key_and_wrong_url_in_a_secret_are_told_apart(cluster, operator):

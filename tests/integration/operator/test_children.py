@@ -149,6 +149,30 @@ async def test_scaling_reaches_the_deployment(cluster, operator):
     await eventually(scaled, "the Deployment has 5 replicas")
 
 
+async def test_declared_crew_is_mounted_and_a_change_of_it_rolls_the_replicas(cluster, operator):
+    agent = {"role": "Librarian", "goal": "Advise", "backstory": "Well-read", "llm": "openai/gpt-4.1-mini"}
+    task = {"name": "advise", "agent": "librarian", "description": "{message}", "expected_output": "A title"}
+    inline = {"agents": {"librarian": agent}, "tasks": [task], "memory": True}
+    await cluster.make(crew={"definition": {"inline": inline}})
+    made = await cluster.exists("ConfigMap", "concierge-definition")
+    assert set(made["data"]) == {"crew.jsonc", "librarian.jsonc"}
+
+    async def template():
+        return (await cluster.exists("Deployment", "concierge"))["spec"]["template"]
+
+    before = await template()
+    (volume,) = (one for one in before["spec"]["volumes"] if one["name"] == "definition")
+    assert volume["configMap"]["name"] == "concierge-definition"
+    inline["agents"]["librarian"]["goal"] = "Advise well"
+    await cluster.change({"crew": {"definition": {"inline": inline}}})
+
+    async def rolled():
+        return (await template())["metadata"]["annotations"] != before["metadata"]["annotations"]
+
+    await eventually(rolled, "the template has another checksum")
+    assert "Advise well" in (await cluster.get("ConfigMap", "concierge-definition"))["data"]["librarian.jsonc"]
+
+
 async def test_deleted_crew_leaves_nothing_in_the_metrics(cluster, operator):
     await cluster.make()
     await settled(cluster)

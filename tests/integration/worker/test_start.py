@@ -71,6 +71,75 @@ async def test_a_definition_needs_no_module(tmp_path, redis_env):
         assert (await slot.run({"name": "Ann", "greeting": "good night"}))["output"] == "good night Ann"
 
 
+AGENTS = """
+greeter:
+  role: >
+    Greeter of {name}
+  goal: greet
+  backstory: polite
+  llm: {python: voices.echo}
+"""
+TASKS = """
+greet:
+  description: Say {greeting} {name}
+  expected_output: a greeting
+  agent: greeter
+thank:
+  description: Say thanks, {name}
+  expected_output: thanks
+  agent: greeter
+  context: [greet]
+"""
+CREW = """
+agents: [greeter]
+tasks:
+  - name: greet
+    description: Say {greeting} {name}
+    expected_output: a greeting
+    agent: greeter
+inputs: {greeting: hello}
+"""
+BOTH = ["name", "greeting"]
+GREETER = "{greeter: {role: Greeter, goal: greet, backstory: polite, llm: {python: voices.echo}}}"
+IN_ONE = CREW.replace("[greeter]", GREETER)
+
+
+@pytest.mark.parametrize(
+    ("written", "inputs", "output"),
+    [
+        ({"agents.yaml": AGENTS, "tasks.yaml": TASKS, "crew.json": '{"memory": false}'}, BOTH, "thanks, Ann"),
+        ({"crew.yaml": CREW, "greeter.yml": AGENTS.partition("\n")[2].partition("\n")[2]}, ["name"], "hello Ann"),
+        ({"crew.yml": IN_ONE}, ["name"], "hello Ann"),
+    ],
+    ids=["as-crewai-create-makes-it", "agents-beside", "in-one-file"],
+)
+async def test_a_definition_may_be_yaml(tmp_path, redis_env, written, inputs, output):
+    folder = tmp_path / "definition"
+    folder.mkdir()
+    for name, text in {**written, "voices.py": (CREWS / "definition/voices.py").read_text()}.items():
+        (folder / name).write_text(text)
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREWOPS_DEFINITION=str(folder), HOME=str(tmp_path), **redis_env)
+        report = (await peer.phase("ready"))["report"]
+        assert sorted(report["crew_inputs"]) == sorted(inputs)
+        slot = await peer.fork()
+        assert (await slot.run({"name": "Ann", **dict.fromkeys(set(inputs) - {"name"}, "hello")}))["output"] == output
+
+
+async def test_a_definition_that_cannot_say_so_remembers(tmp_path, redis_env):
+    folder = tmp_path / "definition"
+    folder.mkdir()
+    for name, text in {
+        "agents.yaml": AGENTS,
+        "tasks.yaml": TASKS,
+        "voices.py": (CREWS / "definition/voices.py").read_text(),
+    }.items():
+        (folder / name).write_text(text)
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREWOPS_DEFINITION=str(folder), HOME=str(tmp_path), **redis_env)
+        assert (await peer.phase("ready"))["report"]["uses_memory"] is True
+
+
 async def test_a_module_below_src_is_found(tmp_path, redis_env):
     (tmp_path / "src/mine").mkdir(parents=True)
     (tmp_path / "src/mine/__init__.py").write_text("from support.user_crews.plain import crew\n")
@@ -117,13 +186,17 @@ async def test_a_broken_module_is_shown_with_the_users_own_traceback(tmp_path, r
         ("{nonsense", "crew.jsonc"),
         ('{"agents": ["ghost"], "tasks": []}', "ghost"),
         ("[]", "crew.jsonc"),
+        ("agents: [", "invalid YAML"),
+        ("agents: {ghost: {role: x}}\ntasks: [{name: t, agent: ghost}]", "missing required field 'goal'"),
+        ("agents: [ghost]\ntasks: []", "there is no file for the agent ghost"),
+        ("agents: 7", "write each by its name"),
     ],
 )
 async def test_a_bad_definition_says_what_is_wrong(tmp_path, redis_env, text, words):
-    path = tmp_path / "crew.jsonc"
+    path = tmp_path / ("crew.yaml" if text.startswith("agents") else "crew.jsonc")
     path.write_text(text)
     async with WorkerPeer(tmp_path) as peer:
-        told = await failure(peer, "", CREWOPS_DEFINITION=str(path), **redis_env)
+        told = await failure(peer, "", CREWOPS_DEFINITION=str(path), HOME=str(tmp_path), **redis_env)
         assert told["reason"] == "DefinitionBroken"
         assert words in told["message"]
 

@@ -25,8 +25,7 @@ def test_an_example_parses_without_a_problem(manifest):
     assert crew.spec.replicas == 2
 
 
-def test_the_definition_holds_a_file_for_each_agent_that_the_crew_names():
-    documents = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
-    files = next(one["data"] for one in documents if one["kind"] == "ConfigMap")
-    crew = yaml.safe_load(files[names.DEFINITION_FILE])  # JSON is YAML
-    assert {f"{agent}.jsonc" for agent in crew["agents"]} == set(files) - {names.DEFINITION_FILE}
+def test_the_declared_crew_holds_an_agent_for_each_that_its_tasks_name():
+    (manifest,) = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
+    declared = manifest["spec"]["crew"]["definition"]["inline"]
+    assert {task["agent"] for task in declared["tasks"]} == set(declared["agents"])

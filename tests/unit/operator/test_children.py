@@ -63,6 +63,18 @@ CREWS = {
             "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
         },
     },
+    "declared": {
+        "crew": {
+            "definition": {
+                "inline": {
+                    "name": "librarians",
+                    "agents": {"librarian": {"role": "Librarian", "goal": "Advise", "backstory": "Well-read"}},
+                    "tasks": [{"name": "advise", "agent": "librarian", "description": "{message}"}],
+                    "memory": True,
+                }
+            }
+        },
+    },
     "definition-external": {
         "crew": {"definition": {"configMapRef": {"name": "concierge"}}},
         "redis": {

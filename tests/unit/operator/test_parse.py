@@ -7,6 +7,7 @@ from crew_operator.api.spec import Isolation, OnFailure
 from crew_operator.errors import InvalidSpecError
 from support.crews import crew_manifest
 
+TASK = {"name": "t", "agent": "a"}
 EXTERNAL = {"urlFrom": {"secretKeyRef": {"name": "redis", "key": "url"}}}
 
 
@@ -45,6 +46,17 @@ def test_wrong_types_are_all_named_at_once():
             {"crew__definition": {"configMapRef": {"name": "x"}}},
             "set either image and entrypoint, or definition @ spec.crew",
         ),
+        ({"crew": {"definition": {}}}, "set one of configMapRef and inline @ spec.crew.definition"),
+        (
+            {"crew": {"definition": {"inline": {"tasks": [TASK]}}}},
+            "add it: it is required @ spec.crew.definition.inline.agents",
+        ),
+        (
+            {"crew": {"definition": {"inline": {"agents": {"a": {}}, "tasks": {"t": TASK}}}}},
+            "add it: it is required @ spec.crew.definition.inline.tasks",
+        ),
+        ({"crew": {"definition": {"inline": {"agents": {"crew": {}}, "tasks": [TASK]}}}}, "none of them crew"),
+        ({"crew": {"definition": {"inline": {"agents": {"a b": {}}, "tasks": [TASK]}}}}, "letters, digits"),
         ({"crew__entrypoint": "no colon"}, "write module:attr, such as concierge.crew:Concierge, not 'no colon'"),
         ({"crew__entrypoint": None}, "image and entrypoint go together"),
         ({"crew": {}}, "set either image and entrypoint, or definition"),

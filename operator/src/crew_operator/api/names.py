@@ -48,7 +48,6 @@ PAYLOAD_PATH: Final = "/crewops/payload"
 IMAGE_PAYLOAD: Final = "/opt/payload"
 """Where that lies in the runtime's image."""
 DEFINITION_PATH: Final = "/crewops/definition"
-DEFINITION_FILE: Final = "crew.jsonc"
 CA_PATH: Final = "/crewops/ca"
 CA_FILE: Final = "ca.crt"
 CONFIG_PATH: Final = "/crewops/config"
@@ -104,6 +103,11 @@ def redis_auth(name: str) -> str:
 def redis_config(name: str) -> str:
     """The ConfigMap with redis.conf."""
     return f"{name}-redis-config"
+
+
+def definition(name: str) -> str:
+    """The ConfigMap of a crew that is declared in the CrewDeployment itself."""
+    return f"{name}-definition"
 
 
 def redis_pod(name: str) -> str:

@@ -13,6 +13,8 @@ from crew_operator.api.spec import CrewDeployment, Spec
 from crew_operator.errors import InvalidSpecError, Problem
 
 _MISSING = object()
+_OF_JSON: Mapping[str, type] = {"string": str, "object": Mapping, "array": list}
+"""A schema's type -> what a value of it is here."""
 
 
 def crew_deployment(manifest: Mapping[str, Any]) -> CrewDeployment:
@@ -110,7 +112,7 @@ def _mapping(type_: Any, limits: Limits, value: Any, path: str, problems: list[P
     problems += (
         Problem(f"{path}.{name}", "add it: it is required")
         for name in limits.schema.get("required", ())
-        if not isinstance(value.get(name), str) or not value[name]
+        if not value.get(name) or not isinstance(value[name], _OF_JSON[limits.schema["properties"][name]["type"]])
     )
     if typing.get_args(type_)[1] is str:
         problems += (

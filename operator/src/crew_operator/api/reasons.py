@@ -59,7 +59,7 @@ class Reason(Enum):
     DEFINITION_BROKEN = (
         "DefinitionBroken",
         "The crew's definition could not be read.",
-        "Correct the ConfigMap of spec.crew.definition; the message is the replica's own.",
+        "Correct spec.crew.definition or its ConfigMap; the message is the replica's own.",
     )
     REPLICA_FAILED = (
         "ReplicaFailed",

@@ -3,6 +3,7 @@
 A field is here when it works, not before. Durations and quantities stay as written; `quantities` reads them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -135,12 +136,64 @@ class FileSource:
     """A ConfigMap and its key."""
 
 
+_FREE = {"type": "object", **_OPEN}
+Declared = Annotated[
+    Object,
+    Limits(
+        "agents and tasks",
+        schema={
+            "required": ["agents", "tasks"],
+            "properties": {
+                "agents": {
+                    "type": "object",
+                    "description": "Each agent by its name: role, goal, backstory, llm and what else CrewAI knows.",
+                    "minProperties": 1,
+                    "maxProperties": 100,
+                    "additionalProperties": _FREE,
+                },
+                "tasks": {
+                    "type": "array",
+                    "description": "The tasks in their order: name, agent, description, expected_output and so on.",
+                    "minItems": 1,
+                    "items": _FREE,
+                    "x-kubernetes-list-type": "atomic",
+                },
+            },
+            **_OPEN,
+        },
+    ),
+]
+AGENT_NAME = r"^[-._a-zA-Z0-9]{1,200}$"
+"""Of a declared agent: it becomes the key of a ConfigMap."""
+
+
+def _agents_are_named(definition: "Definition") -> bool:
+    agents = (definition.inline or {}).get("agents") or {}
+    return all(name != "crew" and re.search(AGENT_NAME, name) for name in agents)
+
+
 @dataclass(frozen=True)
 class Definition:
-    """A crew declared in files instead of an image."""
+    """A crew that is declared instead of programmed."""
 
-    config_map_ref: NameRef
-    """The ConfigMap that holds `crew.jsonc`."""
+    RULES: ClassVar = (
+        Rule(
+            "has(self.configMapRef) != has(self.inline)",
+            "set one of configMapRef and inline",
+            lambda definition: (definition.config_map_ref is None) != (definition.inline is None),
+        ),
+        Rule(
+            f"!has(self.inline) || self.inline.agents.all(name, name != 'crew' && name.matches('{AGENT_NAME}'))",
+            "name agents with letters, digits and . _ - only, and none of them crew: each becomes a file",
+            _agents_are_named,
+        ),
+    )
+
+    config_map_ref: NameRef | None = None
+    """A ConfigMap with the crew's files: `crew.jsonc` as CrewAI has it, the same in YAML as `crew.yaml`, or the
+    `agents.yaml` and `tasks.yaml` of a project. Python that they refer to may lie beside them."""
+    inline: Declared | None = None
+    """The crew itself, with the fields of CrewAI's crew.jsonc: agents, tasks, memory, process, embedder and so on."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +245,8 @@ class Crew:
     ) = None
     """`module:attr` of a Crew, a @CrewBase class, a Flow, or a function that returns one."""
     definition: Definition | None = None
-    """A crew.jsonc in a ConfigMap; runs in the operator's runtime image."""
+    """A crew declared in a ConfigMap or right here; it runs in the operator's runtime image, and a change of it rolls
+    the replicas out."""
     runtime: Runtime = field(default_factory=Runtime)
     """How the runtime comes to the crew's image."""
     env: Annotated[tuple[NamedObject, ...], BY_NAME] = ()

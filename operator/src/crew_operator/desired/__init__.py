@@ -5,7 +5,7 @@ there yet. A manifest names only the fields that we care about: server-side appl
 """
 
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import crew_objects, network_policy, redis_config, redis_objects, secret
+from crew_operator.desired import crew_objects, definition, network_policy, redis_config, redis_objects, secret
 from crew_operator.desired.metadata import Inputs, Manifest, Peer
 
 __all__ = ["Inputs", "Manifest", "Peer", "children"]
@@ -24,4 +24,6 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
             redis_objects.stateful_set(crew, managed, inputs),
             *([network_policy.redis(crew, inputs.operator)] if inputs.operator else []),
         )
-    return (*redis, crew_objects.service(crew), crew_objects.deployment(crew, inputs))
+    told = crew.spec.crew.definition
+    declared = (definition.config_map(crew, told.inline),) if told is not None and told.inline is not None else ()
+    return (*redis, *declared, crew_objects.service(crew), crew_objects.deployment(crew, inputs))

@@ -58,7 +58,7 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
     spec = crew.spec.crew
     what: EnvVar
     if spec.definition is not None:
-        what = {"name": env.DEFINITION, "value": f"{names.DEFINITION_PATH}/{names.DEFINITION_FILE}"}
+        what = {"name": env.DEFINITION, "value": names.DEFINITION_PATH}
     else:
         what = {"name": env.ENTRYPOINT, "value": spec.entrypoint}
     variables = [*shared(crew), what, *_home(crew), *_own(crew)]
@@ -68,7 +68,8 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
 def _home(crew: CrewDeployment) -> list[EnvVar]:
     """In an image that is not ours its own HOME holds, if it can be written; the launcher finds out."""
     if not injected(crew):
-        return [{"name": "HOME", "value": names.STATE_PATH}]
+        home = {"name": "HOME", "value": names.STATE_PATH}
+        return [home, {"name": env.STATE, "value": names.STATE_PATH}] if crew.spec.crew.definition else [home]
     python = crew.spec.crew.runtime.python
     return [
         {"name": env.STATE, "value": names.STATE_PATH},

@@ -9,7 +9,7 @@ from typing import Any
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment, FileSource, ImageEntrypoint
-from crew_operator.desired import environment, metadata
+from crew_operator.desired import definition, environment, metadata
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
 
@@ -115,11 +115,7 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
             _RUN_MOUNT,
             _TMP_MOUNT,
             {"name": "state", "mountPath": names.STATE_PATH},
-            *(
-                [{"name": "definition", "mountPath": names.DEFINITION_PATH, "readOnly": True}]
-                if spec.definition
-                else []
-            ),
+            *([_DEFINITION_MOUNT] if spec.definition else []),
             *_ca_mounts(crew),
             *deepcopy([dict(one) for one in template.volume_mounts]),
         ],
@@ -139,8 +135,8 @@ def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("run", "state", "tmp")]
     if environment.injected(crew):
         volumes.append({"name": "payload", "emptyDir": {"sizeLimit": "64Mi"}})
-    if crew.spec.crew.definition is not None:
-        volumes.append({"name": "definition", "configMap": {"name": crew.spec.crew.definition.config_map_ref.name}})
+    if (config_map := definition.config_map_name(crew)) is not None:
+        volumes.append({"name": "definition", "configMap": {"name": config_map}})
     if (source := _ca(crew)) is not None:
         volumes.append(_ca_volume(source))
     return volumes

@@ -1,4 +1,4 @@
-"""`module:attr` or the path of a crew.jsonc -> something that can be kicked off.
+"""`module:attr` or the path of a definition -> something that can be kicked off.
 
 Imports the user's code, so it runs in a trial child or a slot unless that proved harmless. Every failure is an
 EntrypointError that says what to change, with the tail of the user's traceback.
@@ -174,25 +174,14 @@ def _call(source: str, make: Callable[[], Any]) -> Any:
 
 
 def _from_definition(path: Path) -> Loaded:
-    from crewai.project.crew_loader import load_crew, load_crew_from_definition
-    from crewai.project.json_loader import load_jsonc_file
+    from crew_runtime.crewai import definition
 
-    if path.is_dir():
-        path = next(
-            (path / name for name in ("crew.jsonc", "crew.json") if (path / name).is_file()), path / "crew.jsonc"
-        )
-    if not path.is_file():
-        raise EntrypointError(f"there is no crew definition at {path}: give the ConfigMap a key {path.name}")
-    # A ConfigMap's key cannot hold a slash: agents then lie beside the crew, or inside of it.
-    beside = path.parent / "agents"
     try:
-        told = load_jsonc_file(path)
-        if isinstance(told, dict) and isinstance(told.get("agents"), dict):
-            crew, defaults = load_crew_from_definition(told, source=path, project_root=path.parent)
-        else:
-            crew, defaults = load_crew(path, agents_dir=beside if beside.is_dir() else path.parent)
+        crew, defaults = definition.load(path)
+    except definition.DefinitionError as error:
+        raise EntrypointError(str(error)) from error
     except Exception as error:
-        raise EntrypointError(f"the crew definition {path} cannot be used: {error}", "") from error
+        raise EntrypointError(f"the crew definition {path} cannot be used: {error}") from error
     return _crew(str(path), crew, defaults)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import crew_runtime
 from crew_runtime.contract import env
 from crew_runtime.contract import report as reports
-from crew_runtime.worker import child, children, logs, settings, start
+from crew_runtime.worker import child, children, definition, logs, settings, start
 from crew_runtime.worker.errors import ServerGoneError, StartError
 from crew_runtime.worker.zygote import EXIT_SERVER_GONE, Exit, Plan, Zygote
 
@@ -85,6 +85,7 @@ class _Starter:
     def run(self) -> Plan:
         """Raises StartError."""
         start.prepare()
+        definition.keep(os.environ)
         told = settings.read(os.environ)
         self._zygote.configure(told.slot_memory, told.grace_period)
         self._zygote.phase("importing", report=reports.to_dict(self.report))
