@@ -3,8 +3,10 @@
 #   make test     all tests
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
 #   make test-chart  the chart's templates and permissions; needs helm
+#   make test-fleet  fifty crews at once; needs KUBECONFIG of a cluster with kwok's nodes
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
+#   make bench-kubernetes  the operator's figures, on KUBECONFIG's cluster
 #   make images   builds the operator's and the runtime's image with docker, podman or buildah
 #   make crds     writes crds/crewdeployments.yaml, the chart's copy and the docs made from the same types anew
 
@@ -12,7 +14,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-chart test-e2e e2e lint format types bench images crds clean
+.PHONY: help demo test test-unit test-integration test-apiserver test-chart test-e2e test-fleet e2e lint format types bench bench-kubernetes images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -71,6 +73,10 @@ test-apiserver: ready
 test-e2e: ready
 	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
 
+# Fifty crews at once, on the kwok nodes of KUBECONFIG's cluster.
+test-fleet: ready
+	$(TOOLS)/python -m pytest tests/fleet $(PYTEST_ARGS)
+
 # The same tests, and those of the Helm release, on a real Kubernetes.
 e2e: ready
 	tests/e2e/on-kubernetes $(PYTEST_ARGS)
@@ -101,6 +107,11 @@ format: ready
 bench: ready .venv-bench/.ready
 	@mkdir -p $(BUILD)
 	.venv-bench/bin/python tests/bench/run.py --output $(BUILD)/bench.json $(BENCH_ARGS)
+
+# Of the operator, on the cluster of KUBECONFIG: BENCH_ARGS='--only fleet' on kwok's nodes, '--only time_to_ready' on others.
+bench-kubernetes: ready
+	@mkdir -p $(BUILD)
+	$(TOOLS)/python tests/bench/run.py --output $(BUILD)/bench-kubernetes.json --kubeconfig "$$KUBECONFIG" $(BENCH_ARGS)
 
 IMAGE_TAG ?= dev
 IMAGE_PREFIX ?= localhost

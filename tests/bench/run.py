@@ -1,4 +1,4 @@
-"""`make bench`: every figure beside its rival, as a table and as JSON."""
+"""`make bench`, `make bench-kubernetes`: every figure beside its rival, as a table and as JSON."""
 
 import argparse
 import importlib
@@ -18,6 +18,8 @@ from bench.figures import Figure, as_json
 
 PARTS = ("memory", "recall", "sizes", "kickoffs", "durable_queue")
 """Modules of this folder; each is imported when it is its turn."""
+ON_KUBERNETES = ("time_to_ready", "fleet")
+"""More of them, that need the cluster of --kubeconfig."""
 
 
 def table(figures: list[Figure]) -> Table:
@@ -35,14 +37,16 @@ def main() -> None:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", choices=PARTS, action="append", help="one part; all by default")
+    parser.add_argument("--only", choices=(*PARTS, *ON_KUBERNETES), action="append", help="one part; all by default")
+    parser.add_argument("--kubeconfig", help=f"measure on this cluster, and only {' and '.join(ON_KUBERNETES)}")
     options = parser.parse_args()
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "platform": platform.platform()}
     figures: list[Figure] = []
-    for name in options.only or PARTS:
+    cluster = [options.kubeconfig] if options.kubeconfig else []
+    for name in options.only or (ON_KUBERNETES if cluster else PARTS):
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="crewops-bench-") as folder:
-            figures += importlib.import_module(f"bench.{name}").run(Path(folder))
+            figures += importlib.import_module(f"bench.{name}").run(Path(folder), *cluster)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(as_json(figures, machine), indent=2) + "\n")
     Console(width=150).print(table(figures))

@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 TIMEOUT: Final = 15.0
 """Seconds for one request."""
 _MAX_MESSAGE: Final = 600
+_OLD_CRD: Final = (
+    "The CustomResourceDefinition in the cluster is older than this operator: apply crds/crewdeployments.yaml, or let "
+    "helm do it (crds.install)"
+)
 _IN_CLUSTER: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 _PATHS: Final = {
@@ -195,6 +199,8 @@ def _own_errors(method: str, path: str) -> Iterator[None]:
 def _error(error: client.ApiException) -> ApiError:
     status = int(error.status or 0)
     message = _message(error)
+    if "not declared in schema" in message:
+        message = f"{message}. {_OLD_CRD}"
     if status == 404:
         return NotFoundError(status, message)
     if status == 409:

@@ -107,10 +107,11 @@ class Reconciler:
         manifest = await self._kube.get(names.KIND, key.namespace, key.name)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
             return False
-        if manifest["metadata"].get("uid") != memo.manifest.get("metadata", {}).get("uid"):
-            memo.crew, memo.proof, memo.history = None, None, History()
+        another = manifest["metadata"].get("uid") != memo.manifest.get("metadata", {}).get("uid")
         memo.manifest = manifest
         memo.status = manifest.get("status") or {}
+        if another:
+            memo.crew, memo.proof, memo.history = None, summary.last_proof(memo.status), History()
         return True
 
     async def _bring(self, memo: Memo) -> None:

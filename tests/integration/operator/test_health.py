@@ -5,6 +5,7 @@ import signal
 
 import httpx
 
+from crew_operator import app
 from crew_operator.api import names
 from support.waiting import eventually
 
@@ -131,6 +132,19 @@ async def test_healthy_crew_costs_no_writes(cluster, operator, node):
     await asyncio.sleep(8)
     assert operator.queue.handled > handled
     assert cluster.server.writes == before
+
+
+async def test_a_new_operator_says_nothing_of_a_crew_that_is_as_it_was(cluster, settings, node):
+    async with app.running(settings):
+        await serving(cluster, node)
+        await cluster.condition("Ready", "True", seconds=15)
+        await asyncio.sleep(2)
+    before, status = cluster.server.writes, (await cluster.crew())["status"]
+    async with app.running(settings) as again:
+        await asyncio.sleep(8)
+        assert again.queue.handled >= 2
+    assert cluster.server.writes == before
+    assert (await cluster.crew())["status"] == status
 
 
 async def test_probes_and_metrics_answer(cluster, operator, node):

@@ -10,34 +10,12 @@ from crew_operator.status.observed import (
     ContainerTrouble,
     Failure,
     Observed,
-    Proof,
     RedisLook,
-    RedisPod,
     RedisState,
-    Replica,
     Workload,
 )
 from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
-
-OK = BackendHealth(ready=True, reason="Ok")
-WORKER = WorkerReport(crewai_version="1.15.30", python_version="3.12.1", interpreter="/opt/venv/bin/python")
-
-
-def replica(name, **changes):
-    report = Report(replica=name, phase="ready", ready=True, backend=OK, worker=WORKER)
-    return replace(Replica(name=name, uid=name, ip="127.0.1.2", ready=True, report=report), **changes)
-
-
-def good(**changes):
-    seen = Observed(
-        generation=1,
-        workload=Workload(wanted=2, replicas=2, ready=2, updated=2),
-        replicas=(replica("a"), replica("b")),
-        redis_pod=RedisPod(uid="r", ip="127.0.1.9"),
-        redis=RedisLook(RedisState.OK, run_id="run-1"),
-    )
-    proof = Proof(time=0, subject=seen.subject, ok=True, replicas=2, latency=0.01)
-    return replace(seen, **{"proof": proof, **changes})
+from support.observations import OK, good, replica
 
 
 def said(seen, type_):
@@ -280,3 +258,10 @@ def test_a_replica_that_starts_and_keeps_state_by_choice_is_not_judged_yet():
     worker = WorkerReport(state=(StateKind("memory", "lancedb", local=True),))
     starting = replica("a", ready=False, report=Report("a", phase="ready", backend=OK, worker=worker))
     assert said(good(replicas=(starting,)), Type.MEMORY_SHARED) == ("Unknown", Reason.NO_REPLICAS)
+
+
+def test_a_pod_that_its_node_does_not_confirm_is_not_said_to_be_ready():
+    seen = good(replicas=(replica("a"), replica("b", ready=False)))
+    verdict = chains.verdicts(seen)[Type.CREW_AVAILABLE]
+    assert (verdict.status, verdict.reason) == ("False", Reason.REPLICAS_NOT_READY)
+    assert "1 of 2 replicas are ready; b says that it is ready, its node does not" in verdict.message

@@ -39,6 +39,7 @@ _PROOF: Final = {
         "time": _time("When it was made."),
         "latency": _text("From the write through one replica to the last read through another, such as 12ms."),
         "replicas": _number("Replicas that took part."),
+        "subject": _text("Digest of the pods and the Redis process that it speaks of; others are to be proven anew."),
     },
 }
 

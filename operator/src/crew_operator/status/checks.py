@@ -305,6 +305,8 @@ def _progress(one: Replica) -> str:
         return f"{one.name} has no answer from Redis: {one.report.backend.reason}"
     if one.report.phase == "ready" and one.report.reason:
         return f"{one.name}: {one.report.reason}: {one.report.message}"
+    if one.report.phase == "ready":
+        return f"{one.name} says that it is ready, its node does not: kubectl describe the pod and its node if it stays"
     return f"{one.name} is {one.report.phase}"
 
 

@@ -56,6 +56,11 @@ def timestamp(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def seconds(text: str) -> float:
+    """What `timestamp` wrote, in Unix seconds. Raises ValueError."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+
+
 def _condition(
     before: Mapping[str, Any] | None, type_: ConditionType, verdict: Verdict, generation: int, now: float
 ) -> Condition:

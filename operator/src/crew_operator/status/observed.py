@@ -1,5 +1,6 @@
 """The facts that a pass has gathered, or the failure to gather them."""
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -100,8 +101,8 @@ class Proof:
 
     time: float
     """Unix time."""
-    subject: frozenset[str]
-    """What it speaks of: the ready pods and the Redis process. Another subject needs another proof."""
+    subject: str
+    """Digest of what it speaks of: the ready pods and the Redis process. Another subject needs another proof."""
     ok: bool
     replicas: int
     latency: float = 0.0
@@ -149,11 +150,11 @@ class Observed:
         return tuple(one for one in self.live_replicas if one.ready)
 
     @property
-    def subject(self) -> frozenset[str]:
+    def subject(self) -> str:
         """What a proof must speak of to count now."""
         pods = {f"{one.uid}/{one.restarts}" for one in self.ready_replicas}
         run_id = self.redis.run_id if isinstance(self.redis, RedisLook) else ""
-        return frozenset({*pods, f"redis/{run_id}"})
+        return hashlib.sha256(" ".join([*sorted(pods), f"redis/{run_id}"]).encode()).hexdigest()[:16]
 
 
 def reports(replicas: tuple[Replica, ...]) -> tuple[tuple[Replica, Report], ...]:

