@@ -30,6 +30,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.image.digest -}}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{- else -}}{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}{{- end -}}
 {{- end -}}
 
+{{- /* "true" when only the holder of a Lease acts. */ -}}
+{{- define "crew-operator.elects" -}}
+{{- $asked := toString .Values.leaderElection.enabled -}}
+{{- $several := gt (int .Values.replicaCount) 1 -}}
+{{- if and $several (eq $asked "false") -}}
+{{- fail "leaderElection.enabled is false with replicaCount 2 or more: two operators would act at once; set it to auto" -}}
+{{- end -}}
+{{- if or $several (eq $asked "true") -}}true{{- end -}}
+{{- end -}}
+
 {{- /* What the operator may do in a namespace that it watches. */ -}}
 {{- define "crew-operator.rules" -}}
 - apiGroups: [crewops.dev]

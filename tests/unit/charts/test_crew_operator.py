@@ -32,3 +32,15 @@ def test_schema_knows_every_value():
 def test_a_wrong_value_is_refused(wrong):
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**VALUES, **wrong}, SCHEMA)
+
+
+def leaves(schema, path=""):
+    """Every value that the schema knows one by one."""
+    for name, one in schema["properties"].items():
+        below = f"{path}{name}"
+        yield from leaves(one, f"{below}.") if "properties" in one else [below]
+
+
+def test_every_value_has_a_place_in_the_readme():
+    table = (CHART / "README.md").read_text().partition("## Values")[2]
+    assert [one for one in leaves(SCHEMA) if one != "global" and f"`{one}`" not in table] == []

@@ -1,16 +1,13 @@
 """What the chart's templates make of values, by a real helm."""
 
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
-import yaml
 
 from crew_operator.metrics import Metrics
+from support.helm import CHART, helm, template
 
-CHART = Path(__file__).parents[3] / "charts" / "crew-operator"
+MAJORS = (3, 4)
 ALL = {
     "replicaCount": 2,
     "metrics": {
@@ -21,50 +18,92 @@ ALL = {
     },
 }
 
-if shutil.which("helm") is None:
-    pytest.skip("helm is not on the PATH: https://helm.sh/docs/intro/install", allow_module_level=True)
-
-
-def _helm(*arguments, **values):
-    options = [f"--set-json={name}={json.dumps(value)}" for name, value in values.items()]
-    done = subprocess.run(["helm", *arguments, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
 
 def _made(**values):
-    text = _helm("template", "crews", str(CHART), "--namespace", "crew-system", **values)
-    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text) if one}
+    return {(one["kind"], one["metadata"]["name"]): one for one in template(**values)}
+
+
+def _pod(made):
+    """The operator's."""
+    (pod,) = (one["spec"]["template"]["spec"] for key, one in made.items() if key[0] == "Deployment")
+    return pod
+
+
+def _env(made):
+    (container,) = _pod(made)["containers"]
+    return {one["name"]: one.get("value") for one in container.get("env") or ()}
 
 
 def _kinds(made):
     return {kind for kind, _ in made}
 
 
+@pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize("values", [{}, ALL, {"watchNamespaces": ["a", "b"]}])
-def test_the_chart_is_clean(values):
-    _helm("lint", "--strict", str(CHART), **values)
+def test_the_chart_is_clean(values, major):
+    helm("lint", "--strict", str(CHART), major=major, **values)
+
+
+@pytest.mark.parametrize("values", [{}, ALL, {"watchNamespaces": ["a", "b"]}])
+def test_helm_3_and_4_make_the_same_of_it(values):
+    assert template(3, **values) == template(4, **values)
+
+
+def test_what_is_wrong_with_a_value_is_said():
+    with pytest.raises(AssertionError, match="leaderElection"):
+        _made(replicaCount=2, leaderElection={"enabled": False})
+    with pytest.raises(AssertionError, match="replicas"):
+        _made(replicas=2)
 
 
 def test_one_operator_needs_no_lease():
     made = _made()
-    (env,) = (one["spec"]["template"]["spec"]["containers"][0].get("env") for key, one in made.items()
-              if key[0] == "Deployment")  # fmt: skip
-    assert not any(one["name"] == "CREW_OPERATOR_LEASE" for one in env or ())
+    assert "CREW_OPERATOR_LEASE" not in _env(made)
     assert "PodDisruptionBudget" not in _kinds(made)
     assert ("Role", "crews-crew-operator-lease") not in made
 
 
 def test_two_share_a_lease_that_they_may_write():
     made = _made(replicaCount=2)
-    (pod,) = (one["spec"]["template"]["spec"] for key, one in made.items() if key[0] == "Deployment")
-    env = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
-    namespace, name = env["CREW_OPERATOR_LEASE"].split("/")
+    namespace, name = _env(made)["CREW_OPERATOR_LEASE"].split("/")
     role = made["Role", "crews-crew-operator-lease"]
     assert role["metadata"]["namespace"] == namespace == "crew-system"
     granted = {verb: rule.get("resourceNames") for rule in role["rules"] for verb in rule["verbs"]}
     assert granted == {"create": None, "get": [name], "update": [name]}
     assert made["PodDisruptionBudget", "crews-crew-operator"]["spec"]["minAvailable"] == 1
+
+
+def test_one_that_elects_itself_lets_its_successor_stand_by():
+    made = _made(leaderElection={"enabled": True})
+    assert _env(made)["CREW_OPERATOR_LEASE"] == "crew-system/crews-crew-operator"
+    (deployment,) = (one for key, one in made.items() if key[0] == "Deployment")
+    assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
+    assert ("Role", "crews-crew-operator-lease") in made
+
+
+def test_its_log_is_as_asked_for():
+    assert {key: value for key, value in _env(_made()).items() if "_LOG_" in key} == {
+        "CREW_OPERATOR_LOG_LEVEL": "INFO",
+        "CREW_OPERATOR_LOG_FORMAT": "json",
+    }
+    assert _env(_made(logging={"level": "DEBUG"}))["CREW_OPERATOR_LOG_LEVEL"] == "DEBUG"
+
+
+def test_more_objects_come_with_the_release():
+    extra = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}}
+    assert ("ConfigMap", "crews-more") in _made(extraObjects=[extra])
+
+
+def test_the_operator_runs_under_the_restricted_standard():
+    pod = _pod(_made())
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
 
 
 def test_the_usual_roles_may_see_and_change_crews():

