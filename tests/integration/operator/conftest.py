@@ -1,8 +1,8 @@
 """The operator in this process, against the embedded API server, or against KUBECONFIG's.
 
 A node by hand gives its crews what a kubelet would: a real redis-server and real replicas on loopback addresses of
-their own, and pods that tell of them. The real API server has controllers of its own, so tests with a node need the
-embedded one.
+their own, and pods that tell of them. The embedded API server runs alone here, so the pods are made by hand too; a real
+one has controllers, and the node plays the kubelet for the pods that they make. It needs a cluster without nodes then.
 """
 
 import asyncio
@@ -94,6 +94,11 @@ class Cluster:
         found = await self.kube.list("Event", self.namespace, {})
         return [(one["reason"], one["message"]) for one in found]
 
+    async def patch(self, path: str, body: dict[str, Any]) -> None:
+        """A merge patch by somebody else."""
+        answer = await _request(self.kubeconfig, "PATCH", path, body, "application/merge-patch+json")
+        assert answer.status_code == 200, answer.text
+
     async def patch_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
         version = {"Pod": "v1", "Deployment": "apps/v1"}[kind]
         about = {"namespace": self.namespace, "name": name}
@@ -131,7 +136,13 @@ async def _install(kubeconfig: str, namespace: str) -> None:
     await eventually(served, "the CRD is served")
 
 
-async def _request(kubeconfig: str, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+async def _request(
+    kubeconfig: str,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    content: str = "application/apply-patch+yaml",
+) -> httpx.Response:
     access = await kube_client.access(kubeconfig)
     tls = ssl.create_default_context(cafile=access.ca_path)
     if access.certificate_path:
@@ -139,7 +150,7 @@ async def _request(kubeconfig: str, method: str, path: str, body: dict[str, Any]
     headers = {"Authorization": f"Bearer {access.token}"} if access.token else {}
     async with httpx.AsyncClient(verify=tls, headers=headers, trust_env=False) as http:
         if method == "PATCH":
-            http.headers["Content-Type"] = "application/apply-patch+yaml"
+            http.headers["Content-Type"] = content
         answer = await http.request(method, access.server + path, json=body)
     assert answer.status_code < 500, answer.text
     return answer
@@ -175,6 +186,8 @@ class Node:
         self._redis: subprocess.Popen[bytes] | None = None
         self._redis_starts = 0
         self.replicas: dict[str, Replica] = {}
+        self.pods: dict[str, str] = {}
+        """Name of a replica -> that of its pod."""
 
     @property
     def redis_ip(self) -> str:
@@ -214,11 +227,14 @@ class Node:
         one.health = httpx.AsyncClient(base_url=f"http://{ip}:8081", timeout=10, trust_env=False)
         self.replicas[name] = one
         await one.start()
-        await self._pod(name, names.CREW, ip)
+        self.pods[name] = await self._unused_pod(name)
+        await self._pod(self.pods[name], names.CREW, ip)
         await self.tell_deployment()
         return one
 
     async def tell_deployment(self) -> None:
+        if self.cluster.server is None:
+            return  # its controller tells it
         found = await self.cluster.exists("Deployment", "concierge")
         count = len(self.replicas)
         status = {"observedGeneration": found["metadata"]["generation"]}
@@ -231,6 +247,23 @@ class Node:
             self._redis.kill()
             self._redis.wait(10)
 
+    async def _unused_pod(self, name: str) -> str:
+        """The name of a pod that has no address: one of the Deployment's, where a controller makes them."""
+        if self.cluster.server is not None:
+            return name
+
+        async def look() -> str | None:
+            labels = names.selector("concierge", names.CREW)
+            found = await self.cluster.kube.list("Pod", self.cluster.namespace, labels)
+            free = [
+                str(one["metadata"]["name"])
+                for one in found
+                if "podIP" not in one["status"] and "deletionTimestamp" not in one["metadata"]
+            ]
+            return free[0] if free else None
+
+        return str(await eventually(look, "the Deployment makes a pod"))
+
     async def _pod(self, name: str, component: str, ip: str) -> None:
         about = {
             "name": name,
@@ -238,8 +271,11 @@ class Node:
             "labels": {**names.selector("concierge", component), "pod-template-hash": "1"},
         }
         spec = {"containers": [{"name": component, "image": "by-hand"}]}
-        with contextlib.suppress(ApiError):  # it is there already
-            await self.cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+        if self.cluster.server is None:
+            await self.cluster.exists("Pod", name)
+        else:
+            with contextlib.suppress(ApiError):  # it is there already
+                await self.cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
         status = {
             "phase": "Running",
             "podIP": ip,
@@ -255,7 +291,9 @@ class Node:
 async def node(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Node]:
     """A node by hand; nothing of it is left."""
     if cluster.server is None:
-        pytest.skip("the real API server's controllers would make pods of their own")
+        listed = (await _request(cluster.kubeconfig, "GET", "/api/v1/nodes")).json()["items"]
+        if listed:
+            pytest.skip("the cluster's own nodes would run the pods: needs a control plane without nodes")
     made = Node(cluster, tmp_path)
     try:
         yield made
