@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from crew_operator import healing, observe, proof, redis_client
 from crew_operator.api import names, parse
 from crew_operator.api.names import ConditionType
+from crew_operator.api.reasons import Reason
 from crew_operator.api.spec import CrewDeployment
 from crew_operator.children import Children, Outcome
 from crew_operator.desired import environment
@@ -199,7 +200,8 @@ class Reconciler:
         name = names.redis_pod(key.name)
         message = f"Redis took connections but gave no answer for {act.wedged_for:.0f} s: replacing the pod {name}"
         self._metrics.acts.labels("replace-redis-pod").inc()
-        await self._recorder.say(memo.manifest, [Note("RedisPodReplaced", message, warning=True)], time.time())
+        note = Note(Reason.REDIS_POD_REPLACED.word, message, warning=True)
+        await self._recorder.say(memo.manifest, [note], time.time())
         await self._kube.delete("Pod", key.namespace, name, uid=act.uid, grace=REPLACE_GRACE)
 
     def _pause(self, memo: Memo) -> float:

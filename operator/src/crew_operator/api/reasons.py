@@ -1,4 +1,4 @@
-"""Every reason that a condition can give, with its cause and its remedy: `docs/conditions.md` is made from here."""
+"""Every reason that a condition or an Event can give, with cause and remedy: `docs/conditions.md` is made from here."""
 
 from enum import Enum
 
@@ -183,6 +183,11 @@ class Reason(Enum):
         "RedisRestarted",
         "Redis ended and was started again, or failed over; the new server is not proven by every replica yet.",
         "Wait a few seconds. If it comes back often, kubectl logs the pod of Redis with --previous.",
+    )
+    REDIS_POD_REPLACED = (
+        "RedisPodReplaced",
+        "An Event: Redis took connections but gave no answer for 20 s; its pod was deleted and is made anew.",
+        "Nothing to do. If it comes back, give Redis more CPU, or look for a command that takes seconds (SLOWLOG GET).",
     )
     REDIS_LOADING = ("RedisLoading", "Redis reads its data back into memory.", "Wait; about 2 s for 100,000 records.")
     REDIS_AUTH_FAILED = (
