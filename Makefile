@@ -2,7 +2,7 @@
 #   make demo     the main job, on this machine, without Docker or a cluster
 #   make test     all tests
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
-#   make test-chart  the chart's templates and permissions; needs helm
+#   make test-chart  the chart's templates and permissions
 #   make test-fleet  fifty crews at once; needs KUBECONFIG of a cluster with kwok's nodes
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
@@ -14,7 +14,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-chart test-e2e test-fleet e2e lint format types bench bench-kubernetes images crds clean
+.PHONY: help demo test test-unit test-integration test-apiserver test-operator test-chart test-e2e test-fleet e2e lint format types bench bench-kubernetes images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -70,6 +70,10 @@ test-integration: ready
 test-apiserver: ready
 	$(TOOLS)/python -m pytest tests/integration/apiserver $(PYTEST_ARGS)
 
+# The operator in the tests' own process; with KUBECONFIG on that API server, which has to have no nodes.
+test-operator: ready
+	$(TOOLS)/python -m pytest tests/integration/operator $(PYTEST_ARGS)
+
 test-e2e: ready
 	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
 
@@ -116,10 +120,10 @@ bench-kubernetes: ready
 IMAGE_TAG ?= dev
 IMAGE_PREFIX ?= localhost
 IMAGE_LABELS = --build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
-# Any of the three takes the same arguments.
-BUILDER = $(firstword $(foreach one,docker podman buildah,$(if $(shell command -v $(one)),$(one))))
+# Any of the three takes the same arguments; a docker without its daemon can build nothing.
+BUILDER = $(shell docker info >/dev/null 2>&1 && echo docker || command -v podman || command -v buildah)
 images:
-	@test -n "$(BUILDER)" || { echo "make images needs docker, podman or buildah: apt-get install buildah"; exit 1; }
+	@test -n "$(BUILDER)" || { echo "make images needs docker (running), podman or buildah: apt-get install buildah"; exit 1; }
 	$(BUILDER) build -f operator/Dockerfile $(IMAGE_LABELS) -t $(IMAGE_PREFIX)/crew-operator:$(IMAGE_TAG) $(BUILD_ARGS) .
 	$(BUILDER) build -f runtime/Dockerfile $(IMAGE_LABELS) -t $(IMAGE_PREFIX)/crew-runtime:$(IMAGE_TAG) $(BUILD_ARGS) .
 

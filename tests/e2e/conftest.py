@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from support import artefacts
-from support.fixtures import cluster, hotel, namespace, slow_hotel, spec, stop_cluster
+from support.fixtures import cluster, hotel, model, namespace, slow_hotel, spec, stop_cluster
 
-__all__ = ["cluster", "hotel", "namespace", "slow_hotel", "spec"]
+__all__ = ["cluster", "hotel", "model", "namespace", "slow_hotel", "spec"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

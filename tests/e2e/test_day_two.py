@@ -102,9 +102,13 @@ def test_the_volume_grows(hotel, remembered):
     if not _expands(hotel):
         pytest.skip("needs a storage class with allowVolumeExpansion as the cluster's default")
     hotel.patch({"redis": {"managed": {"storage": {"size": "2Gi"}}}})
-    claim = f"data-{hotel.name}-redis-0"
-    wait_until(lambda: hotel.get("pvc", claim)["status"]["capacity"]["storage"] == "2Gi", "the volume has 2Gi", 60)
+    wait_until(lambda: _capacity(hotel) == "2Gi", "the volume has 2Gi", 60)
     remembered()
+
+
+def _capacity(hotel):
+    """Of Redis' volume, as the claim has it."""
+    return hotel.get("pvc", f"data-{hotel.name}-redis-0")["status"]["capacity"]["storage"]
 
 
 def _expands(hotel):
@@ -136,16 +140,22 @@ def test_the_operator_dies_in_the_middle_of_everything(hotel, remembered, cluste
     cluster.kill_operator()
     hotel.wait_replicas(3)
     old = hotel.replicas()
-    hotel.patch({"crew": {"env": [{"name": "CONCIERGE_TONE", "value": "casual"}]}})
+    grown = {"redis": {"managed": {"storage": {"size": "3Gi"}}}} if _expands(hotel) else {}
+    crew = {"image": cluster.image("concierge"), "env": [{"name": "CONCIERGE_TONE", "value": "casual"}]}
+    hotel.patch({"crew": crew, "template": {"resources": {"requests": {"cpu": "70m"}}}, **grown})
     time.sleep(0.5)
     cluster.kill_operator()
     hotel.wait_replicas(3, but=names(old))
+    if grown:
+        wait_until(lambda: _capacity(hotel) == "3Gi", "the volume has 3Gi", 60)
     hotel.kubectl("delete", "statefulset", f"{hotel.name}-redis")
     cluster.kill_operator()
     wait_until(lambda: hotel.get("statefulset", f"{hotel.name}-redis"), "Redis is made again", READY)
+    old = hotel.replicas()
+    hotel.kubectl("rollout", "restart", f"deployment/{hotel.name}")
     hotel.patch({"replicas": 2})
     cluster.kill_operator()
-    hotel.wait_replicas(2)
+    hotel.wait_replicas(2, but=names(old))
     remembered()
 
 

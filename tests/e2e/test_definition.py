@@ -1,14 +1,11 @@
 """A crew that is declared in a ConfigMap runs without an image of its own."""
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
 
-from support import openai_server
 from support.hotel import FACT, QUESTION, WORD, Hotel, names
-from support.pods import restricted_pod
 
 LLM = """
 import hashlib
@@ -123,18 +120,6 @@ def test_a_definition_that_is_no_crew_is_named_and_the_replicas_serve_on(hotel):
     mended = json.dumps({"data": {"crew.jsonc": declared()["crew.jsonc"]}})
     hotel.kubectl("patch", "configmap", "declared", "--type=merge", "-p", mended)
     hotel.wait_ready()
-
-
-@pytest.fixture
-def model(hotel):
-    """A model behind OpenAI's API, in a pod; the variables by which a crew finds it."""
-    command = ["python", "-c", Path(openai_server.__file__).read_text(), "8000"]
-    made = restricted_pod("model", hotel.cluster.image("crew-runtime"), command)
-    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(made))
-    hotel.kubectl("expose", "pod", "model", "--port=8000")
-    url = f"http://model.{hotel.namespace}.svc:8000/v1"
-    yield [{"name": "OPENAI_BASE_URL", "value": url}, {"name": "OPENAI_API_KEY", "value": "none"}]
-    hotel.kubectl("delete", "pod/model", "service/model", "--wait=false", "--grace-period=0")
 
 
 def test_a_crew_may_stand_in_the_resource_itself(hotel, model):

@@ -9,6 +9,11 @@ OF_OURS = "import importlib.util as util; print(util.find_spec('crew_runtime'), 
 NOT_ROOT = {"securityContext": {"runAsUser": 65532}}
 
 
+def odd(python):
+    """An interpreter of the image that has strange ones."""
+    return {"crew": {"image": "PREFIX/odd:dev", "runtime": {"python": python}}}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def real(cluster):
     if not isinstance(cluster, RealCluster):
@@ -40,6 +45,9 @@ def test_image_that_knows_nothing_of_us_remembers(hotel):
         ({"crew": {"image": "redis:8"}, "template": NOT_ROOT}, "NoPython", "the image has no Python"),
         ({"crew": {"image": "python:3.13-slim"}}, "ImageRunsAsRoot", "runAsNonRoot"),
         ({"crew": {"entrypoint": "concierge.nowhere:crew"}}, "EntrypointBroken", "concierge.nowhere"),
+        ({"crew": {"image": "PREFIX/odd:dev"}}, "CrewAITooOld", "with crewai 1.14.6"),
+        (odd("/opt/foreign/bin/python"), "InterpreterBroken", "/opt/foreign/bin/python"),
+        (odd("/root/venv/bin/python"), "InterpreterUnusable", "/root/venv/bin/python"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
@@ -47,9 +55,9 @@ def test_image_that_does_not_do_is_told_and_the_old_replica_serves_on(hotel, cha
     hotel.wait_ready()
     (old,) = hotel.replicas()
     before = {name: hotel.crew()["spec"]["crew"][name] for name in ("image", "entrypoint")}
-    asked = change["crew"]
+    asked = dict(change["crew"])
     if "image" in asked:
-        asked = {"image": asked["image"].replace("PREFIX", images())}
+        asked["image"] = asked["image"].replace("PREFIX", images())
     hotel.patch({**change, "crew": asked})
     try:
         found = hotel.wait_condition("RuntimeCompatible", "False", reason)

@@ -5,12 +5,15 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support import cluster as clusters
+from support import openai_server
 from support.hotel import ROOT, Hotel
+from support.pods import restricted_pod
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +67,14 @@ def slow_hotel(cluster: clusters.Cluster, namespace: str) -> Hotel:
     made.apply(replicas=1, crew=crew)
     made.wait_ready()
     return made
+
+
+@pytest.fixture(scope="module")
+def model(cluster: clusters.Cluster, namespace: str) -> list[dict[str, str]]:
+    """A model behind OpenAI's API, in a pod of its own; the variables by which a crew finds it."""
+    kubectl = cluster.kubectl(namespace)
+    command = ["python", "-c", Path(openai_server.__file__).read_text(), "8000"]
+    kubectl("apply", "-f", "-", stdin=json.dumps(restricted_pod("model", cluster.image("crew-runtime"), command)))
+    kubectl("expose", "pod", "model", "--port=8000")
+    url = f"http://model.{namespace}.svc:8000/v1"
+    return [{"name": "OPENAI_BASE_URL", "value": url}, {"name": "OPENAI_API_KEY", "value": "none"}]

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +14,8 @@ import pytest
 from crewctl.errors import ClusterError
 from crewctl.kube import Kube
 from crewctl.local.kubectl import Kubectl
+from support import helm
 
-ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts" / "crew-operator"
 KUBECONFIG = "CREWOPS_E2E_KUBECONFIG"
 """Path of the kubeconfig. Our own variable: no test should reach a cluster because a shell is set up for it."""
 PREFIX = "CREWOPS_E2E_IMAGES"
@@ -92,10 +90,7 @@ class RealCluster:
 
     def helm(self, *arguments: str) -> str:
         """Run it. Raises AssertionError with what it said."""
-        helm = shutil.which("helm")
-        if helm is None:
-            pytest.skip("helm is not on the PATH: https://helm.sh/docs/intro/install")
-        command = [helm, *arguments, "--namespace", NAMESPACE, "--kubeconfig", str(self._kubeconfig)]
+        command = [helm.find(), *arguments, "--namespace", NAMESPACE, "--kubeconfig", str(self._kubeconfig)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -109,7 +104,7 @@ class RealCluster:
             **values,
         }
         options = [f"--set-json={name}={json.dumps(value)}" for name, value in chosen.items()]
-        self.helm("upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--wait", *options)
+        self.helm("upgrade", "--install", RELEASE, str(helm.CHART), "--create-namespace", "--wait", *options)
 
 
 def connect() -> RealCluster:
