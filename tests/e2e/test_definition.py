@@ -131,7 +131,7 @@ def test_a_crew_may_stand_in_the_resource_itself(hotel, model):
     }
     crew = {"image": None, "entrypoint": None, "env": model}
     declared = Hotel(hotel.cluster, hotel.namespace, "inline")
-    declared.apply(crew={**crew, "definition": {"inline": inline}})
+    declared.apply(crew={**crew, "definition": {"inline": inline}}, memory={"embedder": None})
     declared.wait_ready()
     one, other = old = declared.replicas()
     declared.say(one, FACT, "ada")

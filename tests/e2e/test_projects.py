@@ -18,7 +18,8 @@ def real(cluster):
 @pytest.mark.parametrize("image", ["project", "distroless"])
 def test_a_project_runs_and_remembers(cluster, namespace, model, image):
     desk = Hotel(cluster, namespace, image)
-    desk.apply(crew={"image": f"{images()}/{image}:dev", "entrypoint": "desk.crew:Desk", "env": model})
+    crew = {"image": f"{images()}/{image}:dev", "entrypoint": "desk.crew:Desk", "env": model}
+    desk.apply(crew=crew, memory={"embedder": None})
     desk.wait_ready()
     one, other = desk.replicas()
     told = cluster.ask(one, "kickoff?wait=60", {"inputs": INPUTS, "session_id": "ada"}, 70).json()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from crewctl.errors import ClusterError
 from support.hotel import FACT, QUESTION, WORD
 from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
@@ -30,6 +31,20 @@ def pods(hotel):
         }
 
     return look
+
+
+OF_THE_IMAGE = """
+import importlib.util as util, os, shutil
+print(util.find_spec("crewai"), util.find_spec("pip"), shutil.which("gcc") or shutil.which("cc"), os.getuid())
+"""
+
+
+def test_the_operators_image_holds_nothing_that_it_does_not_need(release):
+    kubectl = release.kubectl(NAMESPACE)
+    (name, *_) = _operators(release)
+    assert str(kubectl("exec", name, "--", "python", "-c", OF_THE_IMAGE)).split() == ["None", "None", "None", "65532"]
+    with pytest.raises(ClusterError, match="Read-only file system"):
+        kubectl("exec", name, "--", "python", "-c", "open('/opt/operator/more', 'w')")
 
 
 def test_an_upgrade_restarts_no_crew_and_no_redis(release, hotel, pods):

@@ -108,7 +108,10 @@ class RealCluster:
 
 
 def connect() -> RealCluster:
-    """With the operator installed."""
+    """With the operator installed, in a namespace that enforces the strictest of the Pod Security Standards."""
     cluster = RealCluster(Path(os.environ[KUBECONFIG]))
+    about = {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
+    cluster.kubectl("default")("apply", "-f", "-", stdin=json.dumps(made))
     cluster.install()
     return cluster
