@@ -190,6 +190,7 @@ async def test_a_broken_module_is_shown_with_the_users_own_traceback(tmp_path, r
         ("agents: {ghost: {role: x}}\ntasks: [{name: t, agent: ghost}]", "missing required field 'goal'"),
         ("agents: [ghost]\ntasks: []", "there is no file for the agent ghost"),
         ("agents: 7", "write each by its name"),
+        ("agents: [../ghost]", "which has no slash"),
     ],
 )
 async def test_a_bad_definition_says_what_is_wrong(tmp_path, redis_env, text, words):

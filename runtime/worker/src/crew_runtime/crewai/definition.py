@@ -23,7 +23,7 @@ class DefinitionError(ValueError):
     """The files are no crew; the message says which of them, and what to change."""
 
 
-def load(path: Path) -> tuple[Any, dict[str, Any]]:
+def load(path: Path) -> tuple[Any, Object]:
     """The crew, and the inputs that the definition gives.
 
     Args:
@@ -61,7 +61,7 @@ def _found(path: Path) -> tuple[Path, Path | None]:
     return path, path / name if name else None
 
 
-def _of_a_project(folder: Path) -> dict[str, Any]:
+def _of_a_project(folder: Path) -> Object:
     """What agents.yaml and tasks.yaml say. They have no place for the crew's own settings: it remembers, unless a file
     of the crew beside them says otherwise.
     """
@@ -78,12 +78,12 @@ def _agents_folder(folder: Path) -> Path:
 
 
 def _agents(told: Any, folder: Path) -> dict[str, Object]:
-    """By name; those that are only named are in files of their own."""
-    if isinstance(told, list) and all(isinstance(one, str) for one in told):
-        return {name: _object(_file_of(name, _agents_folder(folder))) for name in told}
-    if isinstance(told, Mapping) and not any("/" in str(name) for name in told):
-        return {str(name): body for name, body in told.items()}
-    raise DefinitionError("agents: write each by its name, which has no slash, with role, goal and backstory")
+    """By name, which will be that of a file; those that are only named are in files of their own."""
+    if not isinstance(told, list | Mapping) or not all(isinstance(name, str) and "/" not in name for name in told):
+        raise DefinitionError("agents: write each by its name, which has no slash, with role, goal and backstory")
+    if isinstance(told, Mapping):
+        return dict(told)
+    return {name: _object(_file_of(name, _agents_folder(folder))) for name in told}
 
 
 def _file_of(agent: str, folder: Path) -> Path:
@@ -127,7 +127,7 @@ def _write(texts: Mapping[Path, str], made: Path) -> None:
             raise
 
 
-def _object(file: Path) -> dict[str, Any]:
+def _object(file: Path) -> Object:
     told = json_loader.load_jsonc_file(file) if file.suffix in json_loader.JSON_PROJECT_EXTENSIONS else _yaml(file)
     if not isinstance(told, dict):
         raise DefinitionError(f"{file}: write an object, not a {type(told).__name__}")
