@@ -44,3 +44,9 @@ def leaves(schema, path=""):
 def test_every_value_has_a_place_in_the_readme():
     table = (CHART / "README.md").read_text().partition("## Values")[2]
     assert [one for one in leaves(SCHEMA) if one != "global" and f"`{one}`" not in table] == []
+
+
+def test_every_value_has_a_comment():
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    above = zip(lines, ["", *lines], strict=False)
+    assert [line for line, before in above if line[:1].isalpha() and not before.startswith("#")] == []
