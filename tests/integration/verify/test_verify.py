@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crew_operator.desired import definition
 from support.interpreters import crew_python
 from support.waiting import wait_until
 
@@ -130,8 +131,8 @@ def test_a_storage_of_the_crews_own_fails_the_build_by_name(verify, tmp_path):
 
 def test_a_declared_crew_is_found_by_its_definition(verify, tmp_path):
     """The example that needs a key, without one: its embedder is OpenAI's, and a stand-in takes its place."""
-    config_map, _ = yaml.safe_load_all((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
-    for name, text in config_map["data"].items():
+    example = yaml.safe_load((EXAMPLES / "definition" / "crewdeployment.yaml").read_text())
+    for name, text in definition.files(example["spec"]["crew"]["definition"]["inline"]).items():
         project(tmp_path / "librarian", name, text)
     code, out, err = verify(tmp_path / "librarian", "--json")
     assert code == 0, err
