@@ -73,7 +73,7 @@ def slow_hotel(cluster: clusters.Cluster, namespace: str) -> Hotel:
 def model(cluster: clusters.Cluster, namespace: str) -> list[dict[str, str]]:
     """A model behind OpenAI's API, in a pod of its own; the variables by which a crew finds it."""
     kubectl = cluster.kubectl(namespace)
-    command = ["python", "-c", Path(openai_server.__file__).read_text(), "8000"]
+    command = ["python", "-c", Path(openai_server.__file__).read_text(), "$(POD_IP)", "8000"]
     kubectl("apply", "-f", "-", stdin=json.dumps(restricted_pod("model", cluster.image("crew-runtime"), command)))
     kubectl("expose", "pod", "model", "--port=8000")
     url = f"http://model.{namespace}.svc:8000/v1"

@@ -1,6 +1,7 @@
-"""A model behind OpenAI's HTTP API that knows one thing: what it was told of peanuts. `python openai_server.py PORT`.
+"""A model behind OpenAI's HTTP API that knows one thing: what it was told of peanuts.
 
-Runs as a pod of its own, from its source, so the standard library is all that it has.
+`python openai_server.py ADDRESS PORT`. Runs as a pod of its own, from its source, so it has the standard library alone;
+at the pod's own address, for on the local cluster others have the same port.
 """
 
 import base64
@@ -80,4 +81,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+    ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
