@@ -33,6 +33,12 @@ def ask(connection: http.client.HTTPConnection) -> None:
         raise RuntimeError(str(told))
 
 
+def say(line: str) -> None:
+    """In one piece: print writes a line and its end apart, and the other thread gets in between."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def call(address: str, *, keep: bool) -> None:
     """For ever."""
     how, done, kept = ("kept" if keep else "new"), 0, None
@@ -42,7 +48,7 @@ def call(address: str, *, keep: bool) -> None:
             ask(connection)
             done += 1
         except Exception as error:
-            print(f"FAILED over a {how} connection: {error!r}", flush=True)
+            say(f"FAILED over a {how} connection: {error!r}")
             connection.close()
             kept = None
             continue
@@ -50,7 +56,7 @@ def call(address: str, *, keep: bool) -> None:
         if not keep:
             connection.close()
         if done % 10 == 0:
-            print(f"answered {how} {done}", flush=True)
+            say(f"answered {how} {done}")
 
 
 if __name__ == "__main__":
