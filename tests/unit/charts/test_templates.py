@@ -73,12 +73,16 @@ def test_two_share_a_lease_that_they_may_write():
     assert made["PodDisruptionBudget", "crews-crew-operator"]["spec"]["minAvailable"] == 1
 
 
-def test_one_that_elects_itself_lets_its_successor_stand_by():
+def test_one_alone_may_hold_a_lease_too():
     made = _made(leaderElection={"enabled": True})
     assert _env(made)["CREW_OPERATOR_LEASE"] == "crew-system/crews-crew-operator"
-    (deployment,) = (one for key, one in made.items() if key[0] == "Deployment")
-    assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
     assert ("Role", "crews-crew-operator-lease") in made
+
+
+@pytest.mark.parametrize("values", [{}, {"replicaCount": 2}, {"leaderElection": {"enabled": True}}])
+def test_an_upgrade_ends_the_old_operator_before_the_new_one_begins(values):
+    (deployment,) = (one for key, one in _made(**values).items() if key[0] == "Deployment")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_its_log_is_as_asked_for():
