@@ -59,8 +59,7 @@ EMBEDDER = {"provider": "custom", "config": {"embedding_callable": {"python": "o
 
 def declared():
     """The crew as CrewAI's own files have it; its LLM and its embedder are in a Python file beside them."""
-    tasks = [{**one} for one in TASKS]
-    crew = {"name": "declared", "agents": ["concierge"], "tasks": tasks, "memory": True, "embedder": EMBEDDER}
+    crew = {"name": "declared", "agents": ["concierge"], "tasks": TASKS, "memory": True, "embedder": EMBEDDER}
     return {"crew.jsonc": "// a comment\n" + json.dumps(crew), "concierge.jsonc": json.dumps(AGENT), "offline.py": LLM}
 
 

@@ -25,12 +25,12 @@ import redis.asyncio
 from kubernetes.aio import client
 
 from crew_operator import kube_client
-from crew_operator.api import crd, names
-from crew_operator.errors import OperatorError
+from crew_operator.api import names
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.references import decode
 from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, REDIS_PORT, env
+from support.crds import install
 from support.crews import crew_manifest
 from support.replicas import Replica, free_port
 from support.waiting import eventually
@@ -280,7 +280,7 @@ async def fleet(kubeconfig: str, folder: Path) -> AsyncIterator[Fleet]:
         if not await fake_nodes(kube):
             raise LookupError(f"the cluster of {kubeconfig} has no nodes labelled {FAKE_NODES}")
         namespace = f"fleet-{secrets.token_hex(3)}"
-        await _prepare(kube, namespace)
+        await install(kube, namespace)
         stack.push_async_callback(client.CoreV1Api(kube.api).delete_namespace, namespace)
         await stack.enter_async_context(everyone(kube, namespace, folder))
         await stack.enter_async_context(_meanwhile(_keep_alive(kube)))
@@ -288,20 +288,3 @@ async def fleet(kubeconfig: str, folder: Path) -> AsyncIterator[Fleet]:
         stack.callback(operator.close)
         await operator.start()
         yield Fleet(kube, namespace, operator)
-
-
-async def _prepare(kube: KubeClient, namespace: str) -> None:
-    """The newest CRD, and a namespace."""
-    made = crd.manifest()
-    name, content = made["metadata"]["name"], "application/apply-patch+yaml"
-    api = client.ApiextensionsV1Api(kube.api)
-    await api.patch_custom_resource_definition(name, made, field_manager="tests", force=True, _content_type=content)
-    await client.CoreV1Api(kube.api).create_namespace({"metadata": {"name": namespace}})
-
-    async def served() -> bool:
-        with contextlib.suppress(OperatorError):
-            await kube.list(names.KIND, namespace, {})
-            return True
-        return False
-
-    await eventually(served, "the CRD is served", 20)

@@ -24,13 +24,14 @@ import httpx
 import pytest
 
 from crew_operator import app, kube_client
-from crew_operator.api import crd, names
+from crew_operator.api import names
 from crew_operator.errors import ApiError
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.settings import Settings
 from crew_runtime.contract import env
 from crewctl.local.apiserver import ApiServer
+from support.crds import install
 from support.crews import crew_manifest
 from support.replicas import Replica
 from support.waiting import eventually
@@ -94,6 +95,12 @@ class Cluster:
         found = await self.kube.list("Event", self.namespace, {})
         return [(one["reason"], one["message"]) for one in found]
 
+    def writes(self, running: app.Running) -> tuple[float, int]:
+        """The operator's own count; where the server counts too, that is what it saw of anybody."""
+        samples = running.metrics.writes.collect()[0].samples
+        own = sum(one.value for one in samples if one.name.endswith("_total"))
+        return (own, self.server.writes if self.server else 0)
+
     async def patch(self, path: str, body: dict[str, Any]) -> None:
         """A merge patch by somebody else."""
         answer = await _request(self.kubeconfig, "PATCH", path, body, "application/merge-patch+json")
@@ -116,24 +123,10 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
             kubeconfig = str(server.kubeconfig(tmp_path / "kubeconfig"))
         kube = await stack.enter_async_context(kube_client.connect(kubeconfig, Metrics()))
         namespace = f"operator-{os.getpid()}-{next(_numbers)}"
-        await _install(kubeconfig, namespace)
+        await install(kube, namespace)
         yield Cluster(kubeconfig, namespace, kube, server)
         if server is None:
             await _request(kubeconfig, "DELETE", f"/api/v1/namespaces/{namespace}")
-
-
-async def _install(kubeconfig: str, namespace: str) -> None:
-    made = crd.manifest()
-    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{made['metadata']['name']}"
-    await _request(kubeconfig, "PATCH", f"{path}?fieldManager=tests&force=true", made)
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    await _request(kubeconfig, "POST", "/api/v1/namespaces", made)
-
-    async def served() -> bool:
-        listed = await _request(kubeconfig, "GET", f"/apis/crewops.dev/v1alpha1/namespaces/{namespace}/crewdeployments")
-        return listed.status_code == 200
-
-    await eventually(served, "the CRD is served")
 
 
 async def _request(
@@ -141,7 +134,7 @@ async def _request(
     method: str,
     path: str,
     body: dict[str, Any] | None = None,
-    content: str = "application/apply-patch+yaml",
+    content: str = "application/json",
 ) -> httpx.Response:
     access = await kube_client.access(kubeconfig)
     tls = ssl.create_default_context(cafile=access.ca_path)

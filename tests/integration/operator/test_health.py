@@ -19,12 +19,6 @@ async def serving(cluster, node, replicas=2, **environ):
         await node.start_replica(f"concierge-{number}", **environ)
 
 
-def writes(cluster, running):
-    """The operator's own count; where the server counts too, that is what it saw of anybody."""
-    own = sum(one.value for one in running.metrics.writes.collect()[0].samples if one.name.endswith("_total"))
-    return (own, cluster.server.writes if cluster.server else 0)
-
-
 async def test_crew_with_redis_and_replicas_is_ready_and_its_memory_proven(cluster, operator, node):
     await serving(cluster, node)
     await cluster.condition("Ready", "True", "AllGood", seconds=15)
@@ -136,10 +130,10 @@ async def test_healthy_crew_costs_no_writes(cluster, operator, node):
     await serving(cluster, node)
     await cluster.condition("Ready", "True", seconds=15)
     await asyncio.sleep(2)
-    before, handled = writes(cluster, operator), operator.queue.handled
+    before, handled = cluster.writes(operator), operator.queue.handled
     await asyncio.sleep(8)
     assert operator.queue.handled > handled
-    assert writes(cluster, operator) == before
+    assert cluster.writes(operator) == before
 
 
 async def test_a_new_operator_says_nothing_of_a_crew_that_is_as_it_was(cluster, settings, node):
@@ -149,10 +143,10 @@ async def test_a_new_operator_says_nothing_of_a_crew_that_is_as_it_was(cluster, 
         await asyncio.sleep(2)
     status = (await cluster.crew())["status"]
     async with app.running(settings) as again:
-        before = writes(cluster, again)
+        before = cluster.writes(again)
         await asyncio.sleep(8)
         assert again.queue.handled >= 2
-        assert writes(cluster, again) == before
+        assert cluster.writes(again) == before
     assert (await cluster.crew())["status"] == status
 
 

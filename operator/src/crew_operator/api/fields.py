@@ -66,6 +66,16 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
+def one_of(first: str, second: str) -> Rule:
+    """Exactly one of two attributes is set."""
+    names = camel(first), camel(second)
+    return Rule(
+        f"has(self.{names[0]}) != has(self.{names[1]})",
+        f"set one of {names[0]} and {names[1]}",
+        lambda made: (getattr(made, first) is None) != (getattr(made, second) is None),
+    )
+
+
 def of(model: type) -> Iterator[FieldInfo]:
     """The fields of a model in their order."""
     hints = typing.get_type_hints(model, include_extras=True)

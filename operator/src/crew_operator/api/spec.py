@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from crew_operator.api import quantities
-from crew_operator.api.fields import Limits, Named, Rule
+from crew_operator.api.fields import Limits, Named, Rule, one_of
 
 Object = Mapping[str, Any]
 """A piece of Kubernetes' own API that is handed on as it is; the API server judges it where it is used."""
@@ -122,13 +122,7 @@ class SecretSource:
 class FileSource:
     """A file's content, out of a Secret or a ConfigMap."""
 
-    RULES: ClassVar = (
-        Rule(
-            "has(self.secretKeyRef) != has(self.configMapKeyRef)",
-            "set one of secretKeyRef and configMapKeyRef",
-            lambda source: (source.secret_key_ref is None) != (source.config_map_key_ref is None),
-        ),
-    )
+    RULES: ClassVar = (one_of("secret_key_ref", "config_map_key_ref"),)
 
     secret_key_ref: KeyRef | None = None
     """A Secret and its key."""
@@ -177,11 +171,7 @@ class Definition:
     """A crew that is declared instead of programmed."""
 
     RULES: ClassVar = (
-        Rule(
-            "has(self.configMapRef) != has(self.inline)",
-            "set one of configMapRef and inline",
-            lambda definition: (definition.config_map_ref is None) != (definition.inline is None),
-        ),
+        one_of("config_map_ref", "inline"),
         Rule(
             f"!has(self.inline) || self.inline.agents.all(name, name != 'crew' && name.matches('{AGENT_NAME}'))",
             "name agents with letters, digits and . _ - only, and none of them crew: each becomes a file",
@@ -333,11 +323,7 @@ class Redis:
     """Where the crew's memory lives: one of managed and external."""
 
     RULES: ClassVar = (
-        Rule(
-            "has(self.managed) != has(self.external)",
-            "set one of managed and external",
-            lambda redis: (redis.managed is None) != (redis.external is None),
-        ),
+        one_of("managed", "external"),
         Rule(
             "has(self.managed) == has(oldSelf.managed)",
             "managed and external cannot be exchanged: the memories would stay behind; make a new CrewDeployment",
