@@ -1,6 +1,7 @@
 """Create, update, patch, select, delete: what every client relies on."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,41 @@ def test_json_patch_is_done_in_order_or_not_at_all(api_server: KubeApi) -> None:
         api_server.ask("PATCH", path, steps, JSON_PATCH)
     assert refused.value.code == 422
     assert api_server.get(path)["data"] == {"b.c": "2"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "left"),
+    [
+        ([{"op": "test", "path": "/spec/free/on", "value": True}], [1, 2]),
+        ([{"op": "remove", "path": "/spec/free/list/-1"}], [1]),
+        ([{"op": "add", "path": "/spec/free/list/-", "value": 3}], [1, 2, 3]),
+        ([{"op": "move", "from": "/spec/free/list/0", "path": "/spec/free/list/1"}], [2, 1]),
+    ],
+    ids=["test", "last", "append", "move"],
+)
+def test_json_patch_finds_its_way(api_server: KubeApi, gizmos: str, steps: list[Any], left: list[int]) -> None:
+    api_server.create(gizmos, gizmo(free={"on": True, "list": [1, 2]}))
+    assert api_server.ask("PATCH", f"{gizmos}/one", steps, JSON_PATCH)["spec"]["free"]["list"] == left
+
+
+@pytest.mark.parametrize(
+    ("steps", "code"),
+    [
+        ([{"op": "test", "path": "/spec/free/on", "value": 1}], 422),
+        ([{"op": "add", "path": "/spec/free/list/3", "value": 3}], 422),
+        ([{"op": "remove", "path": "/spec/free/off"}], 422),
+        ([{"op": "copy", "from": "/spec/free/large", "path": f"/spec/free/{number}"} for number in range(50)], 422),
+        ([{"op": "copy", "from": "/spec/free", "path": f"/spec/free/{number}"} for number in range(40)], 422),
+        ([{"op": "test", "path": "/spec/free/on", "value": True}] * 10_001, 413),
+        ({"op": "remove", "path": "/spec/free/on"}, 400),
+    ],
+    ids=["true is no 1", "beyond", "missing", "copies", "copies of copies", "crowd", "no list"],
+)
+def test_json_patch_is_refused(api_server: KubeApi, gizmos: str, steps: list[Any], code: int) -> None:
+    api_server.create(gizmos, gizmo(free={"on": True, "list": [1, 2], "large": "x" * 100_000}))
+    with pytest.raises(RefusedError) as refused:
+        api_server.ask("PATCH", f"{gizmos}/one", steps, JSON_PATCH)
+    assert refused.value.code == code
 
 
 def test_strategic_patch_merges_containers_by_name(api_server: KubeApi) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crewctl.local import kubectl
-from crewctl.local.cluster import Cluster, Options
-from crewctl.local.node.images import Image
+from crew_programs import kubectl
+from localcluster.cluster import Cluster, Options
+from localcluster.node.images import Image
 from support.kube_api import KubeApi
 
 PYTHON = Image("python:test", path=(str(Path(sys.executable).parent),))

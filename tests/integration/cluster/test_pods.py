@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crewctl.local.cluster import Cluster
+from localcluster.cluster import Cluster
 from support.kube_api import MERGE, KubeApi, eventually, gone
 from support.workloads import POD_IP, WWW, container, pod, web
 
@@ -176,8 +176,8 @@ def test_whatever_a_container_started_ends_with_it(kube: KubeApi, running: Clust
     script = "setsid sleep 599 & echo $! > /out/pid; exec sleep 600"
     one = container(script, volumeMounts=[{"name": "out", "mountPath": "/out"}])
     started(kube, pod("one", one, volumes=[{"name": "out", "emptyDir": {}}]))
-    folder = running.agent.find(kube.namespace, "one").folder
-    pid = int(eventually(lambda: (folder / "v" / "out" / "pid").read_text().strip()))
+    told = running.agent.find(kube.namespace, "one").folder / "v" / "out" / "pid"
+    pid = int(eventually(lambda: told.exists() and told.read_text().strip()))
     os.kill(running.pod_processes(kube.namespace, "one")[0], signal.SIGKILL)
     eventually(lambda: not Path(f"/proc/{pid}").exists())
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from crewctl.local.cluster import Cluster
+from localcluster.cluster import Cluster
 from support.kube_api import MERGE, KubeApi, eventually, gone
 from support.workloads import WWW, container, web, workload
 

@@ -1,1 +1,0 @@
-"""A Kubernetes of local processes, without Docker or root: a development tool, held to the real one by tests."""

@@ -1,9 +1,0 @@
-"""An API server in this process: enough of Kubernetes for Kopf, `kubernetes` and a stock kubectl.
-
-Pure, no IO: `schema`, `fields`, `apply`, `patch`, `selectors`, `defaults`, `validation`, `cel`, `tables`, `gc`.
-In memory: `store`, `kinds`, `registry` (the verbs). Over HTTP: `discovery`, `watch`, `routes`, `server`.
-"""
-
-from crewctl.local.apiserver.server import ApiServer
-
-__all__ = ["ApiServer"]
