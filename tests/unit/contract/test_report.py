@@ -12,6 +12,9 @@ FULL = report.Report(
     worker=report.WorkerReport(
         crewai_version="1.15.30",
         crew_inputs=("guest", "message"),
+        processes="PerKickoff",
+        fork_mode=report.PRELOAD,
+        warm_up=("concierge.models:load",),
         state=(report.StateKind("memory", "redis", local=False), report.StateKind("knowledge", "chroma", local=True)),
         dimension=384,
     ),

@@ -1,6 +1,8 @@
 """The files in which a crew is declared without code: keys of a ConfigMap, and so plain names in one folder."""
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
 
 CREW_FILES = ("crew.jsonc", "crew.json", "crew.yaml", "crew.yml")
 """The whole crew, in CrewAI's own format or the same in YAML. The first that is there is the one."""
@@ -23,3 +25,21 @@ def missing(files: Collection[str]) -> str:
     if first(files, AGENTS_FILES) or first(files, TASKS_FILES):
         return TASKS_FILES[0] if first(files, AGENTS_FILES) else AGENTS_FILES[0]
     return f"one of {', '.join(CREW_FILES[:3])}, or {AGENTS_FILES[0]} and {TASKS_FILES[0]}"
+
+
+BYTECODE = "__pycache__"
+"""Python writes such a folder beside what it imports: it is no part of a definition."""
+
+
+def digest(folder: Path) -> str:
+    """Of the names and contents of all files below a folder, without Python's bytecode. Raises OSError."""
+    made = hashlib.sha256()
+    for path in sorted(below(folder)):
+        name, content = str(path.relative_to(folder)).encode(), path.read_bytes()
+        made.update(b"%d %d " % (len(name), len(content)) + name + content)
+    return made.hexdigest()
+
+
+def below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, without Python's bytecode."""
+    return (path for path in folder.rglob("*") if BYTECODE not in path.relative_to(folder).parts and not path.is_dir())

@@ -8,6 +8,11 @@ def root(prefix: str) -> str:
     return f"cs:{{{prefix}}}:"
 
 
+def beginning(start: str) -> str:
+    """The pattern of all keys that begin so, for SCAN and for ACL rules."""
+    return "".join(f"\\{one}" if one in "*?[]\\" else one for one in start) + "*"
+
+
 def health(prefix: str, who: str) -> str:
     """STRING, the last health write of `who` (`operator` or `server:<replica>`); expires by itself."""
     return f"{root(prefix)}health:{who}"
@@ -15,7 +20,7 @@ def health(prefix: str, who: str) -> str:
 
 def meta(prefix: str) -> str:
     """HASH `schema`, `dimension`, `vector` (`FLOAT32`, `FLOAT16`), `embedder`: what the memory store holds; written
-    once by the first who knows."""
+    once by the first who knows. `session_ttl`, `session_ttl_since` (ms): when its sessions end."""
     return f"{root(prefix)}meta"
 
 
@@ -32,6 +37,12 @@ def memory_log(prefix: str) -> str:
 def run(prefix: str, kickoff_id: str) -> str:
     """HASH, one kickoff: status, inputs, result, attempt, owner."""
     return f"{root(prefix)}run:{kickoff_id}"
+
+
+def finished(prefix: str, kickoff_id: str) -> str:
+    """LIST, what a kickoff that has not ended has finished (JSON), in order, for an attempt after a loss; goes with its
+    end, and expires."""
+    return f"{root(prefix)}done:{kickoff_id}"
 
 
 def queue(prefix: str) -> str:
@@ -59,8 +70,28 @@ def pending(prefix: str) -> str:
     return f"{root(prefix)}pending"
 
 
+def kickoff_bytes(prefix: str) -> str:
+    """HASH, what each kickoff that is kept counts for, in bytes, by its id."""
+    return f"{root(prefix)}kickoffs:bytes"
+
+
+def kickoff_total(prefix: str) -> str:
+    """STRING, the sum of them."""
+    return f"{root(prefix)}kickoffs:total"
+
+
+def kickoff_expiries(prefix: str) -> str:
+    """ZSET, the kickoffs that have ended, by when they expire (Redis' time, ms)."""
+    return f"{root(prefix)}kickoffs:ends"
+
+
+def kickoff_inputs(prefix: str) -> str:
+    """ZSET, the kickoffs that have ended, by when their inputs go (Redis' time, ms)."""
+    return f"{root(prefix)}kickoffs:inputs"
+
+
 def ends(prefix: str) -> str:
-    """STREAM, the last ends of kickoffs, and their questions to people: `id`, `status`."""
+    """STREAM, the last ends of kickoffs, and their questions to people: `id`, `status`; expires in an hour."""
     return f"{root(prefix)}ends"
 
 
@@ -77,6 +108,12 @@ def hooks(prefix: str) -> str:
 def hook(prefix: str, kickoff_id: str, channel: str) -> str:
     """LIST, what is still to be delivered to one webhook of a kickoff, in order: `id type attempt data`."""
     return f"{root(prefix)}hook:{kickoff_id}:{channel}"
+
+
+def dead_letters(prefix: str) -> str:
+    """STREAM, what lay in the queue or for a webhook and could not be read: `kind`, `name`, `raw`, `why`; the last
+    1,000, which expire together a week after the last."""
+    return f"{root(prefix)}dead"
 
 
 def line(prefix: str, session_id: str) -> str:
@@ -145,7 +182,7 @@ def revision(prefix: str) -> str:
 
 
 def mortal(prefix: str) -> str:
-    """ZSET, the ids of the memory records that expire, by their end (ms)."""
+    """ZSET, the ids of memory records that an older version let expire by themselves, by their end (ms)."""
     return f"{root(prefix)}mortal"
 
 
@@ -155,18 +192,39 @@ def sessions(prefix: str) -> str:
 
 
 def session(prefix: str, segment: str) -> str:
-    """HASH `first`, `last` (Redis' time, ms): the uses of a session's memory; expires with it."""
+    """HASH `first`, `last` (Redis' time, ms): the uses of a session's memory. It ends when it was not used for
+    `session_ttl` ms of `meta`, counted from `session_ttl_since` at the earliest."""
     return f"{root(prefix)}session:{segment}"
 
 
+def idle(prefix: str) -> str:
+    """ZSET, the sessions by their last use (ms); those that an older version used are added in time."""
+    return f"{root(prefix)}idle"
+
+
 def session_records(prefix: str, segment: str) -> str:
-    """SET, the ids of a session's memory records; expires with them."""
+    """SET, the ids of a session's memory records."""
     return f"{root(prefix)}s:{segment}"
+
+
+def twin(prefix: str, digest: str) -> str:
+    """STRING, the id of the record that says what has this digest; expires in half a minute. `write.lua` makes it."""
+    return f"{root(prefix)}twin:{digest}"
 
 
 def session_erased(prefix: str, segment: str) -> str:
     """STRING, changes when a session is erased: a write of work that began before is refused. Expires in a day."""
     return f"{root(prefix)}erased:{segment}"
+
+
+def rehearsal_prefix(prefix: str, nonce: str) -> str:
+    """The key prefix of one rehearsal: its keys begin with those of the crew and lie in the same slot. Erased."""
+    return f"{prefix}}}:rehearsal:{{{nonce}"
+
+
+def rehearsals(prefix: str) -> str:
+    """ZSET, the nonces of rehearsals that are not erased yet, by their start (seconds)."""
+    return f"{root(prefix)}rehearsals"
 
 
 def _whose(session_id: str | None) -> str:

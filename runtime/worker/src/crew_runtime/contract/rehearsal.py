@@ -1,7 +1,7 @@
 """What one step of a rehearsal found: `crew_runtime.rehearsal` writes it as JSON, `crewctl verify` reads it.
 
 A rehearsal is two processes with a disk of their own each, as two pods have: the first remembers a nonce through the
-crew's own memory, the second looks for it.
+crew's own memory and every other store of CrewAI's, the second looks for it.
 """
 
 import dataclasses
@@ -30,9 +30,10 @@ class Store:
     """One store of the crew, and how the step went with it."""
 
     kind: str
-    """`memory` or `flow`."""
+    """`memory`, `flow`, `conversation`, `knowledge`, `checkpoints`, `task-outputs` or `locks`."""
     owner: str
-    """Whose: `crew`, `agent <role>`, `manager`, `flow`; the same in both processes."""
+    """Whose: `crew`, `agent <role>`, `manager`, `flow`; `crewai's` of what CrewAI gives to whoever asks for it. The
+    same in both processes."""
     engine: str = ""
     """`redis`, `lancedb`, `sqlite`, or the class of a storage that the crew's code brought."""
     place: str = ""
@@ -70,6 +71,8 @@ class Answer:
     """`crew` or `flow`."""
     uses_memory: bool = False
     embedder: str = ""
+    note: str = ""
+    """Why the rehearsal of the kickoff left open whether one works, or ``."""
     state: tuple[StateKind, ...] = ()
     """Where each kind of state lies; empty without the runtime."""
     stores: tuple[Store, ...] = ()

@@ -5,9 +5,16 @@ Plain dicts by `asdict`, so that a reader of another version ignores what it doe
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+PRELOAD = "Preload"
+"""A kickoff's process is a fork of one that has imported the user's module, which left nothing that a fork breaks."""
+FORK = "Fork"
+"""It is a fork of one that has imported CrewAI and other libraries, and imports the user's module itself."""
+SPAWN = "Spawn"
+"""It is a new interpreter that imports all: even what CrewAI's import left must not be forked."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,7 @@ class StateKind:
 
     kind: str
     """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`; the caches: `tool-cache`, `mcp-cache`,
-    `rpm-limit`, `input-files`, `event-record`."""
+    `rpm-limit`, `input-files`, `a2a-tasks`, `event-record`."""
     backend: str
     """`redis`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`), `process`, or `unused`."""
     local: bool
@@ -41,12 +48,20 @@ class WorkerReport:
     kind: str = ""
     """`crew` or `flow`."""
     crew_inputs: tuple[str, ...] = ()
-    """Names of the inputs that the crew's texts ask for."""
+    """Names of the inputs that a kickoff has to give."""
+    inputs_always: bool = True
+    """False: only a kickoff that gives any has to give these; CrewAI leaves the texts alone when there are none."""
     tasks: int | None = None
     """How many tasks the crew has; None of a flow."""
     fork_mode: str = ""
-    """`A`: the zygote holds the user's module; `B`: each slot loads it; `C`: slots are spawned."""
+    """PRELOAD, FORK or SPAWN: how the process of a kickoff comes to be."""
     fork_reason: str = ""
+    """Why so: what the import left, or that it left nothing."""
+    processes: str = ""
+    """`PerKickoff`, `PerSession` or `Shared`: which kickoffs may run in one process."""
+    warm_up: tuple[str, ...] = ()
+    """What each process calls before it takes a kickoff, as `module:name`: the declared warm-up, then local embedders;
+    `@module` stands for those in the memories of a crew that the user's module holds."""
     state: tuple[StateKind, ...] = ()
     embedder: str = ""
     """`provider/model` as the crew was built with, or ``."""
@@ -85,6 +100,7 @@ class Failure:
     """Unix time."""
     kind: str
     message: str
+    """Empty on the health port, where nobody shows a token."""
     kickoff_id: str = ""
 
 
@@ -93,6 +109,9 @@ class Report:
     """The whole report of a replica."""
 
     replica: str
+    time: float = 0.0
+    """Unix time by the replica's clock when it spoke, so that its other times can be compared with another clock; 0: an
+    older replica, which does not say."""
     phase: str = "waiting"
     """`waiting` (no worker yet), `importing`, `loading`, `ready`, `failed`."""
     reason: str = ""
@@ -122,7 +141,10 @@ def worker_from_dict(data: Mapping[str, Any]) -> WorkerReport:
     """The reverse of `to_dict`; unknown keys are ignored, missing ones take the default."""
     state = tuple(StateKind(**_known(StateKind, kind)) for kind in data.get("state", ()))
     inputs = tuple(str(name) for name in data.get("crew_inputs", ()))
-    return WorkerReport(**{**_known(WorkerReport, data), "state": state, "crew_inputs": inputs})
+    warm_up = tuple(str(name) for name in data.get("warm_up", ()))
+    return WorkerReport(
+        **{**_known(WorkerReport, data), "state": state, "crew_inputs": inputs, "warm_up": warm_up},
+    )
 
 
 def from_dict(data: Mapping[str, Any]) -> Report:
@@ -132,9 +154,14 @@ def from_dict(data: Mapping[str, Any]) -> Report:
             **_known(Report, data),
             "worker": worker_from_dict(data.get("worker", {})),
             "backend": BackendHealth(**_known(BackendHealth, data.get("backend", {}))),
-            "failures": tuple(Failure(**_known(Failure, one)) for one in data.get("failures", ())),
+            "failures": failures_from(data.get("failures", ())),
         }
     )
+
+
+def failures_from(data: Iterable[Mapping[str, Any]]) -> tuple[Failure, ...]:
+    """Those of a report, or of the API's `/failures`."""
+    return tuple(Failure(**_known(Failure, one)) for one in data)
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:

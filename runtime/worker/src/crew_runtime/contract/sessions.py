@@ -12,9 +12,19 @@ AREA = "/s"
 LOG_LENGTH = 65_536
 """Entries of the change log that are kept."""
 NEVER = 9_999_999_999.0
-"""`exp` of a record without an end: a number, because a search has to compare with it."""
+"""`exp` of every record: older versions compare with it. A record has no end of its own, its session has."""
 MARK_SECONDS = 24 * 3600
 """How long the mark of an erased session refuses the writes of work that began before."""
+
+
+def end(last: float, ttl: float, since: float) -> float | None:
+    """When a session ends that was last used at `last`, Unix seconds; None: never.
+
+    Args:
+        ttl: seconds that a session lives when it is not used; 0: for ever.
+        since: when that was said first; what was idle before has as long from then.
+    """
+    return round(max(last, since) + ttl, 3) if ttl else None
 
 
 def segment(session_id: str) -> str:

@@ -1,0 +1,50 @@
+"""The CrewDeployment as others than the operator see it: its kind, its pods by label and name, its conditions."""
+
+from enum import StrEnum
+from typing import Final
+
+GROUP: Final = "crewops.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "CrewDeployment"
+PLURAL: Final = "crewdeployments"
+
+OWNER_LABEL: Final = f"{GROUP}/crewdeployment"
+"""Name of the CrewDeployment that an object belongs to: by it children are found and their events are routed."""
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+CREW: Final = "crew"
+REDIS: Final = "redis"
+"""Values of the component label."""
+
+CREW_CONTAINER: Final = "crew"
+SERVER_CONTAINER: Final = "server"
+REDIS_CONTAINER: Final = "redis"
+
+
+class ConditionType(StrEnum):
+    """The conditions that the operator owns; others in the list are left alone."""
+
+    READY = "Ready"
+    """True when all below hold, and the spec is what runs."""
+    CREW_AVAILABLE = "CrewAvailable"
+    """True when the wanted number of replicas is ready and serves."""
+    MEMORY_READY = "MemoryReady"
+    """True when an authenticated PING and a write answered within the deadline, from the operator and from every ready
+    replica."""
+    MEMORY_SHARED = "MemoryShared"
+    """True when a nonce written through one replica's CrewAI memory was read through every other one's (one replica:
+    read back from the store), for exactly the replicas that are ready now and the Redis process that runs now."""
+    RUNTIME_COMPATIBLE = "RuntimeCompatible"
+    """True when every replica's worker half runs in the crew's interpreter, with a CrewAI whose state it can move."""
+    PROGRESSING = "Progressing"
+    """True while the spec is rolled out and when that is complete; False when it cannot."""
+
+
+def redis_pod(name: str) -> str:
+    """The one pod of the managed Redis."""
+    return f"{name}-redis-0"
+
+
+def selector(name: str, component: str) -> dict[str, str]:
+    """The labels by which a workload or Service finds its pods; immutable, hence few."""
+    return {OWNER_LABEL: name, COMPONENT_LABEL: component}
