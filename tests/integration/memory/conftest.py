@@ -1,6 +1,7 @@
 """One real redis-server for each way of searching; every test has a store of its own in it."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,12 +14,13 @@ from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
+from support.idle_sessions import let_pass
 from support.redis_server import RedisServer, start_redis
 
 if TYPE_CHECKING:
     from crew_runtime.crewai.storage import RedisStorage
 
-telemetry.turn_off(os.environ)  # before anything imports CrewAI: the test modules do
+telemetry.turn_off_unattended(os.environ)  # before anything imports CrewAI: the test modules do
 _numbers = count(1)
 
 
@@ -64,6 +66,23 @@ def make_storage(settings: Settings) -> "Iterator[Callable[..., RedisStorage]]":
 @pytest.fixture
 def storage(make_storage: "Callable[..., RedisStorage]") -> "RedisStorage":
     return make_storage()
+
+
+@pytest.fixture
+def time_passes(server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Makes all sessions that many seconds older, here and at Redis, at once."""
+    from crew_runtime.crewai import storage
+
+    passed = 0.0
+    monkeypatch.setattr(storage, "_now", lambda: time.time() + passed)
+
+    def passes(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+        with server.client() as client:
+            let_pass(client, settings.key_prefix, seconds)
+
+    return passes
 
 
 @pytest.fixture

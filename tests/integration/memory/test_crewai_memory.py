@@ -88,9 +88,15 @@ def test_what_nobody_chose_is_told_apart_from_what_the_crew_chose(run):
     assert run("unfit", "other_checkpoints") == {"checkpoints": "another signature"}
 
 
+def test_a_method_that_a_correction_does_not_fit_is_named(run):
+    assert run("details", "untouched")["memory"] == ""
+    told = "not corrected in this CrewAI: BaseTool.run; @crew in a scope shares nothing"
+    assert run("details", "other_tools")["memory"] == told
+
+
 def test_what_stays_in_the_process_is_named_with_what_that_means(run):
     told = run("local_by_nature")
-    assert set(told) == {"tool-cache", "mcp-cache", "rpm-limit", "input-files", "event-record"}
+    assert set(told) == {"tool-cache", "mcp-cache", "rpm-limit", "input-files", "a2a-tasks", "event-record"}
     assert "N times max_rpm" in told["rpm-limit"]
 
 

@@ -54,7 +54,7 @@ def test_a_lock_that_another_took_meanwhile_is_reported_and_left_to_it(take, ser
     key = f"cs:{{{settings.key_prefix}}}:lock:desk"
     with server.client() as client:
         with pytest.raises(LockLostError, match="its lease ran out"), take("desk"):
-            client.set(key, "another")
+            client.set(key, "another", ex=60)
         assert client.get(key) == b"another"
     assert [(one.op, one.kind) for one in failures] == [("lock", "Lock")]
 

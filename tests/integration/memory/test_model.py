@@ -1,5 +1,6 @@
 """Whatever is done in whatever order by two processes, both ways of searching answer as a plain list would."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -14,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
-from crew_runtime.sessions import binding
+from crew_runtime.sessions import binding, sharing
+from crew_runtime.sessions.areas import Asking
 from crew_runtime.settings import Settings
 from support.memories import direction, record
 
@@ -25,6 +27,8 @@ METADATA = st.dictionaries(st.sampled_from(["k", "l"]), st.sampled_from([1, "1",
 NO_CATEGORIES, NO_METADATA = st.just([]) | CATEGORIES, st.just({}) | METADATA
 """Demands; mostly none, for else hardly anything fulfils them."""
 WORDS = st.sampled_from(["tea", "rum", "green tea", "dark rum", "water"])
+ASKINGS = st.sampled_from([None, Asking(False), Asking(True), Asking(False, planned=True), Asking(True, planned=True)])
+"""Who calls: nobody that is known, the crew's own code for its session or for all, or an LLM's plan for either."""
 AGES = st.integers(0, 5).map(lambda minutes: minutes * 60)
 _stores = itertools.count(1)
 
@@ -65,34 +69,55 @@ class Memories(RuleBasedStateMachine):
         for one in getattr(self, "opened", ()):
             one.close()
 
-    def ask(self, session, call):
-        if session is None:
-            return call(next(self.turn))
-        with binding.bind(session):
+    def ask(self, session, call, asking=None):
+        with contextlib.ExitStack() as stack:
+            if session is not None:
+                stack.enter_context(binding.bind(session))
+            if asking is not None:
+                scope, shares = "/@crew" if asking.crew_wide else "/", "/@crew" if asking.shares else None
+                stack.enter_context(sharing.asks(scope, planned=asking.planned, shares=shares))
             return call(next(self.turn))
 
-    def seen(self, session, prefix="/"):
+    def seen(self, session, prefix="/", owners=None):
         return [
             one.record
             for one in self.known.values()
-            if one.owner in (None, session) and below(one.record.scope, prefix)
+            if one.owner in (owners or (None, session)) and below(one.record.scope, prefix)
         ]
 
-    @rule(session=SESSIONS, scope=SCOPES, words=WORDS, categories=CATEGORIES, metadata=METADATA, age=AGES)
-    def save(self, session, scope, words, categories, metadata, age):
+    @staticmethod
+    def owners(session, asking, *, changed=False):
+        """Whose records a call reaches; `changed`: by their ids, to change them."""
+        if asking is None:
+            return (session,) if changed else (None, session)
+        written = None if asking.crew_wide else session
+        return (written,) if asking.planned or asking.crew_wide else (None, session)
+
+    @rule(
+        session=SESSIONS, asking=ASKINGS, scope=SCOPES, words=WORDS, categories=CATEGORIES, metadata=METADATA, age=AGES
+    )
+    def save(self, session, asking, scope, words, categories, metadata, age):
         self.number += 1  # no two of the same age: their order would be chance
         at = self.now - timedelta(seconds=age, milliseconds=self.number)
         new = record(words, scope, categories=categories, metadata=metadata, created_at=at)
-        self.ask(session, lambda storage: storage.save([new]))
+        self.ask(session, lambda storage: storage.save([new]), asking)
         # The same, said again within seconds, is the first one's.
-        made = Known(new, session)
+        made = Known(new, None if asking and asking.crew_wide else session)
         first = self.known.get(self.twins.get(made.said, ""))
         if first is None or first.said != made.said:
             self.known[new.id] = made
             self.twins[made.said] = new.id
 
-    @rule(session=SESSIONS, data=st.data(), words=WORDS, scope=SCOPES, categories=CATEGORIES, metadata=METADATA)
-    def update(self, session, data, words, scope, categories, metadata):
+    @rule(
+        session=SESSIONS,
+        asking=ASKINGS | st.just(Asking(False, shares=True)),
+        data=st.data(),
+        words=WORDS,
+        scope=SCOPES,
+        categories=CATEGORIES,
+        metadata=METADATA,
+    )
+    def update(self, session, asking, data, words, scope, categories, metadata):
         """Of any record, another session's among them, and of those that were deleted."""
         if not self.known:
             return
@@ -101,41 +126,52 @@ class Memories(RuleBasedStateMachine):
             update={"content": words, "embedding": direction(words), "scope": scope, "categories": categories,
                     "metadata": metadata}
         )  # fmt: skip
-        self.ask(session, lambda storage: storage.update(changed))
-        if one.owner in (None, session):
+        self.ask(session, lambda storage: storage.update(changed), asking)
+        if one.owner in self.owners(session, asking, changed=True):
             one.record = changed
+            if asking and asking.shares:
+                one.owner = None
 
-    @rule(session=SESSIONS, prefix=SCOPES, categories=NO_CATEGORIES, metadata=NO_METADATA, age=st.none() | AGES)
-    def delete(self, session, prefix, categories, metadata, age):
+    @rule(
+        session=SESSIONS,
+        asking=ASKINGS,
+        prefix=SCOPES,
+        categories=NO_CATEGORIES,
+        metadata=NO_METADATA,
+        age=st.none() | AGES,
+    )
+    def delete(self, session, asking, prefix, categories, metadata, age):
         older = None if age is None else self.now - timedelta(seconds=age + 30)
         gone = [
             one.id
-            for one in self.seen(session, prefix)
-            if self.known[one.id].owner == session and self.fits(one, categories, metadata, older)
+            for one in self.seen(session, prefix, (None if asking and asking.crew_wide else session,))
+            if self.fits(one, categories, metadata, older)
         ]
-        deleted = self.ask(session, lambda storage: storage.delete(prefix, categories, None, older, metadata))
+        deleted = self.ask(session, lambda storage: storage.delete(prefix, categories, None, older, metadata), asking)
         assert deleted == len(gone)
         for one in gone:
             del self.known[one]
 
-    @rule(session=SESSIONS, data=st.data())
-    def delete_by_id(self, session, data):
+    @rule(session=SESSIONS, asking=ASKINGS, data=st.data())
+    def delete_by_id(self, session, asking, data):
         if not self.known:
             return
         ids = data.draw(st.lists(st.sampled_from(list(self.known)), unique=True, max_size=3))
-        visible = [one for one in ids if self.known[one].owner in (None, session)]
-        assert self.ask(session, lambda storage: storage.delete(record_ids=[*ids, "unknown"])) == len(visible)
-        late = [self.known.pop(one).record for one in visible]
+        reached = self.owners(session, asking, changed=True)
+        gone = [one for one in ids if self.known[one].owner in reached]
+        assert self.ask(session, lambda storage: storage.delete(record_ids=[*ids, "unknown"]), asking) == len(gone)
+        late = [self.known.pop(one).record for one in gone]
         for one in late:  # whoever still holds them brings none of them back
-            self.ask(session, lambda storage, one=one: storage.update(one))
+            self.ask(session, lambda storage, one=one: storage.update(one), asking)
         self.ask(session, lambda storage: storage.touch_records(ids))
 
-    @rule(session=SESSIONS, words=WORDS, prefix=SCOPES, categories=NO_CATEGORIES, metadata=NO_METADATA)
-    def search(self, session, words, prefix, categories, metadata):
+    @rule(session=SESSIONS, asking=ASKINGS, words=WORDS, prefix=SCOPES, categories=NO_CATEGORIES, metadata=NO_METADATA)
+    def search(self, session, asking, words, prefix, categories, metadata):
         found = self.ask(
-            session, lambda storage: storage.search(direction(words), prefix, categories, metadata, limit=4)
+            session, lambda storage: storage.search(direction(words), prefix, categories, metadata, limit=4), asking
         )
-        wanted = [one for one in self.seen(session, prefix) if self.fits(one, categories, metadata, None)]
+        reached = self.seen(session, prefix, self.owners(session, asking))
+        wanted = [one for one in reached if self.fits(one, categories, metadata, None)]
         scores = sorted((self.score(one, words) for one in wanted), reverse=True)[:4]
         assert [score for _, score in found] == pytest.approx(scores, rel=1e-3)
         by_id = {one.id: one for one in wanted}
@@ -173,7 +209,9 @@ class Memories(RuleBasedStateMachine):
         return 1 / (1 + float(np.sum((np.array(direction(one.content)) - direction(words)) ** 2)))
 
 
-def test_both_ways_of_searching_answer_as_a_plain_list_would(server):
+def test_both_ways_of_searching_answer_as_a_plain_list_would(server, monkeypatch):
+    monkeypatch.setattr(sharing, "_allowed", True)
+
     class OfThisServer(Memories):
         url = server.url
 

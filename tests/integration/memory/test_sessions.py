@@ -1,16 +1,15 @@
 """Sessions share what is the crew's and nothing else."""
 
 import dataclasses
-import time
 
 import pytest
 
 from crew_runtime.errors import ForeignRecordError
-from crew_runtime.sessions import areas, binding
+from crew_runtime.sessions import binding, sharing
 from support.memories import contents, direction, record
-from support.waiting import wait_until
 
 SCOPE = "/crew/concierge"
+TTL = 60.0
 
 
 @pytest.mark.parametrize(
@@ -30,13 +29,6 @@ def test_a_session_sees_its_own_and_the_crews(storage, mine, other):
         assert storage.list_scopes() == ["/crew"]
         assert storage.count(SCOPE) == 2
     assert contents(storage.list_records()) == ["shared"]
-
-
-def test_what_a_session_tells_the_crew_all_sessions_know(storage):
-    with binding.bind("1"):
-        storage.save([record("secret", SCOPE), record("for all", f"{SCOPE}/{areas.CREW_WIDE_SEGMENT}/house")])
-    with binding.bind("2"):
-        assert contents(storage.list_records(SCOPE)) == ["for all"]
 
 
 def test_isolation_crew_has_no_split(settings, make_storage):
@@ -75,9 +67,17 @@ def test_a_session_forgets_only_its_own(storage):
 def test_an_update_stays_in_its_area(storage):
     shared = record("shared", SCOPE)
     storage.save([shared])
+    with binding.bind("1"), sharing.asks("/elsewhere"):
+        storage.update(shared.model_copy(update={"content": "changed", "scope": "/elsewhere"}))
+    assert [(one.content, one.scope) for one in storage.list_records()] == [("changed", "/elsewhere")]
+
+
+def test_an_update_that_nobody_asked_for_leaves_what_is_shared(storage):
+    shared = record("shared", SCOPE)
+    storage.save([shared])
     with binding.bind("1"):
-        storage.update(shared.model_copy(update={"content": "put right"}))
-    assert contents(storage.list_records()) == ["put right"]
+        storage.update(shared.model_copy(update={"content": "changed"}))
+    assert contents(storage.list_records()) == ["shared"]
 
 
 def test_proofs_are_seen_by_no_crew(storage):
@@ -94,14 +94,14 @@ class TestTimeToLive:
 
     @pytest.fixture
     def mortal(self, settings, make_storage):
-        return make_storage(dataclasses.replace(settings, session_ttl=1.0))
+        return make_storage(dataclasses.replace(settings, session_ttl=TTL))
 
-    def test_an_idle_session_ends_and_the_crews_memories_stay(self, mortal, settings, server):
+    def test_an_idle_session_ends_and_the_crews_memories_stay(self, mortal, settings, server, time_passes):
         mortal.save([record("shared", SCOPE)])
         with binding.bind("1"):
             mortal.save([record("mine", SCOPE, categories=["x"])])
             assert len(mortal.list_records()) == 2
-        time.sleep(1.1)
+        time_passes(TTL + 1)
         with binding.bind("1"):
             assert contents(mortal.search(direction("mine"), limit=5)) == ["shared"]
             assert contents(mortal.list_records()) == ["shared"]
@@ -111,21 +111,22 @@ class TestTimeToLive:
         with server.client() as client:
             assert client.zcard(f"cs:{{{settings.key_prefix}}}:ids") == 2, "ids of what expired are swept"
 
-    def test_what_expired_takes_no_place_among_the_nearest(self, mortal):
+    def test_what_expired_takes_no_place_among_the_nearest(self, mortal, time_passes):
         with binding.bind("1"):
             mortal.save([record("same words", SCOPE) for _ in range(20)])
         mortal.save([record("other words", SCOPE)])
-        time.sleep(1.05)
+        time_passes(TTL + 1)
         with binding.bind("1"):
             assert contents(mortal.search(direction("same words"), limit=3)) == ["other words"]
 
-    def test_a_session_that_is_used_lives_on(self, mortal, make_storage, settings):
+    def test_a_session_that_is_used_lives_on(self, mortal, make_storage, settings, time_passes):
         with binding.bind("1"):
             mortal.save([record("mine", SCOPE)])
-            for _ in range(8):
-                time.sleep(0.25)
+            for _ in range(5):
+                time_passes(0.6 * TTL)
                 assert contents(mortal.list_records()) == ["mine"]
-        other = make_storage(dataclasses.replace(settings, session_ttl=1.0))
+        other = make_storage(dataclasses.replace(settings, session_ttl=TTL))
         with binding.bind("1"):
             assert contents(other.search(direction("mine"))) == ["mine"]
-            wait_until(lambda: time.sleep(1.2) or other.count() == 0, "it ends when it is idle", timeout=5)
+            time_passes(TTL + 1)
+            assert other.count() == 0, "it ends when it is idle"

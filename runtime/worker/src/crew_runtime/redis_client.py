@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from crew_runtime.contract import redis_errors
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.settings import Settings
 
@@ -23,16 +24,6 @@ CONNECTIONS = 16
 """CrewAI calls its backend from 12 threads (save pool 8, recall pool 4) and the kickoff's own."""
 NO_RETRY = Retry(NoBackoff(), 0)
 """redis-py's default retries 10 times, 58 s with a stopped server, and doubles writes (redis-py 8.1). Ours: guard."""
-
-_KINDS = (
-    ("OOM", "OutOfMemory"),
-    ("MISCONF", "DiskFull"),
-    ("READONLY", "ReadOnly"),
-    ("NOAUTH", "AuthFailed"),
-    ("WRONGPASS", "AuthFailed"),
-    ("NOPERM", "AuthFailed"),
-    ("LOADING", "Refused"),
-)
 
 
 class Connections:
@@ -156,14 +147,5 @@ def mapped(what: str) -> Iterator[None]:
     except redis.exceptions.ConnectionError as error:
         raise BackendUnavailableError(f"{what}: no connection to Redis ({error})", "Refused") from error
     except redis.exceptions.RedisError as error:
-        kind = kind_of(str(error), type(error).__name__)
+        kind = redis_errors.kind_of_reply(str(error), getattr(error, "status_code", None))
         raise BackendError(f"{what}: Redis answered {error}", kind) from error
-
-
-def kind_of(message: str, type_name: str = "") -> str:
-    """The kind of an error that Redis answered; redis-py strips the code from some and makes a class of it."""
-    for code, kind in _KINDS:
-        if message.startswith(code) or f" {code} " in message or f"{code} " in message[:40]:
-            return kind
-    names = {"OutOfMemoryError": "OutOfMemory", "ReadOnlyError": "ReadOnly", "NoPermissionError": "AuthFailed"}
-    return names.get(type_name, "Error")

@@ -102,20 +102,6 @@ def test_every_error_of_redis_py_becomes_ours():
                 raise kind.__new__(kind, name)
 
 
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ("OOM command not allowed when used memory > 'maxmemory'.", "OutOfMemory"),
-        ("MISCONF Errors writing to the AOF file: No space left on device", "DiskFull"),
-        ("READONLY You can't write against a read only replica.", "ReadOnly"),
-        ("NOPERM User x has no permissions to run the 'set' command", "AuthFailed"),
-        ("ERR unknown command", "Error"),
-    ],
-)
-def test_the_kind_of_an_answer(message, kind):
-    assert redis_client.kind_of(message) == kind
-
-
 def test_a_password_is_in_no_message():
     assert redis_client.address(Settings("redis://user:secret@host:7000/0", "a/b")) == "host:7000"
 

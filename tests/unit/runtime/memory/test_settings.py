@@ -53,3 +53,9 @@ def test_all_problems_are_told_at_once():
 def test_a_prefix_that_would_split_keys_is_refused(prefix):
     with pytest.raises(SettingsError, match="CREWOPS_KEY_PREFIX"):
         Settings.from_env({**GOOD, "CREWOPS_KEY_PREFIX": prefix})
+
+
+@pytest.mark.parametrize("ttl", ["0", "0.0", "0.5"])
+def test_no_time_to_live_is_not_taken_for_ever_nor_for_at_once(ttl):
+    with pytest.raises(SettingsError, match="CREWOPS_SESSION_TTL has to be 1 or more"):
+        Settings.from_env({**GOOD, "CREWOPS_SESSION_TTL": ttl})

@@ -13,7 +13,7 @@ class Failure:
     """`save`, `search`, `delete`, `update`, `touch`, `list`, `flow`, `lock`, ...; `recall`, `remember`, `analyze`:
     what failed before it came to the backend."""
     kind: str
-    """As in BackendError.kind; `Embedder` or `LLM` for what is not the backend's."""
+    """As in BackendError.kind; `Embedder`, `TextTooLong` or `LLM` for what is not the backend's."""
     error: str
 
 

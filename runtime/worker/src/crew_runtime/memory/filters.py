@@ -19,8 +19,6 @@ class Filter:
     """Each key with exactly this value, in JSON's types."""
     older_than: float | None = None
     """Created before this time, epoch seconds."""
-    now: float = 0.0
-    """Records that expired before are not there; 0: nothing expires."""
 
     def tags(self) -> tuple[tuple[str, frozenset[str]], ...]:
         """(field, tags of which one has to be there), one for each demand."""
@@ -36,8 +34,6 @@ def query(wanted: Filter) -> str:
     parts = [f"@{name}:{{{'|'.join(sorted(tags))}}}" for name, tags in wanted.tags()]
     if wanted.older_than is not None:
         parts.append(f"@ts:[-inf ({wanted.older_than!r}]")
-    if wanted.now:
-        parts.append(f"@exp:[({wanted.now!r} +inf]")
     return "(" + " ".join(parts) + ")"
 
 

@@ -127,8 +127,8 @@ class _Cache:
         self._tags: dict[tuple[str, str], set[int]] = {}
         self._matrix = np.zeros((0, 0), np.float32)
         self._norms = np.zeros(0, np.float32)
-        self._ends = np.zeros(0, np.float64)
-        """When the vector of each row ceases to be found, epoch seconds; 0: it has none."""
+        self._carries = np.zeros(0, np.bool_)
+        """Whether each row has a vector."""
 
     def put(self, record_id: str, record: Record | None) -> None:
         """Take over what a record is now; None: it is gone."""
@@ -142,7 +142,7 @@ class _Cache:
         """In no order."""
         rows = self._candidates(wanted)
         every = self._records if rows is None else [self._records[row] for row in rows]
-        return [one for one in every if one is not None and _alive(one, wanted)]
+        return [one for one in every if one is not None and _old_enough(one, wanted)]
 
     def nearest(self, wanted: Filter, vector: vectors.Matrix, limit: int) -> list[tuple[Record, float]]:
         """Squared L2, nearest first."""
@@ -150,7 +150,7 @@ class _Cache:
             return []
         rows = self._candidates(wanted)
         used = len(self._records)
-        found = self._ends[:used] > wanted.now
+        found = self._carries[:used]
         if rows is None and found.all():
             chosen, matrix, norms = None, self._matrix[:used], self._norms[:used]
         else:
@@ -183,21 +183,21 @@ class _Cache:
         for key in _tags_of(record):
             self._tags.setdefault(key, set()).add(row)
         vector = vectors.unpack(record.vector)
-        if row >= len(self._ends) or (not self._matrix.size and len(vector)):
+        if row >= len(self._carries) or (not self._matrix.size and len(vector)):
             self._grow(row, len(vector))
         if len(vector):
             self._matrix[row] = vector
             self._norms[row] = float(vector @ vector)
-            self._ends[row] = record.expires
+            self._carries[row] = True
 
     def _grow(self, row: int, dimension: int) -> None:
         room = max(ROOM, 2 * (row + 1))
         matrix = np.zeros((room, self._matrix.shape[1] or dimension), np.float32)
-        norms, ends = np.zeros(room, np.float32), np.zeros(room, np.float64)
+        norms, carries = np.zeros(room, np.float32), np.zeros(room, np.bool_)
         if self._matrix.size:
             matrix[: len(self._matrix)] = self._matrix
-        norms[: len(self._norms)], ends[: len(self._ends)] = self._norms, self._ends
-        self._matrix, self._norms, self._ends = matrix, norms, ends
+        norms[: len(self._norms)], carries[: len(self._carries)] = self._norms, self._carries
+        self._matrix, self._norms, self._carries = matrix, norms, carries
 
     def _forget(self, record_id: str, row: int) -> None:
         record = self._records[row]
@@ -208,14 +208,12 @@ class _Cache:
                     del self._tags[key]
         del self._rows[record_id]
         self._records[row] = None
-        self._ends[row] = 0
+        self._carries[row] = False
         self._free.append(row)
 
 
-def _alive(record: Record, wanted: Filter) -> bool:
-    return (not wanted.now or record.expires > wanted.now) and (
-        wanted.older_than is None or record.created < wanted.older_than
-    )
+def _old_enough(record: Record, wanted: Filter) -> bool:
+    return wanted.older_than is None or record.created < wanted.older_than
 
 
 def _tags_of(record: Record) -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from crew_runtime.contract.sessions import NEVER as NEVER
+from crew_runtime.contract.sessions import NEVER
 from crew_runtime.memory import values
 
 
@@ -32,15 +32,12 @@ class Record(NamedTuple):
     accessed: float = 0.0
     source: str | None = None
     private: bool = False
-    expires: float = NEVER
     vector: bytes = b""
     """Little-endian float32; empty: the record can be listed and not searched."""
 
 
 FOUND_FIELDS = ("d", "la")
-"""What `from_fields` needs of a record that a search found: the fewer, the less redis-py has to parse."""
-READ_FIELDS = (*FOUND_FIELDS, "exp")
-"""The same of one that may be written again."""
+"""What `from_fields` needs of a record: the fewer, the less redis-py has to parse."""
 
 
 def to_fields(record: Record, *, over: bool = False) -> list[str | bytes]:
@@ -62,7 +59,7 @@ def to_fields(record: Record, *, over: bool = False) -> list[str | bytes]:
         "anc", ancestor_tags(record.scope),
         "ts", repr(record.created),
         "la", repr(record.accessed),
-        "exp", repr(record.expires),
+        "exp", repr(NEVER),  # an older version compares with it
     ]  # fmt: skip
     if record.categories or over:
         fields += ["cats", json.dumps(record.categories, ensure_ascii=False).encode("utf-8", "surrogatepass")]
@@ -74,10 +71,8 @@ def to_fields(record: Record, *, over: bool = False) -> list[str | bytes]:
     return fields
 
 
-def from_fields(
-    record_id: str, document: bytes | None, accessed: bytes | None, expires: bytes | None = None
-) -> Record | None:
-    """The record of FOUND_FIELDS' or READ_FIELDS' values; None when the hash is gone."""
+def from_fields(record_id: str, document: bytes | None, accessed: bytes | None) -> Record | None:
+    """The record of FOUND_FIELDS' values; None when the hash is gone."""
     if document is None:
         return None
     read = json.loads(document.decode("utf-8", "surrogatepass"))
@@ -92,7 +87,6 @@ def from_fields(
         accessed=float(accessed or 0),
         source=read.get("o"),
         private=read.get("p", False),
-        expires=float(expires or NEVER),
     )
 
 

@@ -33,5 +33,5 @@ class Script:
 
 DECLARE, EMBEDDER = Script("declare"), Script("embedder")
 WRITE, DELETE = Script("write"), Script("delete")
-TOUCH, RENEW = Script("touch"), Script("renew")
+TOUCH, USE, KEEP = Script("touch"), Script("use"), Script("keep")
 TAKE, EXTEND, RELEASE = Script("take"), Script("extend"), Script("release")

@@ -21,7 +21,7 @@ from crew_runtime.errors import (
 )
 from crew_runtime.guard.call import Guard
 from crew_runtime.memory import records, scripts, vectors
-from crew_runtime.memory.records import READ_FIELDS, Record
+from crew_runtime.memory.records import FOUND_FIELDS, Record
 from crew_runtime.redis_client import Client
 
 Item = TypeVar("Item")
@@ -29,6 +29,8 @@ Item = TypeVar("Item")
 SCHEMA = 1
 BATCH = 1_000
 """Records a script or a pipeline: a longer one keeps other clients waiting for over 20 ms."""
+SWEEP = 300
+"""Records of ended sessions that one use erases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,6 @@ class Target:
     """Its segment; empty: what is written is no session's."""
     mark: str = ""
     """Of the session's last erasure when the work began."""
-    ttl: float | None = None
-    """Seconds that the records of a session live when it is not used; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ class Store:
         if declared is not None:
             self.guard.call("meta", lambda client: self._declare(client, declared))
             self.fits("meta", declared)
+        self.keep()
 
     def made_with(self, embedder: str) -> str:
         """The name of the embedder that the records were made with; this one when none was named before."""
@@ -172,7 +173,7 @@ class Store:
     def _write_as(self, kept: str, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
         arguments: list[str | bytes | int] = [
-            self.record_root, length, kept, LOG_LENGTH, mode, int((target.ttl or 0) * 1000), target.mark,
+            self.record_root, length, kept, LOG_LENGTH, mode, target.mark,
             len(target.roots), *target.roots,
         ]  # fmt: skip
         for one in batch:
@@ -223,28 +224,42 @@ class Store:
         arguments: list[str | bytes | int] = [self.record_root, repr(at), *ids]
         self.guard.call("touch", lambda client: scripts.TOUCH(client, [self._meta_key], arguments))
 
-    def use(self, session: str, expires: float, ttl: float | None) -> str:
+    def use(self, session: str, ttl: float | None) -> str:
         """Note that a session is used; the answer is the mark of its last erasure, empty when there was none.
 
-        Its records live until `expires` (epoch seconds), `ttl` seconds from now; None: for ever.
+        A session that was not used for `ttl` seconds (None: they live for ever) has ended: it begins anew, without what
+        it remembered.
         """
-        names = [keys.session_records(self.prefix, session), self.log_key, self._revision_key, self._mortal_key,
-                 *self._session_keys(session)]  # fmt: skip
-        length = int((ttl or 0) * 1000)
-        arguments: list[str | bytes | int] = [self.record_root, repr(expires), length, LOG_LENGTH, session]
-        mark = self.guard.call("renew", lambda client: scripts.RENEW(client, names, arguments))
+        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, keys.sessions(self.prefix),
+                 keys.idle(self.prefix), self._mortal_key, keys.session_erased(self.prefix, session),
+                 keys.session(self.prefix, session), keys.session_records(self.prefix, session)]  # fmt: skip
+        arguments: list[str | bytes | int] = [self.root, session, int((ttl or 0) * 1000), LOG_LENGTH, SWEEP]
+        while True:
+            more, mark, mortal = self.guard.call("use", partial(scripts.USE, keys=names, arguments=arguments))
+            if not more:
+                break
+        if mortal:
+            self.keep()  # one of an older version is at work beside us
         return mark.decode() if isinstance(mark, bytes) else str(mark)
 
-    def _session_keys(self, session: str) -> tuple[str, str, str]:
+    def keep(self) -> None:
+        """Records that an older version let expire by themselves do so no more."""
+        names = [self._mortal_key, self.ids_key, self.log_key, self._revision_key]
+        arguments: list[str | bytes | int] = [self.root, LOG_LENGTH, BATCH]
+        while self.guard.call("keep", partial(scripts.KEEP, keys=names, arguments=arguments)):
+            pass
+
+    def _session_keys(self, session: str) -> list[str]:
         prefix = self.prefix
-        return keys.session(prefix, session), keys.sessions(prefix), keys.session_erased(prefix, session)
+        used = [keys.session(prefix, session), keys.sessions(prefix), keys.idle(prefix)]
+        return [*used, keys.session_erased(prefix, session)]
 
     # -- reading --------------------------------------------------------------------------------------------------
 
     def read(self, ids: Sequence[str], *, with_vectors: bool = False) -> list[Record | None]:
         """Records by id, in that order; None for those that are gone."""
         found: list[Record | None] = []
-        wanted = (*READ_FIELDS, "v") if with_vectors else READ_FIELDS
+        wanted = (*FOUND_FIELDS, "v") if with_vectors else FOUND_FIELDS
         kept = self.vector_type if with_vectors else ""
         for part in _parts(ids):
             found += self.guard.call("read", partial(self._read, ids=part, wanted=wanted, kept=kept))
@@ -256,8 +271,8 @@ class Store:
             pipeline.hmget(self.record_root + one, list(wanted))
         read = []
         for record_id, values in zip(ids, pipeline.execute(), strict=True):
-            record = records.from_fields(record_id, *values[: len(READ_FIELDS)])
-            vector = values[len(READ_FIELDS)] if record and len(values) > len(READ_FIELDS) else None
+            record = records.from_fields(record_id, *values[: len(FOUND_FIELDS)])
+            vector = values[len(FOUND_FIELDS)] if record and len(values) > len(FOUND_FIELDS) else None
             if record and vector:
                 record = records.with_vector(record, vectors.from_stored(vector, kept))
             read.append(record)

@@ -1,5 +1,5 @@
 -- Delete those of the records that lie below a root, and log it. Answers how many there were.
--- KEYS: ids, log, counter of revisions, ids that expire
+-- KEYS: ids, log, counter of revisions, ids that an older version let expire
 -- ARGV: prefix of record keys, length of the log, number of roots, the roots; then the ids
 local roots, deleted = tonumber(ARGV[3]), 0
 local function below(scope)

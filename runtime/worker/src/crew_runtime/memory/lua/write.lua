@@ -1,20 +1,20 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
--- KEYS: meta, ids, log, counter of revisions, ids that expire (by their end); of a session's records also: ids of the
---       session, the session, all sessions, mark of its erasure
--- ARGV: prefix of record keys, dimension (0: no vectors), type of the vectors, length of the log, `save` or `update`, ms to live (0: for ever),
---       the mark that the writer saw when its work began, number of roots, the roots; then for each record: id, created,
+-- KEYS: meta, ids, log, counter of revisions, ids that an older version let expire; of a session's records also: ids of
+--       the session, the session, all sessions, sessions by their last use, mark of its erasure
+-- ARGV: prefix of record keys, dimension (0: no vectors), type of the vectors, length of the log, `save` or `update`, the
+--       mark that the writer saw when its work began, number of roots, the roots; then for each record: id, created,
 --       digest, number of fields and values, these
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 -- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
 -- how to file a record, and two processes that do so at once see nothing of each other.
 local TWIN_MS = 30000
-local prefix, dimension, kept, length, ttl = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[6])
-local roots, update, fixed = tonumber(ARGV[8]), ARGV[5] == 'update', 0
-local first, session = 9 + roots, KEYS[6]
+local prefix, dimension, kept, length = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local roots, update, fixed = tonumber(ARGV[7]), ARGV[5] == 'update', 0
+local first, session = 8 + roots, KEYS[6]
 if session then
   -- The session was erased after the writer's work began: what it knows has to be forgotten too.
-  local mark = redis.call('GET', KEYS[9])
-  if mark and mark ~= ARGV[7] then return redis.error_reply('ERASED') end
+  local mark = redis.call('GET', KEYS[10])
+  if mark and mark ~= ARGV[6] then return redis.error_reply('ERASED') end
 end
 if dimension > 0 then
   local stored, as = unpack(redis.call('HMGET', KEYS[1], 'dimension', 'vector'))
@@ -27,7 +27,7 @@ if dimension > 0 then
   end
 end
 local function below(scope)
-  for r = 9, 8 + roots do
+  for r = 8, 7 + roots do
     local root = ARGV[r]
     if scope == root or string.sub(scope, 1, #root + 1) == root .. '/' then return true end
   end
@@ -38,13 +38,13 @@ while ARGV[at] do
   local scope = redis.call('HGET', prefix .. ARGV[at], 'scope')
   if scope then
     if not below(scope) then return redis.error_reply('FOREIGN ' .. ARGV[at]) end
-    existing[ARGV[at]] = true
+    existing[ARGV[at]] = scope
   end
   at = at + 4 + tonumber(ARGV[at + 3])
 end
 if fixed == 1 then redis.call('HSET', KEYS[1], 'dimension', dimension, 'vector', kept, 'schema', 1) end
 local written, now = 0, 0
-if session or ttl > 0 then
+if session then
   local time = redis.call('TIME')
   now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
@@ -65,11 +65,14 @@ while ARGV[at] do
     local revision = redis.call('INCR', KEYS[4])
     redis.call('HSET', key, 'rev', revision, 'dg', ARGV[at + 2], unpack(ARGV, at + 4, at + 3 + count))
     redis.call('ZADD', KEYS[2], created, id)
-    if ttl > 0 then
-      redis.call('PEXPIRE', key, ttl)
-      redis.call('ZADD', KEYS[5], now + ttl, id)
-    end
+    redis.call('PERSIST', key)
+    redis.call('ZREM', KEYS[5], id)
     if session then redis.call('SADD', session, id) end
+    local left = there and string.match(there, '^/s/([^/]*)')
+    if left and string.sub(redis.call('HGET', key, 'scope'), 1, 3) ~= '/s/' then
+      -- Shared by the crew's own code: no session's end or erasure takes it from the others.
+      redis.call('SREM', string.sub(prefix, 1, -3) .. 's:' .. left, id)
+    end
     redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'p', 'i', id, 'r', revision)
     written = written + 1
   end
@@ -79,18 +82,8 @@ if session and written > 0 then
   local segment = string.match(session, '}:s:(.*)$')
   if redis.call('HSETNX', KEYS[7], 'first', now) == 1 then redis.call('ZADD', KEYS[8], now, segment) end
   redis.call('HSET', KEYS[7], 'last', now)
-  for _, key in ipairs({session, KEYS[7]}) do
-    if ttl > 0 then redis.call('PEXPIRE', key, ttl) else redis.call('PERSIST', key) end
-  end
-end
-if ttl > 0 then
-  -- What expired leaves its id behind: each write clears a few more than it makes.
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 2 * written + 2)) do
-    redis.call('ZREM', KEYS[5], id)
-    if redis.call('EXISTS', prefix .. id) == 0 then
-      redis.call('ZREM', KEYS[2], id)
-      redis.call('XADD', KEYS[3], 'MAXLEN', '~', length, '*', 'o', 'd', 'i', id, 'r', redis.call('INCR', KEYS[4]))
-    end
-  end
+  redis.call('ZADD', KEYS[9], now, segment)
+  redis.call('PERSIST', session)
+  redis.call('PERSIST', KEYS[7])
 end
 return {written, fixed}
