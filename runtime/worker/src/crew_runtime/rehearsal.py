@@ -2,7 +2,8 @@
 
 Loads the crew of CREWOPS_ENTRYPOINT or CREWOPS_DEFINITION as a replica would, with CrewAI's state on the backend of
 CREWOPS_REDIS_URL (or, `--without-runtime`, where CrewAI puts it by itself), and writes a nonce to the crew's own stores
-or looks for it. ANSWER is a file, because the user's code may print. No kickoff is run, and no tool is called.
+or looks for it. The step that writes rehearses a kickoff first (`crewai.rehearsing`): no LLM is asked, and no tool or
+callback is called. ANSWER is a file, because the user's code may print.
 """
 
 import argparse
@@ -10,11 +11,12 @@ import json
 import os
 import platform
 import sys
-from collections.abc import MutableMapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import crew_runtime
 from crew_runtime import redis_client
@@ -49,11 +51,8 @@ def main(arguments: Sequence[str]) -> int:
         answer = _rehearse(options)
     except StartError as error:
         answer = replace(_versions(), reason=error.reason, message=str(error), detail=error.detail)
-    options.answer.write_text(json.dumps(rehearsal.to_dict(answer), default=str))
-    # Not by an orderly end: threads of the user's code might keep it.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    _leave(options, answer)
+    return 0
 
 
 def put_placeholders(environ: MutableMapping[str, str]) -> None:
@@ -66,36 +65,73 @@ def _rehearse(options: argparse.Namespace) -> Answer:
     """Raises StartError."""
     start.prepare()
     installed = None if options.without_runtime else start.install()
-    load, stores = _crewai()
+    load, stores, stage, embedders = _crewai()
+    # Before the user's code: knowledge is embedded when a crew is made.
+    embedders.install(stores.stands_in(options.embedder))
     try:
         loaded = load.load(os.environ.get(env.ENTRYPOINT, ""), os.environ.get(env.DEFINITION, ""))
+        made = loaded.make()
     except load.EntrypointError as error:
         reason = "DefinitionBroken" if os.environ.get(env.DEFINITION) else "EntrypointBroken"
         raise StartError(reason, error.message, error.detail) from error
+    facts = load.describe(made)
+    state = () if installed is None else installed.state(made.target)
+    note = ""
+    if options.step == rehearsal.WRITE:
+        own = options.embedder == rehearsal.OWN
+        found = stage.rehearse(loaded, made, keep=True, stand_in=False, network=own, overdue=_overdue(options))
+        if found.error and installed is not None:
+            raise StartError("KickoffBroken", found.error, found.detail)
+        note = found.note
+    else:
+        stage.llms.install()  # a conversation asks its LLM
     act = stores.write if options.step == rehearsal.WRITE else stores.read
+    is_open = options.embedder == rehearsal.OWN
+    gate = nullcontext() if is_open else stage.network_gate.closed(os.environ.get(env.REDIS_URL, ""))
     try:
-        found = stores.opened(loaded, options.embedder)
+        opened = [*stores.opened(made, options.embedder), *stores.exercised(loaded, made)]
     except Exception as error:
         text = f"the crew was loaded, but cannot be made ready for a kickoff: {error!r}"
         raise StartError("EntrypointBroken", text, load.user_traceback(error)) from error
+    with gate:
+        exercised = tuple(act(one, options.nonce, _in_session) for one in opened)
     return replace(
         _versions(),
         source=loaded.source,
-        kind=loaded.kind,
-        uses_memory=loaded.uses_memory,
-        embedder=loaded.embedder,
-        state=() if installed is None else installed.state(loaded.crew),
-        stores=tuple(act(one, options.nonce, _in_session) for one in found),
+        kind=facts.kind,
+        uses_memory=facts.uses_memory,
+        embedder=facts.embedder,
+        note=note,
+        state=state,
+        stores=exercised,
     )
 
 
-def _crewai() -> tuple[ModuleType, ModuleType]:
+def _overdue(options: argparse.Namespace) -> Callable[[Any], None]:
+    """What ends this process when the kickoff does not."""
+
+    def end(found: Any) -> None:
+        _leave(options, replace(_versions(), reason="KickoffBroken", message=found.note))
+
+    return end
+
+
+def _leave(options: argparse.Namespace, answer: Answer) -> None:
+    """Not by an orderly end: threads of the user's code might keep the process."""
+    options.answer.write_text(json.dumps(rehearsal.to_dict(answer), default=str))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _crewai() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
     """Imported only now: telemetry has to be off, and what is wrong with CrewAI has to be told."""
     try:
         from crew_runtime.crewai import load, stores
+        from crew_runtime.crewai.rehearsing import embedders, stage
     except Exception as error:
         raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}") from error
-    return load, stores
+    return load, stores, stage, embedders
 
 
 def _in_session(session: str) -> AbstractContextManager[None]:

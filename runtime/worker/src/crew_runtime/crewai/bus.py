@@ -58,6 +58,13 @@ def started() -> bool:
     return bool(crewai_event_bus._executor_initialized)
 
 
+def start() -> None:
+    """Start the bus' threads, which CrewAI does with the first event that somebody listens to."""
+    begin = getattr(crewai_event_bus, "_ensure_executor_initialized", None)
+    if begin is not None:
+        begin()
+
+
 def listen(heard: Heard) -> None:
     """Call `heard` for each event from now on, from the bus' threads and out of order."""
 

@@ -7,8 +7,12 @@ by its content: CrewAI's loader of definitions in memory takes less than that of
 
 import hashlib
 import json
+import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +20,33 @@ from crewai.project import crew_loader, json_loader
 
 from crew_runtime.contract import definition as files
 
+log = logging.getLogger(__name__)
+
 Object = dict[str, Any]
 
 
 class DefinitionError(ValueError):
     """The files are no crew; the message says which of them, and what to change."""
+
+
+def check(folder: Path, digest: str) -> None:
+    """That a replica's copy of its definition is what it started with; an empty digest: there is none to compare with.
+
+    Raises:
+        DefinitionError: code of a kickoff may write there, and has.
+    """
+    if not digest:
+        return
+    _drop_bytecode(folder)
+    try:
+        same = files.digest(folder) == digest
+    except OSError as error:
+        raise DefinitionError(f"the crew definition in {folder} cannot be read: {error}") from error
+    if not same:
+        raise DefinitionError(
+            f"the files in {folder} are not those that this replica was started with: code of a kickoff changed them. "
+            "Delete the pod; another one starts from the ConfigMap"
+        )
 
 
 def load(path: Path) -> tuple[Any, Object]:
@@ -109,9 +135,35 @@ def _written(crew: Object, agents: Mapping[str, Object], folder: Path) -> Path:
     texts |= {Path(one.name): one.read_text(encoding="utf-8") for one in sorted(folder.glob("*.py"))}
     content = json.dumps(sorted((str(name), text) for name, text in texts.items()))
     made = Path.home() / ".cache" / "crewops" / hashlib.sha256(content.encode()).hexdigest()[:16]
+    if os.path.lexists(made) and not _holds(made, texts):
+        # Its name promises a content, but every kickoff's code may write there.
+        log.warning("%s was changed by code of a kickoff: it is made anew", made)
+        _remove(made)
     if not made.is_dir():
         _write(texts, made)
     return made / "crew.json"
+
+
+def _holds(made: Path, texts: Mapping[Path, str]) -> bool:
+    """Whether these files are there, and no other."""
+    _drop_bytecode(made)
+    try:
+        there = {path.relative_to(made): path.read_text(encoding="utf-8") for path in files.below(made)}
+    except (OSError, UnicodeDecodeError):
+        return False
+    return there == dict(texts)
+
+
+def _remove(made: Path) -> None:
+    """Out of sight first: another process may look for it at any time."""
+    with tempfile.TemporaryDirectory(dir=made.parent, ignore_cleanup_errors=True) as aside, suppress(FileNotFoundError):
+        made.rename(Path(aside, made.name))  # gone: another process was faster
+
+
+def _drop_bytecode(folder: Path) -> None:
+    """Python takes bytecode for a file's when two numbers in it fit, and they are easily made to."""
+    for path in folder.rglob(files.BYTECODE):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _write(texts: Mapping[Path, str], made: Path) -> None:

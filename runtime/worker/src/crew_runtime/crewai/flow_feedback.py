@@ -12,6 +12,7 @@ from crewai.flow.flow import Flow
 from crewai.flow.flow_config import flow_config
 from crewai.flow.persistence.factory import default_flow_persistence
 
+from crew_runtime.crewai import usage
 from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause
 from crew_runtime.crewai.values import plain
 
@@ -58,6 +59,10 @@ def pause(flow: Any, pending: HumanFeedbackPending, before: Answer | None) -> Pa
         "round": number,
         "state": plain(state),
         "context": plain(context.to_dict()),
+        # CrewAI counts anew when another process goes on (1.15.30).
+        "usage": usage.total(
+            usage.since(getattr(flow, "usage_metrics", None), {}), before.usage if before is not None else None
+        ),
     }
     output = context.method_output
     return Pause(
@@ -88,7 +93,20 @@ def resume(flow: Any, answer: Answer) -> Any:
 
     # `from_pending` calls its class for an instance; this one may come out of a factory with arguments of its own.
     from_pending: Any = Flow.from_pending
-    return from_pending.__func__(made, context.flow_id, persistence).resume(answer.feedback)
+    restored = from_pending.__func__(made, context.flow_id, persistence)
+    restored._pending_feedback_context.llm = _llm(flow, context)
+    return restored.resume(answer.feedback)
+
+
+def _llm(flow: Any, context: PendingFeedbackContext) -> Any:
+    """What finds the outcome of an answer: the author's own object.
+
+    CrewAI writes it down as a model's name and settings, out of which it makes one of its own clients: a subclass of
+    BaseLLM, and whatever a setting cannot say, would be lost (Flow.resume, 1.15.30).
+    """
+    declared = flow._definition.methods[context.method_name].human_feedback
+    live = getattr(declared, "llm", None)
+    return context.llm if live is None or isinstance(live, str | dict) else live
 
 
 def _persistence(flow: Any) -> Any:

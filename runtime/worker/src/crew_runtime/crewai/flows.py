@@ -86,6 +86,8 @@ class RedisFlowPersistence(FlowPersistence):
     """Set by `seams`; of the process."""
     _pauses: dict[str, bytes] = PrivateAttr(default_factory=dict)
     """By flow: the pause that this object saved or loaded."""
+    _restored: dict[str, frozenset[str]] = PrivateAttr(default_factory=dict)
+    """By flow: the names in the state that this object loaded."""
 
     def init_db(self) -> None:
         """Nothing has to be made."""
@@ -96,7 +98,10 @@ class RedisFlowPersistence(FlowPersistence):
 
     def load_state(self, flow_uuid: str) -> dict[str, Any] | None:
         """The last state, None when there is none."""
-        return _read_object(self._states().read(flow_uuid, "state")[0])
+        found = _read_object(self._states().read(flow_uuid, "state")[0])
+        if found is not None:
+            self._restored[flow_uuid] = frozenset(found)
+        return found
 
     def save_pending_feedback(
         self, flow_uuid: str, context: PendingFeedbackContext, state_data: dict[str, Any] | BaseModel
@@ -128,6 +133,28 @@ class RedisFlowPersistence(FlowPersistence):
         if self.states is None:
             raise CrewRuntimeError("flow state has no store yet: call crew_runtime.install() first")
         return self.states
+
+
+def explain(flow: Any, error: KeyError) -> None:
+    """Add a note to the error of a flow that misses a name in a dict state which an earlier kickoff saved.
+
+    CrewAI puts the saved dict in the place of the new code's own, without what that has beside it
+    (`Flow._restore_state`, 1.15.30). Filled in here, a name would be back that the flow had removed on purpose: so it
+    is named, and not changed.
+    """
+    name = error.args[0] if error.args else None
+    state = flow.state
+    restored: frozenset[str] | None = getattr(flow.persistence, "_restored", {}).get(flow.flow_id)
+    if restored is None or isinstance(state, BaseModel) or not isinstance(name, str) or name in state:
+        return
+    held = ", ".join(sorted(restored - {"id"})) or "nothing"
+    note = (
+        f"the state of this flow was restored from an earlier kickoff of its session, which saved {held} and no "
+        f"{name!r}: read it with a default (self.state.get({name!r}, ...)), use a pydantic model with defaults as the "
+        "flow's state, or erase the session"
+    )
+    # PEP 678; Python 3.10 has no add_note, and prints none.
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]
 
 
 def _state_fields(method_name: str, state: dict[str, Any] | BaseModel) -> dict[str, str]:

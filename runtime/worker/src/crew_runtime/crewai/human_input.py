@@ -6,16 +6,15 @@ means (`flow_feedback`). Without a slot of ours nothing is registered, and CrewA
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from crewai.agents.parser import AgentFinish
-from crewai.core.providers.human_input import HumanInputProvider
+from crewai.core.providers.human_input import HumanInputProvider, SyncHumanInputProvider
 from crewai.tasks.conditional_task import ConditionalTask
 
-from crew_runtime.crewai import outputs
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai import outputs, usage
 
 try:
     from crewai.hooks.dispatch import HookAborted
@@ -62,6 +61,11 @@ class Answer:
         """Of the question that it answers."""
         return int(self.saved.get("round", 1))
 
+    @property
+    def usage(self) -> Any:
+        """The tokens that the kickoff had used up to the question; None when they are not known."""
+        return self.saved.get("usage")
+
 
 class Asked(BaseException):
     """A task asks a person. No `Exception`: an agent would try its task again, and a crew report a failure."""
@@ -82,12 +86,19 @@ class CrewChangedError(ValueError):
 class TaskReview(HumanInputProvider):
     """CrewAI's provider for one kickoff: of `crew`, or of a flow, whose crews cannot pause."""
 
-    def __init__(self, crew: Any = None, answer: Answer | None = None) -> None:
-        """`answer`: to the question that this kickoff ended with before. Raises what `check` and `restore` do."""
+    def __init__(self, crew: Any = None, answer: Answer | None = None, before: Mapping[str, Any] | None = None) -> None:
+        """`answer`: to the question that this kickoff ended with before. Raises what `check` and `restore` do.
+
+        `before`: `usage` and `round` of earlier attempts, when there is no answer to apply.
+        """
         self._crew = crew
         self._answer = answer
-        self._before = answer.saved if answer else None
-        self._round = answer.round if answer else 0
+        earlier = answer.saved if answer else before or {}
+        self._counted = usage.counted(crew)
+        self._earlier = earlier.get("usage")
+        self._round = int(earlier.get("round", 1 if answer else 0))
+        self.asked: Asked | None = None
+        """What this kickoff ended with, if it did: raised in a thread of the crew's it may reach nobody."""
         self._keys = [] if crew is None else [str(task.key) for task in crew.tasks]
         if crew is not None:
             check(crew)
@@ -117,7 +128,12 @@ class TaskReview(HumanInputProvider):
         """Nothing to add."""
 
     def handle_feedback(self, formatted_answer: AgentFinish, context: Any) -> AgentFinish:
-        """Take an approved answer; raise Asked for any other, as the console asks until there is no feedback."""
+        """Take an approved answer; raise Asked for any other, as the console asks until there is no feedback.
+
+        A crew that is trained is its author's to answer, in the way that CrewAI asks.
+        """
+        if context._is_training_mode():
+            return SyncHumanInputProvider().handle_feedback(formatted_answer, context)
         answer = self._answer
         if answer is not None and self._index(context.task) == answer.saved["index"]:
             self._answer = None
@@ -125,10 +141,15 @@ class TaskReview(HumanInputProvider):
             if answer.approved:
                 context.ask_for_human_input = False
                 return formatted_answer
-        raise self._ask(formatted_answer, context)
+        error = self._ask(formatted_answer, context)
+        if isinstance(error, Asked):
+            self.asked = error
+        raise error
 
     async def handle_feedback_async(self, formatted_answer: AgentFinish, context: Any) -> AgentFinish:
         """The same: nothing waits."""
+        if context._is_training_mode():
+            return await SyncHumanInputProvider().handle_feedback_async(formatted_answer, context)
         return self.handle_feedback(formatted_answer, context)
 
     def _index(self, task: Any) -> int:
@@ -154,7 +175,7 @@ class TaskReview(HumanInputProvider):
             "messages": outputs.conversation(context.messages, answer.text),
             # A model is its JSON from here on: the task reads it again, as it reads any text.
             "answer": {"thought": answer.thought, "text": answer.text, "output": text},
-            "usage": outputs.total(plain(self._crew.calculate_usage_metrics()), self._before),
+            "usage": usage.total(usage.since(self._crew.calculate_usage_metrics(), self._counted), self._earlier),
         }
         name = task.name or task.description
         agent = getattr(context.agent, "role", "")
@@ -173,8 +194,16 @@ def restore(crew: Any, saved: Mapping[str, Any]) -> None:
     if crew is None or [str(task.key) for task in crew.tasks] != saved.get("tasks"):
         text = "the crew was changed while its kickoff waited for a person, so it cannot go on: kick it off again"
         raise CrewChangedError(text)
-    for task, packed in zip(crew.tasks, saved["outputs"], strict=False):
+    go_on(crew, saved["outputs"])
+
+
+def go_on(crew: Any, finished: Sequence[Mapping[str, Any]]) -> None:
+    """Have a crew begin behind its first tasks, whose outputs are given. Raises when one does not fit its task."""
+    for task, packed in zip(crew.tasks, finished, strict=False):
         outputs.restore(task, packed)
+    for task in crew.tasks[len(finished) :]:
+        # Of an earlier kickoff, where a process runs more than one.
+        task.output = None
     # How CrewAI itself goes on from a checkpoint: at the first task without an output (Crew._execute_tasks, 1.15.30).
     crew.checkpoint_kickoff_event_id = "resumed"
 

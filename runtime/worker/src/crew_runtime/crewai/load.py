@@ -1,22 +1,24 @@
 """`module:attr` or the path of a definition -> something that can be kicked off.
 
-Imports the user's code, so it runs in a trial child or a slot unless that proved harmless. Every failure is an
+Imports the user's module, so it runs in a trial child or a slot unless that proved harmless, and calls nothing in it: a
+class or function is called by the kickoff itself, as it is in the author's own `main.py`. Every failure is an
 EntrypointError that says what to change, with the tail of the user's traceback.
 """
 
 import importlib
 import inspect
+import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import crewai
 from crewai.flow.flow import Flow
 
-from crew_runtime.crewai import embedders, inputs
+from crew_runtime.contract import env
+from crew_runtime.crewai import embedders, inputs, tracebacks
 
 TRACEBACK_LINES = 30
 
@@ -36,19 +38,51 @@ class Loaded:
 
     source: str
     """The entrypoint or the path of the definition."""
-    kind: str
-    """`crew` or `flow`."""
-    crew: Any = None
-    """The one Crew of this process, copied for each kickoff: building it anew leaks with @CrewBase."""
-    make_flow: Callable[[], Any] | None = None
-    """A new Flow for each kickoff: it keeps its state in itself."""
+    make: Callable[[], Any]
+    """What one kickoff runs: the module's own Crew or Flow, or what its class or function gives when it is called.
+    Raises EntrypointError."""
+    shared: bool = False
+    """Whether every call of `make` gives the same object."""
+    definition: bool = False
+    """Whether it was declared without code."""
+
+    def prepared(self) -> "Loaded":
+        """One whose `make` has been called, for the only kickoff of a process. Of definitions alone: code of the user's
+        runs with its kickoff, not before it."""
+        made = self.make()
+        return replace(self, make=lambda: made)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one kickoff runs."""
+
+    target: Any
+    """A Crew or a Flow."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Inputs that the definition gives."""
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether it is a Flow, and not a Crew."""
+        return isinstance(self.target, Flow)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a crew or flow before it is kicked off."""
+
+    kind: str
+    """`crew` or `flow`."""
     inputs: tuple[str, ...] = ()
     """Names of the inputs that a kickoff has to give."""
+    inputs_always: bool = False
+    """Also one without any inputs: see `inputs.Demand`."""
     uses_memory: bool = False
     embedder: str = ""
     """`provider/model` as the crew was built with, or ``."""
+    tasks: int | None = None
+    """How many tasks the crew has; None of a flow."""
 
 
 def load(entrypoint: str, definition: str) -> Loaded:
@@ -88,101 +122,88 @@ def _import(name: str) -> Any:
 
 
 def _resolve(source: str, found: Any) -> Loaded:
-    if isinstance(found, crewai.Crew):
-        return _crew(source, found)
-    if isinstance(found, Flow):
-        return _flow(source, _call_maker(source, type(found)))
+    if isinstance(found, crewai.Crew | Flow):
+        made = Made(found)
+        return Loaded(source, lambda: made, shared=True)
     if inspect.isclass(found):
         if issubclass(found, Flow) and found is not Flow:
-            return _flow(source, found)
+            return Loaded(source, lambda: _called(source, found))
         if getattr(found, "is_crew_class", False):
             decorated: Any = found
-            return _crew(source, _made_crew(source, _call(source, lambda: decorated().crew())))
+            return Loaded(source, lambda: _called(source, lambda: decorated().crew()))
         message = f"{source} is the class {found.__name__}, which is neither a Flow nor a @CrewBase class"
         raise EntrypointError(f"{message}: name a Crew, a @CrewBase class, a Flow or a function that returns one")
     if callable(found):
-        return _from_factory(source, found)
+        _check_function(source, found)
+        return Loaded(source, lambda: _called(source, found))
     message = f"{source} is {_a(type(found).__name__)}"
     raise EntrypointError(f"{message}: name a Crew, a @CrewBase class, a Flow or a function that returns one")
 
 
-def _from_factory(source: str, factory: Callable[..., Any]) -> Loaded:
-    if inspect.iscoroutinefunction(factory):
+def _check_function(source: str, function: Callable[..., Any]) -> None:
+    if inspect.iscoroutinefunction(function):
         raise EntrypointError(f"{source} is an async function: name a plain one that returns a Crew or a Flow")
     needed = [
         one.name
-        for one in inspect.signature(factory).parameters.values()
+        for one in inspect.signature(function).parameters.values()
         if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
     ]
     if needed:
         raise EntrypointError(f"{source} needs arguments ({', '.join(needed)}): name a function that needs none")
-    made = _call(source, factory)
-    if isinstance(made, Flow):
-        return _flow(source, factory, made)
-    return _crew(source, _made_crew(source, made))
 
 
-def _made_crew(source: str, made: Any) -> Any:
-    if not isinstance(made, crewai.Crew):
-        raise EntrypointError(f"{source} gave {_a(type(made).__name__)}, not a Crew or a Flow")
-    return made
-
-
-def _crew(source: str, crew: Any, defaults: Mapping[str, Any] | None = None) -> Loaded:
-    defaults = dict(defaults or {})
-    needed = tuple(inputs.missing(inputs.asked_for(crew), defaults))
-    agents = [*crew.agents, *([crew.manager_agent] if crew.manager_agent else [])]
-    uses = bool(crew.memory) or any(getattr(agent, "memory", None) for agent in agents)
-    if crew.before_kickoff_callbacks:
-        # They may add inputs that the texts ask for; CrewAI itself complains when they do not.
-        needed = ()
-    return Loaded(
-        source=source,
-        kind="crew",
-        crew=crew,
-        defaults=defaults,
-        inputs=needed,
-        uses_memory=uses,
-        embedder=_embedder(crew, getattr(crew, "_memory", None)) if uses else "",
-    )
-
-
-def _flow(source: str, make: Callable[[], Any], made: Any = None) -> Loaded:
-    # Built once here so that a constructor that fails is found at start.
-    flow = made if made is not None else _call(source, make)
-    memory = getattr(flow, "memory", None)
-    uses = memory is not None
-    name = _embedder(flow, memory) if uses else ""
-    return Loaded(source=source, kind="flow", make_flow=make, uses_memory=uses, embedder=name)
-
-
-def _call_maker(source: str, cls: type) -> Callable[[], Any]:
-    def make() -> Any:
-        return cls()
-
-    _call(source, make)
-    return make
-
-
-def _call(source: str, make: Callable[[], Any]) -> Any:
+def _called(source: str, make: Callable[[], Any]) -> Made:
     try:
-        return make()
+        made = make()
     except SystemExit as error:
         raise EntrypointError(f"building {source} called sys.exit({error.code!r})", user_traceback(error)) from error
     except Exception as error:
         raise EntrypointError(f"building {source} failed: {error!r}", user_traceback(error)) from error
+    if not isinstance(made, crewai.Crew | Flow):
+        raise EntrypointError(f"{source} gave {_a(type(made).__name__)}, not a Crew or a Flow")
+    return Made(made)
 
 
 def _from_definition(path: Path) -> Loaded:
-    from crew_runtime.crewai import definition
+    def make() -> Made:
+        from crew_runtime.crewai import definition
 
-    try:
-        crew, defaults = definition.load(path)
-    except definition.DefinitionError as error:
-        raise EntrypointError(str(error)) from error
-    except Exception as error:
-        raise EntrypointError(f"the crew definition {path} cannot be used: {error}") from error
-    return _crew(str(path), crew, defaults)
+        try:
+            definition.check(path, os.environ.get(env.DEFINITION_DIGEST, ""))
+            crew, defaults = definition.load(path)
+        except definition.DefinitionError as error:
+            raise EntrypointError(str(error)) from error
+        except Exception as error:
+            raise EntrypointError(f"the crew definition {path} cannot be used: {error}") from error
+        return Made(crew, dict(defaults or {}))
+
+    return Loaded(str(path), make, definition=True)
+
+
+def describe(made: Made, declared: Sequence[str] | None = None) -> Facts:
+    """What is known of it without a kickoff. `declared`: the names in `spec.crew.inputs`, None when it is unset."""
+    demand = inputs.demand(None if made.is_flow else made.target, made.defaults, declared)
+    if made.is_flow:
+        memory = getattr(made.target, "memory", None)
+        uses = memory is not None
+        return Facts(
+            kind="flow",
+            inputs=demand.names,
+            inputs_always=demand.always,
+            uses_memory=uses,
+            embedder=_embedder(made.target, memory) if uses else "",
+        )
+    crew = made.target
+    agents = [*crew.agents, *([crew.manager_agent] if crew.manager_agent else [])]
+    uses = bool(crew.memory) or any(getattr(agent, "memory", None) for agent in agents)
+    return Facts(
+        kind="crew",
+        inputs=demand.names,
+        inputs_always=demand.always,
+        uses_memory=uses,
+        embedder=_embedder(crew, getattr(crew, "_memory", None)) if uses else "",
+        tasks=len(crew.tasks),
+    )
 
 
 def _embedder(owner: Any, memory: Any) -> str:
@@ -195,14 +216,7 @@ def _embedder(owner: Any, memory: Any) -> str:
 
 def user_traceback(error: BaseException) -> str:
     """The last lines of a traceback, without our own frames and importlib's."""
-    ours = str(Path(__file__).parent.parent)
-    kept = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, "<frozen importlib"))
-    ]
-    lines = traceback.format_list(kept) + traceback.format_exception_only(error)
-    return "\n".join("".join(lines).splitlines()[-TRACEBACK_LINES:])
+    return tracebacks.users(error, TRACEBACK_LINES)
 
 
 def _alternatives(module: Any) -> str:

@@ -38,7 +38,7 @@ class RedisLocks:
 
     def __init__(self, guard: Guard, prefix: str) -> None:
         self._guard = guard
-        self._prefix = prefix
+        self.prefix = prefix
 
     @contextmanager
     def __call__(self, name: str, *, timeout: float = WAIT) -> Iterator[None]:
@@ -54,7 +54,7 @@ class RedisLocks:
             lease.release()
 
     def _take(self, name: str, timeout: float) -> "_Lease":
-        key, token = keys.lock(self._prefix, name), secrets.token_hex(16)
+        key, token = keys.lock(self.prefix, name), secrets.token_hex(16)
         ends, pause = time.monotonic() + timeout, FIRST_LOOK
         while not self._guard.call("lock", lambda client: scripts.TAKE(client, [key], [token, int(LEASE * 1000)])):
             left = ends - time.monotonic()

@@ -30,17 +30,9 @@ def conversation(told: Iterable[Mapping[str, Any]], answer: str) -> list[dict[st
     return messages
 
 
-def total(usage: Any, saved: Mapping[str, Any] | None) -> Any:
-    """The usage of this attempt, and of those before it that `saved` knows."""
-    before = (saved or {}).get("usage")
-    if not isinstance(usage, Mapping) or not isinstance(before, Mapping):
-        return usage
-    return {name: one + before.get(name, 0) if isinstance(one, int) else one for name, one in usage.items()}
-
-
-def packed(task: Any) -> dict[str, Any]:
-    """A finished task's output, and when it ran."""
-    output = task.output
+def packed(task: Any, output: Any = None) -> dict[str, Any]:
+    """A finished task's output, its own or the one given, and when it ran."""
+    output = task.output if output is None else output
     return {
         **{name: getattr(output, name) for name in _TEXTS},
         "format": output.output_format.value,
@@ -51,10 +43,20 @@ def packed(task: Any) -> dict[str, Any]:
     }
 
 
+def check(task: Any, output: Any, saved: Mapping[str, Any]) -> None:
+    """Raise ValueError when a typed output would not be the same again."""
+    if output.pydantic is not None and _typed(task, saved) != output.pydantic:
+        raise ValueError(f"a {type(output.pydantic).__name__} is not the same again when it is read back from JSON")
+
+
+def _typed(task: Any, saved: Mapping[str, Any]) -> BaseModel | None:
+    model: type[BaseModel] | None = task.output_pydantic or getattr(task, "response_model", None)
+    return None if saved["pydantic"] is None or model is None else model.model_validate(saved["pydantic"])
+
+
 def restore(task: Any, saved: Mapping[str, Any]) -> None:
     """Give a task of a fresh crew its output."""
-    model: type[BaseModel] | None = task.output_pydantic or getattr(task, "response_model", None)
-    typed = None if saved["pydantic"] is None or model is None else model.model_validate(saved["pydantic"])
+    typed = _typed(task, saved)
     task.output = TaskOutput(
         **{name: saved[name] for name in _TEXTS},
         output_format=saved["format"],

@@ -20,6 +20,7 @@ from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.crewai.task_outputs import TaskOutputs
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
+from crew_runtime.sessions.areas import CREW_WIDE_SEGMENT
 from crew_runtime.settings import Settings
 
 ENGINES = ("lancedb", "qdrant-edge")
@@ -32,6 +33,10 @@ BY_NATURE = tuple(
         ("mcp-cache", "each process lists the tools of an MCP server for itself"),
         ("rpm-limit", "each kickoff has its own: N at once make N times max_rpm calls a minute"),
         ("input-files", "they lie with the kickoff that they were given to"),
+        (
+            "a2a-tasks",
+            "what a kickoff delegates by A2A ends with it; a server of A2A has a task_store of its own",
+        ),
         ("event-record", "each kickoff has its own"),
     )
 )
@@ -126,7 +131,9 @@ def _memory(memories: Iterable[Any]) -> StateKind:
     if not factory_is_ours:
         return StateKind("memory", "lancedb", local=True, detail="the crew's code replaced the storage factory")
     left = ", ".join(corrections.missing())
-    return StateKind("memory", "redis", local=False, detail=f"not put right in this CrewAI: {left}" if left else "")
+    if left and corrections.unshared():
+        left += f"; {CREW_WIDE_SEGMENT} in a scope shares nothing"
+    return StateKind("memory", "redis", local=False, detail=f"not corrected in this CrewAI: {left}" if left else "")
 
 
 def _flow(persistences: Iterable[Any]) -> StateKind:

@@ -17,12 +17,12 @@ from crew_runtime.crewai import embedders
 from crew_runtime.errors import InvalidMetadataError, InvalidVectorError
 from crew_runtime.guard.call import Guard
 from crew_runtime.guard.edge import told
-from crew_runtime.memory import filters, ladder, records, values, vectors
+from crew_runtime.memory import filters, ladder, values, vectors
 from crew_runtime.memory.filters import Filter
 from crew_runtime.memory.records import Record
 from crew_runtime.memory.search import Search, Summary
 from crew_runtime.memory.store import Store, Target
-from crew_runtime.sessions import areas, binding
+from crew_runtime.sessions import areas, binding, sharing
 from crew_runtime.sessions.areas import Areas
 from crew_runtime.settings import Settings
 
@@ -83,13 +83,10 @@ class RedisStorage:
     @told
     def save(self, records: list[MemoryRecord]) -> None:
         """Insert the records, all or none, in one round trip."""
-        seen = self._areas()
-        stored = [self._to_store("save", one, areas.to_store(seen, one.scope)) for one in records]
-        own = [one for one in stored if areas.within(one.scope, seen.own)]
-        if own:
-            self._insert(own, seen)
-        if len(own) < len(stored):
-            self._insert([one for one in stored if not areas.within(one.scope, seen.own)], areas.CREW)
+        if records:
+            seen = self._areas()
+            into = areas.reached(seen, sharing.asking())
+            self._insert([self._to_store("save", one, areas.to_store(into, one.scope)) for one in records], into, seen)
 
     @told
     def search(
@@ -106,7 +103,9 @@ class RedisStorage:
             return []
         vector = self._pack("search", query_embedding)
         self._store.fits("search", vectors.dimension(vector))
-        found = self._search.nearest(self._seen(scope_prefix, categories, metadata_filter), vector, limit)
+        compared = areas.reached(self._areas(), sharing.asking())
+        wanted = self._filter(areas.seen_roots(compared, scope_prefix), categories, metadata_filter)
+        found = self._search.nearest(wanted, vector, limit)
         scored = ((record, vectors.score(distance)) for record, distance in found)
         return [(_to_crewai(record), score) for record, score in scored if score >= min_score]
 
@@ -121,12 +120,14 @@ class RedisStorage:
     ) -> int:
         """Delete what fulfils every demand; the answer is how many there were.
 
-        Named records may be any that the session sees. Without names a session deletes its own only: what all share is
-        not one guest's to forget.
+        Named records may be any that the session sees, when the crew's own code names them. Without names a session
+        deletes its own only: what all share is not one guest's to forget, unless the crew's own code asks for it.
         """
-        seen = self._areas()
-        prefix = scope_prefix or "/"
-        roots = (areas.to_store(seen, prefix),) if record_ids is None else areas.seen_roots(seen, prefix)
+        seen, asking, prefix = self._areas(), sharing.asking(), scope_prefix or "/"
+        if record_ids is None:
+            roots: tuple[str, ...] = (areas.to_store(areas.reached(seen, asking), prefix),)
+        else:
+            roots = areas.seen_roots(areas.changed(seen, asking), prefix)
         wanted = self._filter(roots, categories, metadata_filter, older_than)
         ids: Sequence[str]
         if record_ids is not None and not (categories or metadata_filter or older_than):
@@ -145,13 +146,16 @@ class RedisStorage:
         Its source, and that it is private, stay: nothing of CrewAI's changes them, and its consolidation drops both, so
         that a private record would be recalled for everybody (1.15.30).
         """
-        seen = self._areas()
+        asking = sharing.asking()
+        seen = areas.changed(self._areas(), asking)
         stored = self._store.read([record.id])[0]
         if stored is None or not areas.visible(seen, stored.scope):
             return
-        # It stays in the area that it is in: an update is no way out of a session, or into one.
+        # It stays in the area that it is in, unless the crew's own code shares it: an update is no way into a session.
         area = next(root for root in seen.seen if areas.within(stored.scope, root))
-        changed = self._to_store("update", record, areas.join(area, record.scope), expires=stored.expires)._replace(
+        if asking and asking.shares and areas.CREW.own in seen.seen:
+            area = areas.CREW.own
+        changed = self._to_store("update", record, areas.join(area, record.scope))._replace(
             source=record.source or stored.source, private=record.private or stored.private
         )
         self._store.update(changed, seen.seen)
@@ -160,7 +164,8 @@ class RedisStorage:
     def get_record(self, record_id: str) -> MemoryRecord | None:
         """One record, with its vector; None when there is none that this session sees."""
         found = self._store.read([record_id], with_vectors=True)[0]
-        if found is None or not areas.visible(self._areas(), found.scope) or found.expires <= _now():
+        seen = areas.reached(self._areas(), sharing.asking())
+        if found is None or not areas.visible(seen, found.scope):
             return None
         return _to_crewai(found)
 
@@ -173,21 +178,21 @@ class RedisStorage:
 
     @told
     def get_scope_info(self, scope: str) -> ScopeInfo:
-        """Counts, categories, the span of time and the immediate children of a scope."""
-        path = areas.path(scope)
-        found = self._summary(path)
+        """Counts, categories, the span of time and the immediate children of a scope, in the asker's words."""
+        path, asked = areas.path(scope), areas.asked(scope)
+        found = self._summary(scope)
         return ScopeInfo(
-            path=path,
+            path=asked,
             record_count=found.count,
             categories=sorted(found.categories),
             oldest_record=None if found.oldest is None else _naive(found.oldest),
             newest_record=None if found.newest is None else _naive(found.newest),
-            child_scopes=_children(found, path),
+            child_scopes=[areas.asked(f"{asked}/{_below(one, path)}") for one in _children(found, path)],
         )
 
     @told
     def list_scopes(self, parent: str = "/") -> list[str]:
-        """The immediate children."""
+        """The immediate children. CrewAI shows them to LLMs: the crew's segment is in none."""
         return _children(self._summary(parent), areas.path(parent))
 
     @told
@@ -263,7 +268,7 @@ class RedisStorage:
         ttl, now, known = self._settings.session_ttl, _now(), self._uses.get(id(seen))
         if known is not None and now - known.at <= (NOTE_EVERY if ttl is None else ttl * RENEW_EVERY):
             return known
-        mark = self._store.use(_segment(seen), now + (ttl or 0), ttl)
+        mark = self._store.use(_segment(seen), ttl)
         # The mark stays the one that the work began with: a session erased since then takes nothing from it.
         noted = _Use(seen, now, mark if known is None else known.mark)
         self._uses = {**dict(list(self._uses.items())[-BINDINGS:]), id(seen): noted}
@@ -290,15 +295,12 @@ class RedisStorage:
             categories=tuple(categories or ()),
             metadata=self._plain("search", metadata),
             older_than=None if older_than is None else _epoch(older_than),
-            now=_now() if self._settings.session_ttl is not None else 0.0,
         )
 
     def _summary(self, scope_prefix: str | None) -> Summary:
         return self._search.summary(self._seen(scope_prefix))
 
-    def _to_store(self, op: str, one: MemoryRecord, scope: str, expires: float | None = None) -> Record:
-        ttl = self._settings.session_ttl
-        in_session = scope.startswith("/s/")
+    def _to_store(self, op: str, one: MemoryRecord, scope: str) -> Record:
         return Record(
             id=one.id,
             content=one.content,
@@ -310,7 +312,6 @@ class RedisStorage:
             accessed=_epoch(one.last_accessed),
             source=one.source,
             private=one.private,
-            expires=expires or (_now() + ttl if ttl is not None and in_session else records.NEVER),
             vector=self._pack(op, one.embedding),
         )
 
@@ -328,10 +329,11 @@ class RedisStorage:
         except InvalidVectorError as error:
             self._guard.refuse(op, error)
 
-    def _insert(self, new: Sequence[Record], where: Areas) -> None:
+    def _insert(self, new: Sequence[Record], where: Areas, seen: Areas) -> None:
+        # The use is that of the work, which `seen` was bound for: `where` is made anew for each call.
         target = Target((where.own,))
         if where.session is not None:
-            target = Target((where.own,), _segment(where), self._use(where).mark, self._settings.session_ttl)
+            target = Target((where.own,), _segment(where), self._use(seen).mark)
         if self._store.save(new, target):
             self._search.ensure()  # the first vectors: now an index can be made
 
@@ -369,6 +371,10 @@ def _to_crewai(one: Record) -> MemoryRecord:
 
 def _children(found: Summary, parent: str) -> list[str]:
     return filters.children([areas.to_crewai(scope) for scope in found.scopes], parent)
+
+
+def _below(child: str, parent: str) -> str:
+    return child[len(parent) :].strip("/")
 
 
 def _epoch(at: datetime) -> float:

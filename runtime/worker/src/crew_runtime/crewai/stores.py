@@ -4,25 +4,24 @@ Through the crew's own Memory objects as they were set up: their storage and the
 replaced: the LLM, which is never asked anything of weight, and an embedder that needs a key.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from crewai.events.event_bus import crewai_event_bus
 from crewai.llms.base_llm import BaseLLM
 
 from crew_runtime.contract.rehearsal import OWN, STAND_IN, Store
-from crew_runtime.crewai.load import Loaded
+from crew_runtime.crewai import exercises
+from crew_runtime.crewai.exercises import Exercise
+from crew_runtime.crewai.load import Loaded, Made
+from crew_runtime.crewai.rehearsing import embedders
 
 SCOPE = "/crewops/rehearsal"
 SESSION = "crewops-rehearsal"
 STRANGER = "crewops-stranger"
-DIMENSION = 64
-"""Of the stand-in's vectors."""
 NEAREST = 5
 
 InSession = Callable[[str], AbstractContextManager[None]]
@@ -34,6 +33,8 @@ _ENGINES = {
     "LanceDBStorage": "lancedb",
     "QdrantEdgeStorage": "qdrant-edge",
     "SQLiteFlowPersistence": "sqlite",
+    "RedisKnowledgeStorage": "redis",
+    "KnowledgeStorage": "chromadb",
 }
 
 
@@ -43,23 +44,32 @@ class Opened:
 
     store: Store
     target: Any
-    """CrewAI's Memory or FlowPersistence."""
+    """CrewAI's Memory, a scope or slice of one, or a FlowPersistence; or an Exercise."""
 
 
-def opened(loaded: Loaded, embedder: str) -> list[Opened]:
+def opened(made: Made, embedder: str) -> list[Opened]:
     """All of them. `embedder`: one of `contract.rehearsal.EMBEDDERS`."""
-    if loaded.make_flow is not None:
-        flow = loaded.make_flow()
-        memories = [("flow", getattr(flow, "memory", None))]
-        persistences = [("flow", one) for one in _persistences(flow)]
+    if made.is_flow:
+        memories = [("flow", getattr(made.target, "memory", None))]
+        persistences = [("flow", one) for one in _persistences(made.target)]
     else:
-        crew = loaded.crew.copy()  # as for a kickoff
-        memories = [("crew", getattr(crew, "_memory", None)), *_of_agents(crew)]
+        memories = [("crew", getattr(made.target, "_memory", None)), *_of_agents(made.target)]
         persistences = []
-    distinct = {id(one): (owner, one) for owner, one in map(_backing, memories) if hasattr(one, "remember")}
+    distinct = {id(one): (owner, one) for owner, one in memories if hasattr(_backing(one), "remember")}
     return [_memory(owner, one, embedder) for owner, one in _told_apart(distinct.values())] + [
         Opened(Store("flow", owner, _engine(one), str(getattr(one, "db_path", "") or "")), one)
         for owner, one in _told_apart(persistences)
+    ]
+
+
+def exercised(loaded: Loaded, made: Made) -> list[Opened]:
+    """Every other kind of state."""
+    found = list(exercises.of(loaded, made, _engine))
+    kinds = dict.fromkeys(one.store.kind for one in found)
+    return [
+        Opened(replace(one.store, owner=owner), one)
+        for kind in kinds
+        for owner, one in _told_apart((one.store.owner, one) for one in found if one.store.kind == kind)
     ]
 
 
@@ -73,7 +83,9 @@ def write(one: Opened, nonce: str, in_session: InSession) -> Store:
         return replace(store, done=True)
     try:
         with in_session(SESSION), crewai_event_bus.scoped_handlers():
-            if store.kind == "flow":
+            if isinstance(one.target, Exercise):
+                one.target.write(nonce)
+            elif store.kind == "flow":
                 one.target.save_state(_id(nonce), "crewops_rehearsal", {"id": _id(nonce), "nonce": nonce})
             else:
                 _remember(one.target, nonce)
@@ -93,17 +105,22 @@ def read(one: Opened, nonce: str, in_session: InSession) -> Store:
             with in_session(SESSION):
                 found = _found(one, nonce)
             with in_session(STRANGER):
-                leaked = store.kind == "memory" and _found(one, nonce)
+                leaked = _of_session(one) and _found(one, nonce)
     except Exception as error:  # noqa: BLE001 - as above
         return replace(store, error=f"{type(error).__name__}: {error}")
     return replace(store, done=True, found=found, leaked=leaked)
 
 
-def _remember(memory: Any, nonce: str) -> None:
-    # All that CrewAI would ask an LLM for is given.
-    memory.remember(
+def _of_session(one: Opened) -> bool:
+    return one.target.of_session if isinstance(one.target, Exercise) else one.store.kind == "memory"
+
+
+def _remember(view: Any, nonce: str) -> None:
+    memory, scope = _backing(view), _scope(view)
+    # All that CrewAI would ask an LLM for is given. A slice remembers nothing by itself: it reads what others wrote.
+    (memory if hasattr(view, "scopes") else view).remember(
         _text(nonce),
-        scope=SCOPE,
+        scope=scope,
         categories=["rehearsal"],
         metadata={"nonce": nonce},
         importance=0.5,
@@ -112,15 +129,27 @@ def _remember(memory: Any, nonce: str) -> None:
     memory.drain_writes()
 
 
+def _scope(view: Any) -> str:
+    scopes = getattr(view, "scopes", None)
+    return f"{scopes[0].rstrip('/')}{SCOPE}" if scopes else SCOPE
+
+
 def _found(one: Opened, nonce: str) -> bool:
+    if isinstance(one.target, Exercise):
+        return one.target.found(nonce)
     if one.store.kind == "flow":
         state = one.target.load_state(_id(nonce))
         return bool(state and state.get("nonce") == nonce)
-    matches = one.target.recall(_text(nonce), scope=SCOPE, limit=NEAREST, depth="shallow", source="crewops")
+    matches = one.target.recall(_text(nonce), **_where(one.target), limit=NEAREST, depth="shallow", source="crewops")
     return any(match.record.content == _text(nonce) for match in matches)
 
 
-def _memory(owner: str, memory: Any, wanted: str) -> Opened:
+def _where(view: Any) -> dict[str, Any]:
+    return {} if hasattr(view, "scopes") else {"scope": SCOPE}
+
+
+def _memory(owner: str, view: Any, wanted: str) -> Opened:
+    memory = _backing(view)
     used, note = OWN, ""
     if wanted == STAND_IN:
         used, note = STAND_IN, "asked for"
@@ -128,10 +157,15 @@ def _memory(owner: str, memory: Any, wanted: str) -> Opened:
         used, note = STAND_IN, why
     memory._llm_instance = _SilentLLM(model="none")
     if used == STAND_IN:
-        memory._embedder_instance = _embed
+        memory._embedder_instance = embedders.vectors
     storage = memory._storage
     place = str(getattr(storage, "_path", "") or "")
-    return Opened(Store("memory", owner, _engine(storage), place, used, note, memory.read_only), memory)
+    return Opened(Store("memory", owner, _engine(storage), place, used, note, memory.read_only), view)
+
+
+def stands_in(wanted: str) -> Callable[[Any], bool]:
+    """Which embedders are replaced in what is not a Memory: built ones, so it is their class that tells."""
+    return lambda embedder: wanted == STAND_IN or (wanted != OWN and bool(_needs_a_key(embedder)))
 
 
 def _needs_a_key(embedder: Any) -> str:
@@ -152,10 +186,9 @@ def _of_agents(crew: Any) -> Iterator[tuple[str, Any]]:
         yield "manager", getattr(crew.manager_agent, "memory", None)
 
 
-def _backing(owned: tuple[str, Any]) -> tuple[str, Any]:
+def _backing(view: Any) -> Any:
     """The Memory behind a scope or a slice of it."""
-    owner, memory = owned
-    return owner, getattr(memory, "_memory", None) or memory
+    return getattr(view, "_memory", None) or view
 
 
 def _told_apart(owned: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -184,17 +217,6 @@ def _id(nonce: str) -> str:
 
 def _text(nonce: str) -> str:
     return f"crewops rehearsal {nonce}"
-
-
-def _embed(texts: Sequence[str]) -> list[list[float]]:
-    """One direction a text."""
-    return [_direction(text) for text in texts]
-
-
-def _direction(text: str) -> list[float]:
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
-    return list((vector / np.linalg.norm(vector)).tolist())
 
 
 class _SilentLLM(BaseLLM):

@@ -5,10 +5,11 @@ whose locks and fsyncs all slots of a host wait for: without it 16 slots do twic
 crewai 1.15.30). Hence the one patch of this room: the class that `TaskOutputStorageHandler` makes.
 """
 
+import contextlib
 import inspect
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
@@ -97,6 +98,8 @@ class RedisTaskOutputsStorage:
         inputs: dict[str, Any] | None = None,
     ) -> None:
         """Keep one task's output; that of the same task is replaced."""
+        if _heard is not None:
+            _heard(task, task_index)
         task_id = str(task.id)
         row = {
             "task_id": task_id,
@@ -148,6 +151,20 @@ def patch(outputs: TaskOutputs) -> None:
     if not obstacle():
         RedisTaskOutputsStorage.outputs = outputs
         setattr(handler, PATCHED, RedisTaskOutputsStorage)
+
+
+_heard: Callable[[Task, int], None] | None = None
+
+
+@contextlib.contextmanager
+def listen(heard: Callable[[Task, int], None]) -> Iterator[None]:
+    """Call `heard` with each task that CrewAI counts as finished, and its index, in the crew's own thread."""
+    global _heard
+    before, _heard = _heard, heard
+    try:
+        yield
+    finally:
+        _heard = before
 
 
 def obstacle() -> str:
