@@ -11,7 +11,7 @@ import pytest
 
 from crew_runtime.crewai import flow_feedback, kickoff
 from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause, UnsupportedHumanInputError
-from crew_runtime.crewai.load import Loaded
+from crew_runtime.crewai.load import Loaded, Made
 from support.user_crews import reviewed
 
 
@@ -23,9 +23,7 @@ class Attempts:
         self._calls = calls
 
     def run(self, feedback=None, pause=None, *, approve=True):
-        made = self.make()
-        flow = isinstance(made, reviewed.Flow)
-        loaded = Loaded("x", "flow", make_flow=lambda: made) if flow else Loaded("x", "crew", crew=made)
+        loaded = Loaded("x", lambda: Made(self.make()))
         answer = None
         if pause is not None:
             saved = json.loads(json.dumps(asdict(pause), allow_nan=False))["saved"]

@@ -103,7 +103,7 @@ async def test_a_lost_server_ends_all_slots_and_the_next_one_is_told_all_again(t
         again = await peer.connected(2, timeout=5)
         told = await again.expect("phase")
         assert told["phase"] == "ready"
-        assert told["report"]["fork_mode"] == "A"
+        assert told["report"]["fork_mode"] == "Preload"
         slot = await peer.fork()
         assert (await slot.run({"deed": "again"}))["output"] == "again"
         assert not again.of("exited"), "the new server knows nothing of the old one's slots"
@@ -140,7 +140,7 @@ async def test_a_crew_that_dies_while_it_is_loaded_is_told(tmp_path, redis_env):
 
 async def test_thirty_kickoffs_leave_descriptors_and_threads_as_they_were(tmp_path, redis_env):
     async with WorkerPeer(tmp_path) as peer:
-        await ready(peer, PLAIN, redis_env)
+        await ready(peer, PLAIN, {**redis_env, "CREWOPS_PROCESSES": "Shared"})
         slot = await peer.fork()
         seen = []
         for number in range(30):
@@ -157,7 +157,7 @@ async def test_thirty_kickoffs_leave_descriptors_and_threads_as_they_were(tmp_pa
 
 async def test_after_a_hundred_kickoffs_a_slot_goes(tmp_path, redis_env):
     async with WorkerPeer(tmp_path) as peer:
-        await ready(peer, PLAIN, redis_env)
+        await ready(peer, PLAIN, {**redis_env, "CREWOPS_PROCESSES": "Shared"})
         slot = await peer.fork()
         for _ in range(100):
             await slot.run({"message": "x"})
@@ -209,9 +209,9 @@ async def test_slots_are_spawned_when_crewai_itself_starts_threads(tmp_path, red
     )
     async with WorkerPeer(tmp_path) as peer:
         path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-        peer.start_worker(PLAIN, PYTHONPATH=path, **redis_env)
+        peer.start_worker(PLAIN, fresh=True, PYTHONPATH=path, **redis_env)
         report = (await peer.phase("ready"))["report"]
-        assert report["fork_mode"] == "C"
+        assert report["fork_mode"] == "Spawn"
         assert "agent" in report["fork_reason"]
         slot = await peer.fork()
         assert (await slot.run({"message": "hi"}))["output"] == "two hi"

@@ -27,7 +27,7 @@ def redis_stopped():
 
 async def test_a_kickoff_with_memory_is_ok_and_the_slot_is_used_again(tmp_path, redis_env):
     async with WorkerPeer(tmp_path) as peer:
-        peer.start_worker(CREW, **redis_env)
+        peer.start_worker(CREW, CREWOPS_PROCESSES="Shared", **redis_env)
         report = (await peer.phase("ready"))["report"]
         assert report["uses_memory"] is True
         assert report["embedder"] == "custom/Hashed"
@@ -46,7 +46,7 @@ async def test_a_wedged_store_is_told_and_judged_as_the_spec_says(
     tmp_path, redis_env, redis_pid, redis_stopped, on_failure
 ):
     async with WorkerPeer(tmp_path) as peer:
-        peer.start_worker(CREW, CREWOPS_MEMORY_ON_FAILURE=on_failure, **QUICK, **redis_env)
+        peer.start_worker(CREW, CREWOPS_MEMORY_ON_FAILURE=on_failure, CREWOPS_PROCESSES="Shared", **QUICK, **redis_env)
         await peer.phase("ready")
         slot = await peer.fork()
         assert (await slot.run({"message": "before"}))["memory"] == "ok"

@@ -12,9 +12,9 @@ CREWS = Path(__file__).parents[2] / "support/user_crews"
 NOWHERE = {"CREWOPS_REDIS_URL": "redis://127.0.0.1:1/0", "CREWOPS_BACKEND_DEADLINE": "0.1"}
 
 
-async def failure(peer: WorkerPeer, entrypoint: str, **environ: str) -> dict[str, str]:
+async def failure(peer: WorkerPeer, entrypoint: str, *, fresh: bool = False, **environ: str) -> dict[str, str]:
     """Start a worker that cannot start, and hear why."""
-    process = peer.start_worker(entrypoint, **environ)
+    process = peer.start_worker(entrypoint, fresh=fresh, **environ)
     await peer.connected()
     told = await peer.zygote.expect("phase", where=lambda one: one["phase"] == "failed", timeout=START)
     assert await peer.ended() == 78
@@ -25,13 +25,13 @@ async def failure(peer: WorkerPeer, entrypoint: str, **environ: str) -> dict[str
 @pytest.mark.parametrize(
     ("entrypoint", "mode", "kind", "inputs"),
     [
-        ("support.user_crews.plain:crew", "A", "crew", ["message"]),
-        ("support.user_crews.plain:make", "A", "crew", ["message"]),
-        ("support.user_crews.decorated:Greeter", "A", "crew", ["name"]),
-        ("support.user_crews.plain:Conversation", "B", "flow", []),
-        ("support.user_crews.plain:flow", "B", "flow", []),
-        ("support.user_crews.eager_flow:crew", "B", "crew", ["message"]),
-        ("support.user_crews.threaded:crew", "B", "crew", ["message"]),
+        ("support.user_crews.plain:crew", "Preload", "crew", ["message"]),
+        ("support.user_crews.plain:make", "Preload", "crew", ["message"]),
+        ("support.user_crews.decorated:Greeter", "Preload", "crew", ["name"]),
+        ("support.user_crews.plain:Conversation", "Preload", "flow", []),
+        ("support.user_crews.plain:flow", "Preload", "flow", []),
+        ("support.user_crews.eager_flow:crew", "Fork", "crew", ["message"]),
+        ("support.user_crews.threaded:crew", "Fork", "crew", ["message"]),
     ],
 )
 async def test_each_kind_of_entrypoint_gives_a_slot_that_answers(tmp_path, redis_env, entrypoint, mode, kind, inputs):
@@ -43,14 +43,14 @@ async def test_each_kind_of_entrypoint_gives_a_slot_that_answers(tmp_path, redis
         answer = await slot.run({"message": "hi", "name": "Ann"}, session="s-1")
         assert answer["t"] == "result", answer
         assert answer["output"] in ("two hi", "hello Ann", "heard hi")
-        assert (await slot.idle())["reusable"] is True
+        assert (await slot.exited())["code"] == 0
         if kind == "flow":
             assert answer["json"] == {"id": "s-1", "message": "hi", "heard": ["hi"]}
 
 
 async def test_phases_come_in_order_and_the_report_says_what_was_found(tmp_path, redis_env):
     async with WorkerPeer(tmp_path) as peer:
-        peer.start_worker("support.user_crews.plain:crew", **redis_env)
+        peer.start_worker("support.user_crews.plain:crew", fresh=True, **redis_env)
         report = (await peer.phase("ready"))["report"]
         told = [one["phase"] for one in peer.zygote.of("phase")]
         assert sorted(set(told), key=told.index) == ["importing", "loading", "ready"]
@@ -58,7 +58,8 @@ async def test_phases_come_in_order_and_the_report_says_what_was_found(tmp_path,
         assert report["entrypoint"] == "support.user_crews.plain:crew"
         assert report["tasks"] == 2
         assert report["uses_memory"] is False
-        assert "thread" in report["fork_reason"]
+        assert report["fork_reason"]
+        assert report["processes"] == "PerKickoff"
 
 
 async def test_a_definition_needs_no_module(tmp_path, redis_env):
@@ -66,9 +67,9 @@ async def test_a_definition_needs_no_module(tmp_path, redis_env):
         peer.start_worker(CREWOPS_DEFINITION=str(CREWS / "definition/crew.jsonc"), **redis_env)
         report = (await peer.phase("ready"))["report"]
         assert report["crew_inputs"] == ["name"], "the definition itself gives the other one"
-        slot = await peer.fork()
-        assert (await slot.run({"name": "Ann"}))["output"] == "hello Ann"
-        assert (await slot.run({"name": "Ann", "greeting": "good night"}))["output"] == "good night Ann"
+        slots = [await peer.fork() for _ in range(2)]
+        assert (await slots[0].run({"name": "Ann"}))["output"] == "hello Ann"
+        assert (await slots[1].run({"name": "Ann", "greeting": "good night"}))["output"] == "good night Ann"
 
 
 AGENTS = """
@@ -136,8 +137,22 @@ async def test_a_definition_that_cannot_say_so_remembers(tmp_path, redis_env):
     }.items():
         (folder / name).write_text(text)
     async with WorkerPeer(tmp_path) as peer:
-        peer.start_worker(CREWOPS_DEFINITION=str(folder), HOME=str(tmp_path), **redis_env)
+        # Nobody is asked, but without a key there is no embedder.
+        key = {"OPENAI_API_KEY": "none"}
+        peer.start_worker(CREWOPS_DEFINITION=str(folder), HOME=str(tmp_path), **key, **redis_env)
         assert (await peer.phase("ready"))["report"]["uses_memory"] is True
+
+
+async def test_memory_without_an_embedder_can_never_work(tmp_path, redis_env):
+    folder = tmp_path / "definition"
+    folder.mkdir()
+    for name, text in {"agents.yaml": AGENTS, "tasks.yaml": TASKS}.items():
+        (folder / name).write_text(text)
+    (folder / "voices.py").write_text((CREWS / "definition/voices.py").read_text())
+    async with WorkerPeer(tmp_path) as peer:
+        told = await failure(peer, "", CREWOPS_DEFINITION=str(folder), HOME=str(tmp_path), **redis_env)
+        assert told["reason"] == "KickoffBroken"
+        assert "OPENAI_API_KEY" in told["message"]
 
 
 async def test_a_module_below_src_is_found(tmp_path, redis_env):
@@ -217,7 +232,9 @@ async def test_both_entrypoint_and_definition_are_one_too_many(tmp_path, redis_e
 async def test_a_home_that_cannot_be_written_is_named(tmp_path, redis_env):
     (tmp_path / "file").write_text("")
     async with WorkerPeer(tmp_path) as peer:
-        told = await failure(peer, "support.user_crews.plain:crew", HOME=str(tmp_path / "file/home"), **redis_env)
+        told = await failure(
+            peer, "support.user_crews.plain:crew", fresh=True, HOME=str(tmp_path / "file/home"), **redis_env
+        )
         assert told["reason"] == "HomeNotWritable"
         assert str(tmp_path / "file/home") in told["message"]
 
@@ -240,7 +257,7 @@ async def test_a_backend_that_cannot_be_reached_keeps_the_worker_from_starting(t
 
 async def test_nothing_is_ever_kept_in_a_local_file_instead(tmp_path):
     async with WorkerPeer(tmp_path) as peer:
-        await failure(peer, "support.user_crews.plain:crew", **NOWHERE)
+        await failure(peer, "support.user_crews.plain:crew", fresh=True, **NOWHERE)
         assert not list(tmp_path.rglob("*lance*"))
 
 
@@ -248,8 +265,9 @@ async def test_telemetry_is_off_unless_the_user_wants_it(tmp_path, redis_env):
     module = "import json, os\nfrom support.user_crews.plain import crew\nprint('SEEN', json.dumps(dict(os.environ)))\n"
     (tmp_path / "mine.py").write_text(module)
     async with WorkerPeer(tmp_path) as peer:
-        peer.start_worker("mine:crew", OTEL_SDK_DISABLED="no", **redis_env)
+        peer.start_worker("mine:crew", fresh=True, CREWAI_TRACING_ENABLED="true", **redis_env)
         await peer.phase("ready")
         seen = json.loads((await peer.logged("SEEN")).partition(" ")[2])
         assert seen["CREWAI_DISABLE_TELEMETRY"] == "true"
-        assert seen["OTEL_SDK_DISABLED"] == "no"
+        assert seen["CREWAI_TRACING_ENABLED"] == "true"
+        assert "OTEL_SDK_DISABLED" not in seen, "it would switch off the user's own telemetry"

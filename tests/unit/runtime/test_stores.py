@@ -8,14 +8,14 @@ import pytest
 from crew_runtime import telemetry
 from crew_runtime.contract.rehearsal import AUTO, OWN, PLACEHOLDER, STAND_IN
 
-telemetry.turn_off(os.environ)
+telemetry.turn_off_unattended(os.environ)
 
 from crewai import Agent, Crew, Task  # noqa: E402
 from crewai.memory.unified_memory import Memory  # noqa: E402
 
 from crew_runtime import rehearsal  # noqa: E402
 from crew_runtime.crewai import stores  # noqa: E402
-from crew_runtime.crewai.load import Loaded  # noqa: E402
+from crew_runtime.crewai.load import Made  # noqa: E402
 from support.user_crews.plain import EchoLLM  # noqa: E402
 from support.user_crews.remembering import Hashed  # noqa: E402
 
@@ -42,13 +42,13 @@ class Shelf:
         return {}
 
 
-def loaded(*roles: str, crew_memory=None, agent_memory=None) -> Loaded:
+def loaded(*roles: str, crew_memory=None, agent_memory=None) -> Made:
     llm = EchoLLM(model="echo")
     agents = [
         Agent(role=role, goal="g", backstory="b", llm=llm, memory=agent_memory and agent_memory()) for role in roles
     ]
     task = Task(description="d", expected_output="e", agent=agents[0])
-    return Loaded("x:y", "crew", crew=Crew(agents=agents, tasks=[task], memory=crew_memory or False))
+    return Made(Crew(agents=agents, tasks=[task], memory=crew_memory or False))
 
 
 def memory(**more) -> Memory:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from crew_runtime.contract import env
 from crew_runtime.errors import SettingsError
 
+LEAST_TTL = 1.0
+"""Seconds."""
 ISOLATIONS = ("Session", "Crew")
 ON_FAILURE = ("FailClosed", "Degrade")
 VECTOR_TYPES = ("Float32", "Float16")
@@ -58,7 +60,7 @@ class Settings:
             redis_ca_file=read.text(env.REDIS_CA_FILE) or None,
             backend_deadline=read.number(env.BACKEND_DEADLINE, 2.0) or 2.0,
             isolation=read.choice(env.MEMORY_ISOLATION, ISOLATIONS),
-            session_ttl=read.number(env.SESSION_TTL, 0) or None,
+            session_ttl=read.ttl(env.SESSION_TTL),
             on_failure=read.choice(env.MEMORY_ON_FAILURE, ON_FAILURE),
             embedder_provider=read.text(env.EMBEDDER_PROVIDER),
             embedder_model=read.text(env.EMBEDDER_MODEL),
@@ -91,6 +93,13 @@ class _Reader:
             self.problem(name, f"has to be a number of 0 or more, and is {text!r}")
             return default
         return value
+
+    def ttl(self, name: str) -> float | None:
+        """None: it is not set. No time at all is nothing that anybody may mean: for ever, or at once?"""
+        value = self.number(name, 0)
+        if self.text(name) and 0 <= value < LEAST_TTL:
+            self.problem(name, f"has to be {LEAST_TTL:g} or more, or unset: no end; it is {self.text(name)!r}")
+        return value or None
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         value = self.text(name) or choices[0]

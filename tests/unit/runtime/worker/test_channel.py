@@ -47,6 +47,14 @@ def test_events_are_put_in_order_and_come_before_the_result(pair):
     assert seen[-1]["t"] == frames.RESULT
 
 
+def test_event_with_more_than_a_server_takes_is_told_without_it_and_stops_nothing(pair):
+    channel, sock = pair
+    channel.event(1, type="task_completed", task="t", agent="a", data={"output_json": [[]] * (frames.MAX_VALUES + 1)})
+    channel.send(frames.RESULT, id="k")
+    (event,) = [one for one in read(sock, frames.RESULT) if one["t"] == frames.EVENT]
+    assert (event["type"], event["task"], event["data"]) == ("task_completed", "t", {})
+
+
 def test_too_many_events_are_dropped_and_counted(pair):
     channel, sock = pair
     with channel._lock:

@@ -59,3 +59,31 @@ def test_a_folder_that_is_not_there_is_left_to_the_loader(tmp_path):
     environ = {env.DEFINITION: str(tmp_path / "none"), env.STATE: str(tmp_path)}
     definition.keep(environ)
     assert environ[env.DEFINITION] == str(tmp_path / "none")
+
+
+def test_children_are_told_what_was_in_it(volume, tmp_path):
+    (tmp_path / "state").mkdir()
+    pod = {env.DEFINITION: str(volume), env.STATE: str(tmp_path / "state")}
+    definition.keep(pod)
+    kept = tmp_path / "state" / "definition"
+    assert pod[env.DEFINITION_DIGEST] == files.digest(kept)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: (kept / "crew.yaml").write_text("two"),
+        lambda kept: (kept / "crew.yaml").unlink(),
+        lambda kept: (kept / "crew.yaml").rename(kept / "crew.yml"),
+        lambda kept: (kept / "tools.py").write_text(""),
+        lambda kept: ((kept / "agents").mkdir(), (kept / "agents" / "one.yaml").write_text("")),
+    ],
+)
+def test_digest_sees_every_change_of_names_and_contents(tmp_path, change):
+    (tmp_path / "crew.yaml").write_text("one")
+    before = files.digest(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "tools.pyc").write_bytes(b"")
+    assert files.digest(tmp_path) == before
+    change(tmp_path)
+    assert files.digest(tmp_path) != before

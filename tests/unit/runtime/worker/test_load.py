@@ -32,10 +32,8 @@ def test_any_value_becomes_plain_json():
     assert told["what"] == "<class 'object'>"
 
 
-def test_a_crew_is_never_kicked_off_itself_but_copied():
-    crew = plain.make()
-    before = crew.tasks[0].description
-    loaded = load.Loaded(source="x", kind="crew", crew=crew)
+def test_the_crew_itself_is_kicked_off():
+    made = load.Made(plain.make())
+    loaded = load.Loaded("x", lambda: made, shared=True)
     assert kickoff.run(loaded, {"message": "hi"}, "s").text == "two hi"
-    assert crew.tasks[0].description == before
-    assert crew.tasks[0].output is None
+    assert made.target.tasks[1].output.raw == "two hi"

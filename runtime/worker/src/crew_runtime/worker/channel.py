@@ -47,13 +47,20 @@ class Channel:
         """Wait for the next frame that is for the main thread."""
         return self._incoming.get()
 
+    def take_within(self, seconds: float) -> frames.Frame | None:
+        """The same, or None when none came in time."""
+        try:
+            return self._incoming.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
     def send(self, type_: str, /, **fields: Any) -> threading.Event:
         """Queue a frame behind all events so far; the event is set when the socket took it.
 
-        Raises FrameError or TypeError as `frames.encode` does.
+        Raises FrameError or TypeError as `frames.encode_for_server` does.
         """
         taken = threading.Event()
-        self._outgoing.put((frames.encode(type_, **fields), taken))
+        self._outgoing.put((frames.encode_for_server(type_, **fields), taken))
         return taken
 
     def event(self, seq: int, **fields: Any) -> None:
@@ -121,4 +128,12 @@ class Channel:
                     return bool(self._events)
                 seq, _, _, fields = heapq.heappop(self._events)
                 fields = {**fields, "dropped": self._dropped} if self._dropped else fields
-            self._sock.sendall(frames.encode(frames.EVENT, seq=seq, **fields))
+            self._sock.sendall(_event(seq, fields))
+
+
+def _event(seq: int, fields: Mapping[str, Any]) -> bytes:
+    """What is too much to be told is told without its data: this thread has to go on."""
+    try:
+        return frames.encode_for_server(frames.EVENT, seq=seq, **fields)
+    except frames.FrameError:
+        return frames.encode(frames.EVENT, seq=seq, **{**fields, "data": {}})

@@ -3,14 +3,13 @@
 import contextlib
 import ctypes  # noqa: F401 - loaded before any limit on memory is set
 import os
-import random
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crew_runtime.worker import connection, processes
+from crew_runtime.worker import connection, processes, randomness
 from crew_runtime.worker.channel import Channel
 
 CONNECT_DEADLINE = 5.0
@@ -37,9 +36,7 @@ def isolate(parent: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    # The `random` module reseeds itself after a fork, numpy does not: all slots would draw the same.
-    if numpy_random := sys.modules.get("numpy.random"):
-        numpy_random.seed(random.SystemRandom().getrandbits(32))
+    randomness.renew({})
 
 
 def connect(path: str, task: Task) -> Channel:

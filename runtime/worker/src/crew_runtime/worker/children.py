@@ -112,14 +112,14 @@ class Children:
         theirs.close()
         return self._add(pid, token, role, ours)
 
-    def spawn(self, role: str, token: str) -> Child:
+    def spawn(self, role: str, token: str, **more: Any) -> Child:
         """A child in a fresh interpreter, for a zygote that must not fork; it learns its task over its pipe."""
         ours, theirs = socket.socketpair()
         command = [sys.executable, *_main(), "child"]
         actions = [(os.POSIX_SPAWN_DUP2, theirs.fileno(), PIPE_FD)]
         pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions)
         theirs.close()
-        ours.sendall(json.dumps({"role": role, "token": token, "parent": os.getpid()}).encode() + b"\n")
+        ours.sendall(json.dumps({"role": role, "token": token, "parent": os.getpid(), **more}).encode() + b"\n")
         return self._add(pid, token, role, ours)
 
     def kill(self, pid: int, reason: str | None = None) -> None:
@@ -169,13 +169,13 @@ class Children:
         return body(task)
 
 
-def adopted_task() -> tuple[child.Task, int]:
-    """In a spawned child: what it was made for, and the zygote's pid."""
+def adopted_task() -> tuple[child.Task, int, dict[str, Any]]:
+    """In a spawned child: what it was made for, the zygote's pid, and what else it was told."""
     pipe = socket.socket(fileno=PIPE_FD)
     os.set_inheritable(PIPE_FD, False)
     with pipe.makefile("rb", buffering=0) as lines:
         told = json.loads(lines.readline())
-    return child.Task(told["role"], told["token"], pipe), int(told["parent"])
+    return child.Task(told["role"], told["token"], pipe), int(told["parent"]), told
 
 
 def _main() -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Clean or die: whether a kickoff left its slot as it found it. Anything in doubt costs a fork of 5 ms, no more."""
 
-import contextlib
 import os
 import threading
 from collections.abc import Mapping, Set
@@ -37,7 +36,7 @@ class Footprint:
 
 def footprint() -> Footprint:
     """What this process holds now."""
-    opened = _descriptors()
+    opened = processes.descriptors()
     files = frozenset(f"{number} {target}" for number, target in opened.items() if not target.startswith("socket:"))
     return Footprint(
         cwd=_cwd(),
@@ -82,12 +81,3 @@ def _cwd() -> str:
         return str(Path.cwd())
     except FileNotFoundError:
         return "(deleted)"
-
-
-def _descriptors() -> dict[int, str]:
-    found: dict[int, str] = {}
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - no Path object a descriptor
-        # The listing's own descriptor is gone by now.
-        with contextlib.suppress(FileNotFoundError):
-            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
-    return found

@@ -2,6 +2,9 @@
 
 A volume follows its ConfigMap within a minute. Processes that read it later would then run another crew than their pod
 was rolled out with, or none, when the new one is broken and its rollout stands still.
+
+The copy lies where every kickoff's code may write. So what was in it at the worker's start is told to the worker's
+children by its digest, and they take nothing else.
 """
 
 import shutil
@@ -9,6 +12,7 @@ import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from crew_runtime.contract import definition as files
 from crew_runtime.contract import env
 
 
@@ -24,6 +28,7 @@ def keep(environ: MutableMapping[str, str]) -> None:
     if not kept.is_dir():
         _copy(Path(told), kept)
     environ[env.DEFINITION] = str(kept)
+    environ[env.DEFINITION_DIGEST] = files.digest(kept)
 
 
 def _copy(folder: Path, kept: Path) -> None:

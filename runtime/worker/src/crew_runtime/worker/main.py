@@ -4,6 +4,7 @@ CrewAI is imported here and not at the top: only after telemetry is off, HOME is
 that we are on our way, so that a failure of any of them is told and not merely logged.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -11,7 +12,9 @@ import platform
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +32,16 @@ if TYPE_CHECKING:
 log = logs.Log(__name__)
 
 CONNECT_DEADLINE = 60.0
+MAX_MESSAGE = 100_000
+"""Characters of why it cannot start: an exception's text may be any length, and the server takes frames.MAX_NEWS."""
 EXIT_FAILED = 78
 """EX_CONFIG: starting again without a change will not help."""
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes shows its content with the container's last state."""
 MAX_GUILTY = 4
 """Packages that may be found to start threads when imported, before the zygote imports none of the learned ones."""
+PAGES_DEADLINE = 10.0
+"""Seconds for a kickoff that touches nothing."""
 MAX_TERMINATION = 4000
 """Bytes; Kubernetes keeps 4096."""
 
@@ -80,6 +87,7 @@ class _Starter:
 
     def __init__(self, zygote: Zygote, report: reports.WorkerReport) -> None:
         self._zygote = zygote
+        self._last: children.Child
         self.report = report
 
     def run(self) -> Plan:
@@ -89,7 +97,8 @@ class _Starter:
         told = settings.read(os.environ)
         self._zygote.configure(told.slot_memory, told.grace_period)
         self._zygote.phase("importing", report=reports.to_dict(self.report))
-        installed = start.install()
+        with _collector_at_rest():
+            installed = start.install()
         from crew_runtime import redis_client
 
         self._learn(
@@ -97,38 +106,73 @@ class _Starter:
             crewai_version=installed.crewai_version,
             redis_py_version=redis_client.LIBRARY_VERSION,
         )
+        self._warm_up()
         self._zygote.take_signals()
         self._zygote.phase("loading", report=reports.to_dict(self.report))
+        pages = self._begin_pages()
         found = self._trial("entrypoint", told)
         if found.error:
             raise StartError(found.reason, found.error, found.detail)
-        self._learn(**_typed(found.loaded))
-        plan = self._decide(found, told)
+        warm_up = (*filter(None, [told.warm_up]), *found.embedders)
+        self._learn(**_typed(found.loaded), processes=told.processes, warm_up=warm_up)
+        plan = self._decide(found, told, pages)
         self._zygote.take_signals()
         gc.collect()
         # What is frozen is not walked by the collector, so slots do not copy these pages by counting references.
         gc.freeze()
         return plan
 
-    def _decide(self, found: "Trial", told: settings.WorkerSettings) -> Plan:
-        from crew_runtime.worker import trial
+    def _warm_up(self) -> None:
+        from crew_runtime.crewai import warming
 
+        if why := warming.warm_up():
+            log.warning("CrewAI was not warmed up: first kickoffs are slower", detail=why)
+
+    def _decide(self, found: "Trial", told: settings.WorkerSettings, pages: children.Child | None) -> Plan:
+        from crew_runtime.worker import forking, randomness, trial
+
+        warm = _Warm(told, embedders=found.embedders)
         if may_not := _own_threads():
-            return self._spawning(f"threads run after importing CrewAI: {may_not}")
+            return self._spawning(f"threads run after importing CrewAI: {may_not}", warm)
+        warm = replace(warm, pages=self._pages(pages))
+        held = forking.held()
         if not found.unsafe:
             from crew_runtime.crewai import load
 
             loaded = load.load(told.entrypoint, told.definition)
+            warm = replace(warm, loaded=loaded, seeds=randomness.fixed(found.seeds))
             trial.import_all(found.learned)
-            if why := trial.must_not_fork():
-                return self._spawning(f"in the trial no thread was left, but here: {why}")
-            self._learn(fork_mode="A", fork_reason="nothing that the crew imports starts a thread")
-            return Plan(_forking(told, loaded))
+            if why := trial.must_not_fork(held):
+                return self._spawning(f"in the trial nothing was left, but here: {why}", warm)
+            self._learn(
+                fork_mode=reports.PRELOAD, fork_reason="the import leaves nothing that a fork would break or share"
+            )
+            return Plan(_forking(warm))
         trial.import_all(self._safe_modules(found.learned, told))
-        if why := trial.must_not_fork():
-            return self._spawning(why)
-        self._learn(fork_mode="B", fork_reason=found.unsafe)
-        return Plan(_forking(told, None))
+        if why := trial.must_not_fork(held):
+            return self._spawning(why, warm)
+        self._learn(fork_mode=reports.FORK, fork_reason=found.unsafe)
+        return Plan(_forking(warm))
+
+    def _begin_pages(self) -> children.Child | None:
+        """A child that finds out what a kickoff writes to, beside the trial; None where nothing may be forked."""
+        from crew_runtime.worker import trial
+
+        if _own_threads():
+            return None
+
+        def body(task: child.Task) -> int:
+            return trial.tell(task.pipe, trial.of_pages())
+
+        return self._zygote.children.fork("trial", "pages", body, self._zygote.own_descriptors())
+
+    def _pages(self, begun: children.Child | None) -> Any:
+        """What it found; nothing where that cannot be found out."""
+        said = None if begun is None else self._zygote.await_child(begun, PAGES_DEADLINE)
+        try:
+            return json.loads(said or b"[]")
+        except ValueError:
+            return ()
 
     def _safe_modules(self, learned: Sequence[str], told: settings.WorkerSettings) -> Sequence[str]:
         """Those of the learned modules that start no thread either; what is left out, each slot imports by itself."""
@@ -139,67 +183,109 @@ class _Starter:
             learned = again.learned
         return ()
 
-    def _spawning(self, why: str) -> Plan:
-        self._learn(fork_mode="C", fork_reason=why)
-        return Plan(lambda made, role, token, _: made.spawn(role, token))
+    def _spawning(self, why: str, warm: "_Warm") -> Plan:
+        self._learn(fork_mode=reports.SPAWN, fork_reason=why)
+        embedders = list(warm.embedders)
+        return Plan(lambda made, role, token, _: made.spawn(role, token, embedders=embedders))
 
     def _trial(self, what: str, told: settings.WorkerSettings, names: Sequence[str] = ()) -> "Trial":
         from crew_runtime.worker import trial
 
         def body(task: child.Task) -> int:
-            return trial.tell(task.pipe, trial.of_modules(names) if what == "modules" else trial.of_entrypoint(told))
+            found = trial.of_modules(names) if what == "modules" else trial.of_entrypoint(told, partial(_tell, task))
+            return _tell(task, found)
 
-        made = self._zygote.children
-        if _own_threads():
-            one = made.spawn("trial", what)
-        else:
-            one = made.fork("trial", what, body, self._zygote.own_descriptors())
-        said = self._zygote.await_child(one, trial.DEADLINE)
+        said = self._child(what, body, trial.DEADLINE)
         if said is None:
             raise StartError("EntrypointBroken", f"the crew was not loaded after {trial.DEADLINE:g} s")
         found = trial.read(said)
         if found is None:
-            raise StartError("EntrypointBroken", f"the process that loaded the crew ended by {one.how} without a word")
+            how = self._last.how
+            raise StartError("EntrypointBroken", f"the process that loaded the crew ended by {how} without a word")
         return found
+
+    def _child(self, what: str, body: Callable[[child.Task], int], deadline: float) -> bytes | None:
+        """What a child said that ran `body`, or, where nothing may be forked, what its name says."""
+        made = self._zygote.children
+        if _own_threads():
+            self._last = made.spawn("trial", what)
+        else:
+            self._last = made.fork("trial", what, body, self._zygote.own_descriptors())
+        return self._zygote.await_child(self._last, deadline)
 
     def _learn(self, **fields: Any) -> None:
         known = {one: getattr(self.report, one) for one in self.report.__dataclass_fields__}
         self.report = reports.WorkerReport(**{**known, **fields})
 
 
-def _forking(told: settings.WorkerSettings, loaded: "Loaded | None") -> Any:
+@dataclass(frozen=True)
+class _Warm:
+    """What a child needs to be ready for a kickoff at once."""
+
+    told: settings.WorkerSettings
+    embedders: Sequence[str] = ()
+    pages: Any = ()
+    seeds: Mapping[str, Any] = field(default_factory=dict)
+    loaded: "Loaded | None" = None
+    """None: each child loads the user's module by itself."""
+
+
+def _forking(warm: _Warm) -> Any:
     def make(made: children.Children, role: str, token: str, inherited: list[Any]) -> children.Child:
-        return made.fork(role, token, lambda task: _live(task, told, loaded), inherited)
+        return made.fork(role, token, lambda task: _live(task, warm), inherited)
 
     return make
 
 
-def _live(task: child.Task, told: settings.WorkerSettings, loaded: "Loaded | None") -> int:
+def _live(task: child.Task, warm: _Warm) -> int:
     """The life of a slot or prober."""
     from crew_runtime.crewai import load
-    from crew_runtime.worker import prober, slot
+    from crew_runtime.worker import prober, randomness, slot
 
+    told, loaded = warm.told, warm.loaded
     channel = child.connect(told.socket, task)
     if loaded is None:
         loaded = load.load(told.entrypoint, told.definition)
+    else:
+        randomness.renew(warm.seeds)
     if task.role == "prober":
         return prober.serve(channel, task, loaded)
-    return slot.Slot(channel, task, loaded, told).serve()
+    ready = loaded.prepared() if loaded.definition and not told.reuses else loaded
+    return slot.Slot(channel, task, ready, told, lambda: _prepare(warm, ready)).serve()
+
+
+def _prepare(warm: _Warm, loaded: "Loaded") -> None:
+    """What makes the first kickoff of a process as fast as a second one would be."""
+    from crew_runtime.crewai import embedder_warmup
+    from crew_runtime.worker import pages, warm_up
+
+    pages.take(warm.pages)
+    embedder_warmup.warm(warm.embedders, loaded.make().target if loaded.shared else None)
+    if warm.told.warm_up:
+        try:
+            warm_up.call(warm.told.warm_up)
+        except warm_up.WarmUpError as error:
+            # It worked in the trial: the kickoff will load by itself what is missing.
+            log.warning("the warm-up failed", detail=error.message)
 
 
 def _spawned_child() -> int:
-    task, parent = children.adopted_task()
+    task, parent, more = children.adopted_task()
     child.isolate(parent)
 
     def body() -> int:
+        from crew_runtime.crewai import warming
+
         start.prepare()
         told = settings.read(os.environ)
-        start.install()
+        with _collector_at_rest():
+            start.install()
         if task.role != "trial":
-            return _live(task, told, None)
+            warming.warm_up()
+            return _live(task, _Warm(told, embedders=more.get("embedders", ())))
         from crew_runtime.worker import trial
 
-        return trial.tell(task.pipe, trial.of_entrypoint(told))
+        return _tell(task, trial.of_entrypoint(told, partial(_tell, task)))
 
     child.run_and_exit(body)
     return 1
@@ -207,7 +293,8 @@ def _spawned_child() -> int:
 
 def _failed(zygote: Zygote, report: reports.WorkerReport, error: StartError) -> int:
     log.error("the worker cannot start", reason=error.reason, detail=error.full)
-    zygote.phase("failed", reason=error.reason, message=error.full, report=reports.to_dict(report))
+    message = error.full[:MAX_MESSAGE]
+    zygote.phase("failed", reason=error.reason, message=message, report=reports.to_dict(report))
     zygote.finish(2.0)
     write_termination(TERMINATION_LOG, error)
     return EXIT_FAILED
@@ -237,8 +324,30 @@ def _interpreter() -> str:
     return f"{sys.executable} (by {found_by})" if found_by else sys.executable
 
 
+@contextlib.contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """An import makes hundreds of thousands of objects that stay; collecting among them takes a tenth of its time.
+
+    Nor does the collector walk them later: in each forked child it would copy their pages by counting references.
+    """
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if on:
+            gc.enable()
+
+
 def _own_threads() -> str:
     return ", ".join(sorted(one.name for one in threading.enumerate() if one is not threading.main_thread()))
+
+
+def _tell(task: child.Task, found: "Trial") -> int:
+    from crew_runtime.worker import trial
+
+    return trial.tell(task.pipe, asdict(found))
 
 
 def _typed(loaded: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Linux processes: who descends from whom, how much memory they hold, how they are killed.
+"""Linux processes: who descends from whom, what files and how much memory they hold, how they are killed.
 
 Reads /proc and calls prctl; knows nothing of slots.
 """
@@ -52,6 +52,16 @@ def descendants(pid: int) -> list[int]:
         one = ahead.pop()
         found.append(one)
         ahead += children(one)
+    return found
+
+
+def descriptors() -> dict[int, str]:
+    """The open files of this process, and what each is."""
+    found: dict[int, str] = {}
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - no Path object a descriptor
+        # The listing's own descriptor is gone by now.
+        with contextlib.suppress(FileNotFoundError):
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
     return found
 
 

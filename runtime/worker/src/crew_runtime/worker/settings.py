@@ -22,6 +22,17 @@ class WorkerSettings:
     """Seconds from SIGTERM until the container is killed."""
     fail_closed: bool
     """Whether a kickoff whose memory failed ends as an error."""
+    processes: str = env.PER_KICKOFF
+    """One of `env.PROCESSES_VALUES`."""
+    warm_up: str = ""
+    """`module:function` that loads what the crew's first kickoff would load, or ``."""
+    inputs: tuple[str, ...] | None = None
+    """Names of the inputs that the crew's author declared; None when the crew's texts say which."""
+
+    @property
+    def reuses(self) -> bool:
+        """Whether a process may run more than one kickoff."""
+        return self.processes != env.PER_KICKOFF
 
 
 def socket_path(environ: Mapping[str, str]) -> str:
@@ -46,6 +57,9 @@ def read(environ: Mapping[str, str]) -> WorkerSettings:
     on_failure = environ.get(env.MEMORY_ON_FAILURE) or "FailClosed"
     if on_failure not in ("FailClosed", "Degrade"):
         problems.append(f"{env.MEMORY_ON_FAILURE} has to be FailClosed or Degrade, and is {on_failure!r}")
+    processes = environ.get(env.PROCESSES, "").strip() or env.PER_KICKOFF
+    if processes not in env.PROCESSES_VALUES:
+        problems.append(f"{env.PROCESSES} has to be one of {', '.join(env.PROCESSES_VALUES)}, and is {processes!r}")
     settings = WorkerSettings(
         socket=socket_path(environ),
         entrypoint=environ.get(env.ENTRYPOINT, "").strip(),
@@ -53,7 +67,15 @@ def read(environ: Mapping[str, str]) -> WorkerSettings:
         slot_memory=int(number(env.SLOT_MEMORY, 1024) * MIB),
         grace_period=number(env.GRACE_PERIOD, 30),
         fail_closed=on_failure == "FailClosed",
+        processes=processes,
+        inputs=_names(environ.get(env.INPUTS)),
+        warm_up=environ.get(env.WARM_UP, "").strip(),
     )
     if problems:
         raise StartError("InvalidSettings", "; ".join(problems))
     return settings
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """Of a list parted by commas; an empty one is no names, which is not the same as no list."""
+    return None if text is None else tuple(name for one in text.split(",") if (name := one.strip()))

@@ -1,24 +1,25 @@
-"""A slot: one kickoff at a time, each answered by exactly one `result`, `paused` or `error`, then clean or gone.
+"""A slot: a process that runs one kickoff, answered by exactly one `result`, `paused` or `error`, and then ends.
 
-What ends it from outside is SIGKILL: nothing softer stops a tool that sleeps, spins or swallows exceptions.
+Only where the crew's author asked for it does it run more than one, as long as each leaves it clean. What ends it from
+outside is SIGKILL: nothing softer stops a tool that sleeps, spins or swallows exceptions.
 """
 
 import contextvars
 import gc
 import signal
 import time
-import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai import bus, canned, flow_feedback, human_input, inputs, kickoff, seams, unseen
+from crew_runtime.crewai import bus, flow_feedback, human_input, kickoff, seams, tracebacks, unseen
 from crew_runtime.crewai.human_input import Pause
-from crew_runtime.crewai.kickoff import Output
 from crew_runtime.crewai.load import Loaded
+from crew_runtime.crewai.results import Output
+from crew_runtime.crewai.resuming import Course
 from crew_runtime.sessions import binding
-from crew_runtime.worker import child, clean, limits, watch
+from crew_runtime.worker import child, clean, ending, limits, watch
 from crew_runtime.worker.channel import Channel
 from crew_runtime.worker.logs import Log
 from crew_runtime.worker.settings import WorkerSettings
@@ -29,7 +30,8 @@ FLUSH_DEADLINE = 5.0
 """For handlers of events that still run when the kickoff has ended."""
 SEND_DEADLINE = 30.0
 """For a server that does not take the result."""
-TRACEBACK_LINES = 60
+STORED_DEADLINE = 30.0
+"""Seconds to wait for the word that the answer is in Redis; with Redis away it may never come."""
 DEGRADED = "degraded"
 
 
@@ -49,6 +51,16 @@ class Job:
     """On the monotonic clock; the server kills at that time."""
     answer: human_input.Answer | None = None
     """A person's, to what an earlier attempt asked."""
+    keep: bool = False
+    """Whether an attempt after a loss would go on."""
+    finished: tuple[Mapping[str, Any], ...] = ()
+    """What earlier attempts have left for this one."""
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the memory of an attempt before failed."""
+        before = [self.answer.saved] if self.answer else []
+        return any(one.get("memory") == DEGRADED for one in (*before, *self.finished))
 
     @classmethod
     def of(cls, frame: frames.Frame) -> "Job":
@@ -63,6 +75,8 @@ class Job:
             ends_at=time.monotonic() + deadline,
             answer=resume
             and human_input.Answer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
+            keep=frame.get("keep") is True,
+            finished=tuple(frame.get("finished") or ()),
         )
 
 
@@ -77,35 +91,49 @@ class Answer:
 
 
 class Slot:
-    """A warm process with a loaded crew."""
+    """A warm process with a loaded crew. `prepare` makes it warm, before it tells anybody that it is."""
 
-    def __init__(self, channel: Channel, task: child.Task, loaded: Loaded, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        task: child.Task,
+        loaded: Loaded,
+        settings: WorkerSettings,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         self._channel = channel
         self._task = task
         self._loaded = loaded
         self._settings = settings
+        self._prepare = prepare
         self._kickoffs = 0
 
     def serve(self) -> int:
-        """Take kickoffs until one leaves the slot unclean. The answer is the exit code."""
-        canned.kickoff(memory=self._loaded.uses_memory)
+        """Run a kickoff, or several while they leave the slot clean. The answer is the exit code, if it gets so far."""
         flow_feedback.register()
         bus.listen(self._channel.event)
         unseen.listen()
-        signal.signal(signal.SIGTERM, _terminate)
+        bus.start()
+        self._prepare()
+        signal.signal(signal.SIGTERM, self._terminate)
         limits.cap_data(self._settings.slot_memory)
         gc.collect()
         gc.freeze()
-        before = clean.footprint()
+        before = clean.footprint() if self._settings.reuses else None
         child.tell_zygote(self._task)
         self._channel.send(frames.READY)
         while True:
             frame = self._channel.take()
+            if frame["t"] == frames.EXIT:
+                ending.end(0, quick=False)
             if frame["t"] != frames.RUN:
                 continue
-            why = self._kickoff(Job.of(frame))
+            job = Job.of(frame)
+            why = self._kickoff(job)
+            if before is None:
+                return self._end(job)
             if not why:
-                # The copied crew is full of cycles; what is left after this is what stays.
+                # A crew is full of cycles; what is left after this is what stays.
                 gc.collect()
                 after = clean.footprint()
                 if self._kickoffs == 1:
@@ -114,7 +142,19 @@ class Slot:
             told = self._channel.send(frames.IDLE, reusable=not why, reason=why or None)
             if why:
                 told.wait(SEND_DEADLINE)
-                return 0
+                return self._end(job)
+
+    def _end(self, job: Job) -> int:
+        """End as the interpreter would, once the answer is safe."""
+        until = time.monotonic() + STORED_DEADLINE
+        quick = False
+        while (left := until - time.monotonic()) > 0:
+            frame = self._channel.take_within(left)
+            if frame is not None and frame["t"] == frames.STORED and frame.get("id") == job.id:
+                quick = frame.get("quick") is True
+                break
+        ending.end(0, quick=quick)
+        return 0
 
     def _kickoff(self, job: Job) -> str:
         """Run, answer, and say why the slot must end, or ``."""
@@ -135,22 +175,19 @@ class Slot:
             outcome=answer.fields["kind"] if answer.type == frames.ERROR else answer.type,
             seconds=round(time.monotonic() - begun, 3),
         )
-        return answer.fatal
+        return answer.fatal or ("it went on from a pause" if job.answer else "")
 
     def _answer(self, job: Job) -> Answer:
-        if lacking := inputs.missing(self._loaded.inputs, job.inputs):
-            return _error("inputs", f"missing inputs: {', '.join(lacking)}")
         if (registered := seams.registered()) is not None:
             registered.guard.begin()
         with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
-            answer = self._run(job)
+            answer = self._run(job, failed)
             bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
         return self._judged(job, answer, failed)
 
     def _judged(self, job: Job, answer: Answer, failed: watch.Failures) -> Answer:
         """A result whose memory failed is no result, or a degraded one, as the spec says; a pause is none either."""
-        before = job.answer is not None and job.answer.saved.get("memory") == DEGRADED
-        if answer.type == frames.ERROR or not (failed.count or before):
+        if answer.type == frames.ERROR or not (failed.count or job.degraded):
             return answer
         if not failed.count or not self._settings.fail_closed:
             fields = {**answer.fields, "memory": DEGRADED}
@@ -162,19 +199,40 @@ class Slot:
         fields = {"kind": "memory", "message": message, "traceback": None, "result": result}
         return Answer(frames.ERROR, fields)
 
-    def _run(self, job: Job) -> Answer:
+    def _run(self, job: Job, failed: watch.Failures) -> Answer:
         try:
-            output = kickoff.run(self._loaded, job.inputs, job.session, job.answer)
+            course, process_ends = self._course(job, failed), not self._settings.reuses
+            output = kickoff.run(
+                self._loaded,
+                job.inputs,
+                job.session,
+                job.answer,
+                course,
+                declared=self._settings.inputs,
+                process_ends=process_ends,
+            )
         except _Terminated:
             raise
         except SystemExit as error:
             message = f"the crew ended its process: sys.exit({error.code!r})"
-            return _error("exit", message, _tail(error), fatal="the crew called sys.exit")
+            return _error("exit", message, tracebacks.users(error), fatal="the crew called sys.exit")
         except Exception as error:  # noqa: BLE001 - a crew may raise anything, and it is its answer
-            return _error("exception", str(error) or repr(error), _tail(error))
+            return _raised(error)
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, CancelledError and the user's own
-            return _error("exception", repr(error), _tail(error), fatal=f"the crew raised {type(error).__name__}")
+            return _raised(error, fatal=f"the crew raised {type(error).__name__}")
         return _paused(output) if isinstance(output, Pause) else _result(output)
+
+    def _course(self, job: Job, failed: watch.Failures) -> Course:
+        def keep(index: int, row: Mapping[str, Any]) -> None:
+            memory = {"memory": DEGRADED} if failed.count or job.degraded else {}
+            self._channel.send(frames.FINISHED, id=job.id, index=index, row={**row, **memory})
+
+        def begun(task: str | None, completed: int, why: str) -> None:
+            fields = {"kickoff_id": job.id, "attempt": job.attempt, "completed": completed}
+            log.info("kickoff starts anew" if why else "kickoff goes on", task=task, reason=why or None, **fields)
+            self._channel.send(frames.BEGUN, id=job.id, task=task, completed=completed, why=why)
+
+        return Course(job.attempt, job.finished, keep if job.keep else None, begun)
 
     def _send(self, job: Job, answer: Answer) -> None:
         try:
@@ -184,8 +242,13 @@ class Slot:
             taken = self._channel.send(too_long.type, id=job.id, **too_long.fields)
         taken.wait(SEND_DEADLINE)
 
+    def _terminate(self, *_: object) -> None:
+        # CrewAI runs tools in a pool, which the main thread joins on its way out: a tool that sleeps holds it.
+        ending.end_unless(lambda: not self._channel.busy)
+        raise _Terminated
+
     def _unclean(self, before: clean.Footprint, after: clean.Footprint) -> str:
-        known = bus.threads() | kickoff.threads(self._loaded)
+        known = bus.threads() | kickoff.known_threads(self._loaded)
         return clean.unclean(before, after, known, self._kickoffs)
 
 
@@ -202,10 +265,5 @@ def _error(kind: str, message: str, trace: str | None = None, fatal: str = "") -
     return Answer(frames.ERROR, {"kind": kind, "message": message, "traceback": trace}, fatal)
 
 
-def _tail(error: BaseException) -> str:
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return "\n".join(lines[-TRACEBACK_LINES:])
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
+def _raised(error: BaseException, fatal: str = "") -> Answer:
+    return Answer(frames.ERROR, {"kind": "exception", **tracebacks.of_exception(error)}, fatal)

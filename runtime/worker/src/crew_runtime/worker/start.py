@@ -52,7 +52,7 @@ def extend_path(path: list[str], cwd: Path) -> None:
 
 def prepare() -> None:
     """All that comes before any import of CrewAI."""
-    telemetry.turn_off(os.environ)
+    telemetry.turn_off_unattended(os.environ)
     check_home()
     extend_path(sys.path, Path.cwd())
 

@@ -1,7 +1,6 @@
-"""The trial: a child loads the user's module and finds out how the zygote may fork.
+"""The trial: a child loads the user's module and finds out how the zygote may fork, and whether the crew can run.
 
-A process with threads must not fork: in the child, locks stay locked and pools have no workers, and the first kickoff
-hangs for ever. A user's module may start threads while it is imported; so a child imports it first.
+What an import leaves behind, a fork breaks or shares (`forking`); so a child that is thrown away imports first.
 """
 
 import json
@@ -9,16 +8,17 @@ import os
 import socket
 import sys
 import sysconfig
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from crew_runtime import installation
-from crew_runtime.crewai import bus, canned, load
+from crew_runtime.crewai import bus, canned, embedder_warmup, load
+from crew_runtime.crewai.rehearsing import stage
+from crew_runtime.crewai.rehearsing.judging import Finding
 from crew_runtime.errors import BackendError
-from crew_runtime.worker import processes
+from crew_runtime.worker import forking, pages, randomness, warm_up
 from crew_runtime.worker.logs import Log
 from crew_runtime.worker.settings import WorkerSettings
 
@@ -41,74 +41,124 @@ class Trial:
     """Why a process that loaded this must not fork, or ``."""
     learned: tuple[str, ...] = ()
     """Modules that came with the user's and with a first kickoff, without the user's own, in the order of import."""
+    seeds: Mapping[str, str] = field(default_factory=dict)
+    """`randomness.digests` after the import."""
+    embedders: tuple[str, ...] = ()
+    """For `embedder_warmup.warm`."""
     loaded: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the report."""
 
 
-def of_entrypoint(settings: WorkerSettings) -> Trial:
-    """Load the user's crew, then run the canned kickoff."""
-    before = set(sys.modules)
+def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object]) -> Trial:
+    """Load the user's crew, rehearse a kickoff of it, and find out all that this process can tell of it.
+
+    `report`: takes the findings when the rehearsal does not end; the process ends then.
+    """
+    before, held, generators = set(sys.modules), forking.held(), randomness.generators()
     try:
         loaded = load.load(settings.entrypoint, settings.definition)
+        unsafe = must_not_fork(held) or randomness.made_since(generators)
+        seeds = randomness.digests()
+        made = loaded.make()
     except load.EntrypointError as error:
         reason = "DefinitionBroken" if settings.definition else "EntrypointBroken"
         return Trial(error=error.message, reason=reason, detail=error.detail)
-    unsafe = must_not_fork()
     try:
-        facts = describe(loaded)
-        if mismatch := embedder_mismatch(loaded):
+        facts = describe(loaded, made, settings.inputs)
+        if mismatch := embedder_mismatch(facts["embedder"]):
             if settings.fail_closed:
                 return Trial(error=mismatch, reason="EmbedderMismatch")
             log.error("wrong embedder", detail=mismatch)
             facts["state"] = [_with_detail(one, mismatch) for one in facts["state"]]
     except BackendError as error:
         return Trial(error=f"the backend failed while the crew was tried: {error}", reason="BackendUnavailable")
-    canned.kickoff(memory=loaded.uses_memory)
-    learned = tuple(_third_party([name for name in sys.modules if name not in before], loaded.source))
-    return Trial(unsafe=unsafe, learned=learned, loaded=facts)
+    if settings.warm_up:
+        try:
+            warm_up.call(settings.warm_up)
+        except warm_up.WarmUpError as error:
+            return Trial(error=error.message, reason="WarmUpBroken", detail=error.detail)
+    embedders = embedder_warmup.local(made.target, shared=loaded.shared)
+
+    def found() -> Trial:
+        learned = tuple(_third_party([name for name in tuple(sys.modules) if name not in before], loaded.source))
+        return Trial(unsafe=unsafe, learned=learned, seeds=seeds, embedders=embedders, loaded=facts)
+
+    def overdue(finding: Finding) -> None:
+        log.warning("rehearsal left open", detail=finding.note)
+        report(found())
+        os._exit(0)
+
+    # Last: nothing else can be asked of the crew afterwards.
+    try:
+        finding = _rehearsed(loaded, made, settings, overdue)
+    except BackendError as error:
+        return Trial(error=f"the backend failed while the crew was rehearsed: {error}", reason="BackendUnavailable")
+    if finding.error:
+        return Trial(error=finding.error, reason="KickoffBroken", detail=finding.detail)
+    if finding.note:
+        log.warning("rehearsal left open", detail=finding.note)
+    log.info("rehearsed", seconds=round(finding.seconds, 3), answers=finding.answers, network=list(finding.network))
+    return found()
+
+
+def _rehearsed(
+    loaded: load.Loaded, made: load.Made, settings: WorkerSettings, overdue: Callable[[Finding], object]
+) -> Finding:
+    """What a rehearsal found. Raises BackendError."""
+    try:
+        return stage.rehearse(loaded, made, fail_closed=settings.fail_closed, overdue=overdue)
+    except BackendError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a rehearsal that does not fit this CrewAI says nothing of the crew
+        return Finding(note=f"it cannot be rehearsed with this CrewAI: {error!r}")
 
 
 def of_modules(names: Sequence[str]) -> Trial:
     """Import the learned modules without the user's; `learned` is then what is safe to import, or worth a try."""
+    held, generators = forking.held(), randomness.generators()
     for name in names:
         import_all([name])
-        if unsafe := must_not_fork():
+        if unsafe := must_not_fork(held):
             package = name.partition(".")[0]
             return Trial(unsafe=unsafe, learned=tuple(one for one in names if one.partition(".")[0] != package))
-    return Trial(learned=tuple(names))
+    # Looking for them takes too long to be done after each.
+    return Trial(learned=() if randomness.made_since(generators) else tuple(names))
 
 
-def describe(loaded: load.Loaded) -> dict[str, Any]:
-    """What the report says of a crew and of where its state lies, now that it is loaded. Raises BackendError."""
-    made = installation.installed()
-    shared = {} if made is None else {**made.facts(), "state": [asdict(one) for one in made.state(loaded.crew)]}
+def of_pages() -> pages.Ranges:
+    """The pages that a kickoff writes to; before the user's code is imported, which would notice it."""
+    canned.kickoff(memory=True)
+    return pages.own()
+
+
+def describe(loaded: load.Loaded, made: load.Made, declared: Sequence[str] | None = None) -> dict[str, Any]:
+    """What the report says of a crew and of where its state lies, now that it was made. Raises BackendError."""
+    installed = installation.installed()
+    state = [] if installed is None else [asdict(one) for one in installed.state(made.target)]
+    facts = load.describe(made, declared)
     return {
-        **shared,
+        **({} if installed is None else {**installed.facts(), "state": state}),
         "entrypoint": loaded.source,
-        "kind": loaded.kind,
-        "crew_inputs": list(loaded.inputs),
-        "tasks": None if loaded.crew is None else len(loaded.crew.tasks),
-        "uses_memory": loaded.uses_memory,
-        "embedder": loaded.embedder,
+        "kind": facts.kind,
+        "crew_inputs": list(facts.inputs),
+        "inputs_always": facts.inputs_always,
+        "tasks": facts.tasks,
+        "uses_memory": facts.uses_memory,
+        "embedder": facts.embedder,
     }
 
 
-def embedder_mismatch(loaded: load.Loaded) -> str:
+def embedder_mismatch(embedder: str) -> str:
     """What to say when the memories that are stored were made with another embedder, else ``. Raises BackendError."""
     made = installation.installed()
-    return made.registered.storage.embedder_mismatch(loaded.embedder) if made and loaded.embedder else ""
+    return made.registered.storage.embedder_mismatch(embedder) if made and embedder else ""
 
 
-def must_not_fork() -> str:
-    """Why this process must not fork, or ``. Threads of C libraries (OpenBLAS, which handles a fork) are not seen."""
-    others = sorted(one.name for one in threading.enumerate() if one is not threading.main_thread())
-    if others:
-        return f"threads run after the import: {', '.join(others)}"
+def must_not_fork(before: forking.Held) -> str:
+    """Why this process must not fork after what it did since `before`, or ``."""
     if bus.started():
         return "CrewAI's event bus was started by the import"
-    if left := processes.children(os.getpid()):
-        return f"the import started {len(left)} child processes"
-    return ""
+    return forking.unsafe(before, forking.settled(before))
 
 
 def import_all(names: Iterable[str]) -> None:
@@ -120,10 +170,10 @@ def import_all(names: Iterable[str]) -> None:
             continue
 
 
-def tell(pipe: socket.socket, trial: Trial) -> int:
-    """Hand the findings to the zygote. The answer is the exit code."""
+def tell(pipe: socket.socket, found: Any) -> int:
+    """Hand findings, in JSON's types, to the zygote. The answer is the exit code."""
     pipe.setblocking(True)
-    pipe.sendall(json.dumps(asdict(trial), default=str).encode())
+    pipe.sendall(json.dumps(found, default=str).encode())
     return 0
 
 
@@ -133,7 +183,7 @@ def read(said: bytes) -> Trial | None:
         told = json.loads(said)
     except ValueError:
         return None
-    return Trial(**{**told, "learned": tuple(told["learned"])})
+    return Trial(**{**told, "learned": tuple(told["learned"]), "embedders": tuple(told["embedders"])})
 
 
 def _with_detail(state: dict[str, Any], detail: str) -> dict[str, Any]:
