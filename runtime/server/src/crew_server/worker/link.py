@@ -12,13 +12,12 @@ import stat
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from crew_runtime.contract import PROTOCOL, frames
 from crew_runtime.contract import report as reports
 from crew_server.errors import SettingsError, WorkerProtocolError
 from crew_server.logs import Log
-from crew_server.runs.state import Exit
+from crew_server.worker.exits import Exit
 from crew_server.worker.slots import Child, Slots
 
 log = Log(__name__)
@@ -31,6 +30,10 @@ _NEVER = (
     f"no worker has connected for {NEVER_CONNECTED_AFTER:.0f} s: the crew's container was not started, or its image's "
     'entrypoint does not run what it is given. End it in exec "$@", or set spec.crew.runtime.imageEntrypoint to Replace'
 )
+SPARE_STRANGERS = 64
+"""Connections that may owe their hello at once, beyond one for each slot; a worker's come one by one."""
+_MAX_TEXT = 8000
+"""Characters of what the zygote says in words."""
 CRASHES = 5
 CRASH_WINDOW = 600.0
 """So many deaths of the zygote in so many seconds are a crash loop."""
@@ -61,8 +64,9 @@ class Events:
 class WorkerLink:
     """Listens for the worker, keeps its connection and its state."""
 
-    def __init__(self, path: str, slots: Slots, events: Events) -> None:
+    def __init__(self, path: str, slots: Slots, events: Events, concurrency: int) -> None:
         self._path = Path(path)
+        self._max_strangers = concurrency + SPARE_STRANGERS
         self._slots = slots
         self._events = events
         self._state = WorkerState()
@@ -72,6 +76,8 @@ class WorkerLink:
         self._pings: collections.deque[tuple[int, float]] = collections.deque()
         self._ping = 0
         self._connections: set[asyncio.StreamWriter] = set()
+        self._strangers: collections.OrderedDict[asyncio.StreamWriter, None] = collections.OrderedDict()
+        """Those that have not said hello, the oldest first."""
         self._server: asyncio.Server | None = None
         self._gone = asyncio.Event()
 
@@ -131,26 +137,44 @@ class WorkerLink:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)
+        self._meet(writer)
+        # What comes is the user's code's to choose: it takes no more memory than its role needs.
+        decoder = frames.Decoder(frames.MAX_HELLO, guarded=True)
+        is_slot = False
         try:
-            incoming = _frames(reader)
+            incoming = _frames(reader, decoder)
             async with asyncio.timeout(HELLO_DEADLINE):
                 hello = await anext(incoming)
+            self._strangers.pop(writer, None)
             _check(hello)
-            if hello.get("role") == "zygote":
+            is_slot = hello.get("role") != "zygote"
+            if not is_slot:
+                decoder.limit = frames.MAX_NEWS
                 await self._serve_zygote(incoming, writer)
             else:
                 child = self._slots.hello(str(hello.get("token")), writer.write, writer.transport.abort)
+                decoder.limit = frames.MAX_FRAME
                 await self._serve_child(child, incoming)
         except (WorkerProtocolError, ValueError, KeyError, TypeError, RecursionError) as error:
             # The peer runs the user's code and may send anything; FrameError is a ValueError.
             log.warning("dropped a connection of the worker", error=repr(error))
-            if self._zygote is None and self._state.phase == "waiting":
+            # A slot of a worker that died a moment ago may come late; that says nothing of the worker that will come.
+            if not is_slot and self._zygote is None and self._state.phase == "waiting":
                 self._state.reason, self._state.message = "WorkerProtocol", str(error)
         except (TimeoutError, StopAsyncIteration, OSError) as error:
             log.debug("a connection to the worker's socket ended early", error=repr(error))
         finally:
             self._connections.discard(writer)
+            self._strangers.pop(writer, None)
             writer.transport.abort()
+
+    def _meet(self, writer: asyncio.StreamWriter) -> None:
+        """Another that has not said hello: where there are too many, the one that has waited longest goes."""
+        self._strangers[writer] = None
+        if len(self._strangers) > self._max_strangers:
+            oldest, _ = self._strangers.popitem(last=False)
+            oldest.transport.abort()
+            log.warning("dropped a connection of the worker that does not say what it is", waiting=self._max_strangers)
 
     async def _serve_child(self, child: Child, incoming: AsyncIterator[frames.Frame]) -> None:
         why = "protocol"
@@ -207,8 +231,8 @@ class WorkerLink:
         log.info("worker phase", phase=phase, reason=frame.get("reason"), detail=frame.get("message"))
         self._state.phase = phase
         if phase == "failed":
-            self._state.reason = str(frame.get("reason") or "WorkerFailed")
-            self._state.message = str(frame.get("message") or "the worker failed to start")
+            self._state.reason = str(frame.get("reason") or "WorkerFailed")[:_MAX_TEXT]
+            self._state.message = str(frame.get("message") or "the worker failed to start")[:_MAX_TEXT]
         elif phase == "ready":
             self._state.reason = self._state.message = ""
             self._slots.enable(writer.write)
@@ -258,8 +282,7 @@ def _check(hello: frames.Frame) -> None:
         raise WorkerProtocolError(text)
 
 
-async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[frames.Frame]:
-    decoder: Any = frames.Decoder()
+async def _frames(reader: asyncio.StreamReader, decoder: frames.Decoder) -> AsyncIterator[frames.Frame]:
     while data := await reader.read(1 << 16):
         for frame in decoder.feed(data):
             yield frame

@@ -2,7 +2,8 @@
 
 In: frames about and from children, and the loop's clock. Out: frames to the zygote and the children, and calls to the
 occupant of a slot (the kickoff in it). There are always `concurrency` slots, one spare and one prober, or they are
-being forked; only `concurrency` are given work at once.
+being forked; only `concurrency` are given work at once. As a rule a slot has one kickoff and then ends; by `processes`
+one may be used again, by kickoffs of its session or by all.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from crew_runtime.contract import frames
+from crew_runtime.contract import env, frames
 from crew_server.errors import WorkerProtocolError
 from crew_server.logs import Log
-from crew_server.runs.state import Exit
+from crew_server.worker.exits import Exit
 
 log = Log(__name__)
 
@@ -22,6 +23,8 @@ SLOT = "slot"
 PROBER = "prober"
 
 STARTING, IDLE, BUSY, CHECKING, LEAVING, GONE = "starting", "idle", "busy", "checking", "leaving", "gone"
+ENDING = "ending"
+"""It has answered, and ends as its interpreter would: exit handlers send what libraries have gathered."""
 
 START_DEADLINE = 60.0
 """From `fork` to `ready`: loading the user's module in each slot takes 0.2 s as a rule, but it is theirs."""
@@ -29,6 +32,8 @@ SILENCE = 30.0
 """A beat comes every second; without one for so long the interpreter is held or stopped."""
 LEAVE_DEADLINE = 5.0
 """For a slot that says it goes, or checks whether it is clean."""
+END_DEADLINE = 45.0
+"""For an ending slot: 30 s until its answer is stored, 10 s for its exit handlers; it keeps both itself."""
 EXIT_NEWS = 1.0
 """From the end of a child's connection to the zygote's word on how it ended."""
 SETTLE = 0.02
@@ -36,6 +41,10 @@ SETTLE = 0.02
 its own connection has ended by then. Without it a waiting kickoff was given to a dead slot and lost (seen)."""
 BACKOFF = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Before the next fork, by how many children in a row died before they were ready."""
+
+_DEADLINES = {STARTING: START_DEADLINE, CHECKING: LEAVE_DEADLINE, LEAVING: LEAVE_DEADLINE, ENDING: END_DEADLINE}
+ENDED_EVERY = 0.05
+"""Seconds between two looks at slots that end; of a drain alone."""
 
 Send = Callable[[bytes], None]
 
@@ -66,6 +75,8 @@ class Child:
     since: float = 0.0
     """When `state` was entered."""
     occupant: Occupant | None = None
+    session: str | None = None
+    """Of the kickoffs that it had; None before the first."""
     kill_wanted: bool = False
     how: Exit | None = None
     exited: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,8 +85,15 @@ class Child:
 class Slots:
     """All children of the zygote that is connected now."""
 
-    def __init__(self, concurrency: int, on_idle: Callable[[], None], on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        on_idle: Callable[[], None],
+        on_lost: Callable[[str], None],
+        processes: str = env.PER_KICKOFF,
+    ) -> None:
         self._concurrency = concurrency
+        self._processes = processes
         self._on_idle = on_idle
         """Called whenever a kickoff may find a slot that did not before."""
         self._on_lost = on_lost
@@ -98,14 +116,19 @@ class Slots:
 
     @property
     def busy(self) -> int:
-        """Slots that have a kickoff."""
-        return sum(1 for one in self._of(SLOT) if one.state in (BUSY, CHECKING))
+        """Slots that have a kickoff; also those that take their time to end, beyond as many as may run."""
+        ending = sum(1 for one in self._of(SLOT) if one.state == ENDING)
+        working = sum(1 for one in self._of(SLOT) if one.state in (BUSY, CHECKING))
+        return working + max(0, ending - self._concurrency)
 
     @property
     def free(self) -> int:
         """How many kickoffs would find a slot now."""
-        idle = sum(1 for one in self._of(SLOT) if one.state == IDLE and not one.kill_wanted)
-        return max(0, min(idle, self._concurrency - self.busy))
+        idle = [one for one in self._of(SLOT) if one.state == IDLE and not one.kill_wanted]
+        if self._processes == env.PER_SESSION:
+            # The next kickoff may be of any session.
+            idle = [one for one in idle if one.session is None]
+        return max(0, min(len(idle), self._concurrency - self.busy))
 
     def idle_for(self, now: float) -> float:
         """Seconds since a slot was last warm; 0 while one is, infinite when none ever was."""
@@ -113,14 +136,23 @@ class Slots:
             self._usable_at = now
         return float("inf") if self._usable_at is None else now - self._usable_at
 
-    def take(self, occupant: Occupant) -> Child | None:
-        """The idle slot that was heard last, now busy with `occupant`; None when none is free."""
+    def take(self, occupant: Occupant, session: str) -> Child | None:
+        """An idle slot that this session may use, now busy with `occupant`; None when none is free.
+
+        Where a slot belongs to its session, that session's own comes first, then one that had no kickoff yet.
+        """
         if self.busy >= self._concurrency:
             return None
         idle = [one for one in self._of(SLOT) if one.state == IDLE and not one.kill_wanted]
+        if self._processes == env.PER_SESSION:
+            idle = [one for one in idle if one.session in (None, session)]
         if not idle:
             return None
-        return self._occupy(max(idle, key=lambda one: one.last_frame), occupant)
+        child = max(idle, key=lambda one: (one.session == session, one.last_frame))
+        child.session = session
+        self._occupy(child, occupant)
+        self._keep_one_fresh()
+        return child
 
     def take_prober(self, occupant: Occupant) -> Child | None:
         """The prober, now busy with `occupant`; None when there is none, or it is busy."""
@@ -220,10 +252,45 @@ class Slots:
             child.occupant.on_frame(frame)
 
     def done(self, child: Child) -> None:
-        """The occupant has all it wanted; the child now says whether it is clean."""
-        if child.state == BUSY:
-            child.occupant = None
-            self._enter(child, CHECKING if child.role == SLOT else IDLE)
+        """The occupant has all it wanted; a slot now ends, or says whether it is clean."""
+        if child.state != BUSY:
+            return
+        child.occupant = None
+        if child.role != SLOT:
+            self._enter(child, IDLE)
+        elif self._processes != env.PER_KICKOFF:
+            self._enter(child, CHECKING)
+        else:
+            self._enter(child, ENDING)
+            # The spare takes its place at once.
+            self._refill()
+            self._on_idle()
+
+    def leave(self, child: Child) -> bool:
+        """Let a slot whose kickoff was stopped end by itself; False for one that would be used again, or is gone."""
+        if self._processes != env.PER_KICKOFF or child.state not in (BUSY, ENDING):
+            return False
+        self.done(child)
+        return True
+
+    def stored(self, child: Child, kickoff_id: str, *, quick: bool) -> None:
+        """What a slot answered is where it has to be, or is not wanted: it may end. `quick`: it was stopped."""
+        if child.state != GONE:
+            self.tell(child, frames.STORED, id=kickoff_id, quick=quick)
+
+    async def ended(self, seconds: float) -> bool:
+        """End the slots that have had a kickoff and wait for none any more; whether all have gone within `seconds`."""
+        for one in list(self._of(SLOT)):
+            if one.state == IDLE and one.session is not None:
+                # It has run kickoffs and waits for more: it may have something to send as well.
+                self.tell(one, frames.EXIT)
+                self._enter(one, ENDING)
+        until = self._now() + seconds
+        while any(one.state == ENDING for one in self._of(SLOT)):
+            if self._now() >= until:
+                return False
+            await asyncio.sleep(ENDED_EVERY)
+        return True
 
     def closed(self, child: Child, why: str = "") -> None:
         """A child's connection ended; nothing more will come from it. `why`: `protocol` when we ended it."""
@@ -245,7 +312,7 @@ class Slots:
         for child in list(self._children.values()):
             if child.kill_wanted:
                 self.kill(child)
-            late = {STARTING: START_DEADLINE, CHECKING: LEAVE_DEADLINE, LEAVING: LEAVE_DEADLINE}.get(child.state)
+            late = _DEADLINES.get(child.state)
             if late is not None and now - child.since > late:
                 self._give_up(child, f"it was {child.state} for more than {late:g} s")
             elif child.send is not None and now - child.last_frame > SILENCE:
@@ -271,12 +338,25 @@ class Slots:
         self._enter(child, BUSY)
         return child
 
+    def _keep_one_fresh(self) -> None:
+        """Where slots belong to sessions, the one that was used longest ago makes way for the next new session."""
+        if self._processes != env.PER_SESSION or self._refilling is not None:
+            return
+        slots = [one for one in self._of(SLOT) if one.state in (STARTING, IDLE) and not one.kill_wanted]
+        owned = [one for one in slots if one.session is not None]
+        if owned and len(owned) == len(slots):
+            oldest = min(owned, key=lambda one: one.since)
+            self.tell(oldest, frames.EXIT)
+            self._enter(oldest, ENDING)
+            self._refill()
+
     def _enter(self, child: Child, state: str) -> None:
         child.state, child.since = state, self._now()
 
     def _checked(self, child: Child, frame: frames.Frame) -> None:
         if frame.get("reusable") is True and not child.kill_wanted:
             self._enter(child, IDLE)
+            self._keep_one_fresh()
             self._on_idle()
         else:
             log.info("slot is not reusable", pid=child.pid, reason=frame.get("reason"))
@@ -334,7 +414,7 @@ class Slots:
         if self._to_zygote is None:
             return
         for role, wanted in ((SLOT, self._concurrency + 1), (PROBER, 1)):
-            have = sum(1 for one in self._of(role) if one.state != LEAVING)
+            have = sum(1 for one in self._of(role) if one.state not in (LEAVING, ENDING))
             for _ in range(wanted - have):
                 now = self._now()
                 child = Child(token=secrets.token_hex(16), role=role, asked_at=now, since=now, last_frame=now)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from crew_server.runs import human, state
+from crew_server.queue import human, state
 
 
 def request_fields(request: state.Request) -> dict[str, str]:

@@ -1,41 +1,85 @@
--- What the scripts of the queue share; `scripts.py` puts it before each of them.
--- KEYS: queue, handed-back, leases, waiting, ends, hooks, pending. ARGV[1]: what the keys of kickoffs and sessions begin
--- with.
+-- What the scripts of the queue share; `scripts.py` puts it before each of them, behind `kickoffs.lua`.
+-- KEYS: queue, handed-back, leases, waiting, ends, hooks, pending.
 --
 -- A kickoff is in `waiting` until a server has it, then in `leases` until its process is known to be gone. Its hash has
 -- `owner` and `attempt` while a server has it, `stream` and `entry` while it lies in a stream. While a person is asked it
 -- is in `pending` instead, and keeps its place in its session's line. All times are Redis' own, in ms. Every script may
 -- be run twice by one call, and then does nothing the second time.
 local queue, handed_back, leases, waiting, ends, hooks, pending = unpack(KEYS)
-local root = ARGV[1]
-local PENDING = 'pending_human_input'
 local ENDS_KEPT, ENDS_TTL = 10000, 3600
 local EVENTS_KEPT, HOOKS_KEPT = 1000, 1000
-
-local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local function run_key(id) return root .. 'run:' .. id end
+-- Bytes that a kickoff counts for beside its texts; of events that are kept of one; seconds that inputs outlive the end.
+local OVERHEAD, EVENTS_BYTES, INPUTS_KEPT = 512, 4194304, 3600
+local expiries, inputs_until = root .. 'kickoffs:ends', root .. 'kickoffs:inputs'
 
 local function line_key(session) return root .. 'line:' .. session end
 
-local function runs_key(session) return root .. 'runs:' .. session end
+local function finished_key(id) return root .. 'done:' .. id end
 
-local function has_ended(status) return status ~= 'running' and status ~= PENDING end
+-- Sets a kickoff's fields, those in ARGV from `first` on, and counts what they take.
+local function put(id, first)
+  local run, grown = run_key(id), 0
+  for i = first, #ARGV, 2 do
+    grown = grown + #ARGV[i + 1] - redis.call('HSTRLEN', run, ARGV[i])
+    redis.call('HSET', run, ARGV[i], ARGV[i + 1])
+  end
+  charge(id, grown)
+end
 
-local function events_key(id) return root .. 'ev:' .. id end
+-- Takes fields from a kickoff.
+local function drop(id, ...)
+  local shrunk = 0
+  for _, field in ipairs({...}) do shrunk = shrunk + redis.call('HSTRLEN', run_key(id), field) end
+  redis.call('HDEL', run_key(id), ...)
+  charge(id, -shrunk)
+end
+
+-- Takes those out of the count that have expired, and the inputs of those that ended a while ago.
+local function sweep(now)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiries, '-inf', now, 'LIMIT', 0, 100)) do
+    uncount(id)
+    redis.call('ZREM', expiries, id)
+  end
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', inputs_until, '-inf', now, 'LIMIT', 0, 100)) do
+    redis.call('ZREM', inputs_until, id)
+    local status = redis.pcall('HGET', run_key(id), 'status')
+    if type(status) == 'string' and has_ended(status) then drop(id, 'inputs') end
+  end
+end
+
+-- Does something with one kickoff, and puts it aside when it cannot be read: the others must not wait for a person.
+local function guarded(id, act)
+  local found, why = try(act)
+  if not why then return found end
+  for _, set in ipairs({leases, waiting, pending}) do redis.call('ZREM', set, id) end
+  bury('kickoff', id, '', why)
+  local status = redis.pcall('HGET', run_key(id), 'status')
+  if status == 'running' or status == PENDING then
+    redis.pcall('HSET', run_key(id), 'status', 'error', 'reason', 'Unreadable', 'error', why)
+    redis.pcall('EXPIRE', run_key(id), DEAD_TTL)
+  end
+  return nil
+end
 
 -- Appends to a kickoff's events, and to the deliveries of the webhook that wants it ('' for none); the event's id.
 local function tell(id, type, attempt, data, channel, ttl)
-  local entry = redis.call('XADD', events_key(id), 'MAXLEN', '~', EVENTS_KEPT, '*', 'type', type, 'attempt', attempt,
-    'data', data)
-  redis.call('EXPIRE', events_key(id), ttl)
+  local stream = events_key(id)
+  local entry = redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'type', type, 'attempt', attempt, 'data', data)
+  redis.call('EXPIRE', stream, ttl)
+  local length, before = redis.call('XLEN', stream), tonumber(redis.call('HGET', run_key(id), 'told_bytes') or '0')
+  local after = before + #data
+  -- The oldest go for the newest, as if all were of one size.
+  if length >= EVENTS_KEPT then after = after - math.floor(before / length) end
+  if after > EVENTS_BYTES and length > 1 then
+    redis.call('XTRIM', stream, 'MAXLEN', math.ceil(length / 2))
+    after = math.ceil(after / 2)
+  end
+  redis.call('HSET', run_key(id), 'told_bytes', after)
+  charge(id, after - before)
   if channel == '' then return end
   local wanted = redis.call('HGET', run_key(id), 'hooks')
   if not wanted or not cjson.decode(wanted)[channel] then return end
-  local line = root .. 'hook:' .. id .. ':' .. channel
+  local line = hook_key(id, channel)
   if redis.call('LLEN', line) >= HOOKS_KEPT then
     redis.call('HINCRBY', run_key(id), 'hooks_failed', 1)
     redis.call('HSET', run_key(id), 'hooks_error', 'too many wait for their receiver')
@@ -43,6 +87,7 @@ local function tell(id, type, attempt, data, channel, ttl)
   end
   -- Not through cjson: it would make [] of {}.
   redis.call('RPUSH', line, entry .. ' ' .. type .. ' ' .. attempt .. ' ' .. data)
+  charge(id, #data)
   redis.call('EXPIRE', line, ttl)
   redis.call('ZADD', hooks, 'NX', now_ms(), id .. ':' .. channel)
 end
@@ -65,7 +110,7 @@ local function give(id, owner, replica, token, lease)
   local run, now = run_key(id), now_ms()
   dequeue(id)
   redis.call('HINCRBY', run, 'attempt', 1)
-  redis.call('HDEL', run, 'told')
+  redis.call('HDEL', run, 'told', 'resumed_from_task', 'restarted_because')
   redis.call('HSET', run, 'owner', owner, 'replica', replica, 'claim', token, 'started_at', now)
   redis.call('ZREM', waiting, id)
   redis.call('ZADD', leases, now + lease, id)
@@ -78,7 +123,7 @@ local function promote(line)
   while true do
     local head = redis.call('LINDEX', line, 0)
     if not head then return end
-    local have = redis.call('HMGET', run_key(head), 'status', 'owner', 'entry')
+    local have = redis.pcall('HMGET', run_key(head), 'status', 'owner', 'entry') -- not a hash: nobody's
     local held = redis.call('ZSCORE', leases, head) or have[1] == PENDING
     if have[1] == 'running' or held then
       if have[1] == 'running' and not have[2] and not have[3] then enqueue(head, queue) end
@@ -109,12 +154,17 @@ end
 -- Ends a kickoff whose other fields are set, for everybody who asks or waits. Its line moves on by `leave`.
 local function conclude(id, end_id, status, ttl)
   redis.call('HSET', run_key(id), 'status', status, 'end', end_id, 'ended_at', now_ms())
-  redis.call('HDEL', run_key(id), 'suspect', 'asked', 'asked_id', 'saved', 'answer')
+  redis.call('HDEL', run_key(id), 'suspect', 'asked_id')
+  drop(id, 'asked', 'saved', 'answer')
   redis.call('ZREM', pending, id)
+  redis.call('UNLINK', finished_key(id))
   redis.call('EXPIRE', run_key(id), ttl)
   redis.call('EXPIRE', runs_key(redis.call('HGET', run_key(id), 'session_id') or ''), ttl)
   wake(id, status)
   tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
+  forget_credentials(id)
+  redis.call('ZADD', expiries, now_ms() + ttl * 1000, id)
+  redis.call('ZADD', inputs_until, now_ms() + math.min(ttl, INPUTS_KEPT) * 1000, id)
 end
 
 local function set_all(id, json)

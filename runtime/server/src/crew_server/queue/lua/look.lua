@@ -2,11 +2,13 @@
 -- Two looks, because while Redis itself was away nobody could renew.
 -- ARGV: root, suspicion (ms), 'Retry' or 'Fail', most losses, ttl (s), fields of the end when it fails (JSON), fields of
 -- the end after too many losses (JSON), fields of the end of one that nobody answered (JSON).
--- Returns {how many wait, since when the longest does (ms ago), {id, what became of it, attempt, replica, session}, ...}.
+-- Returns {how many wait, since when the longest does (ms ago), how many could not be read, bytes of all kickoffs, {id, what became of it, attempt, replica, session}, ...}.
 local FORGET = 5000 -- ms; somebody looks twice a second, so an older suspicion is from before an outage of Redis
 local now = now_ms()
 local took = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1000)) do
+sweep(now)
+
+local function leased(id)
   local run = run_key(id)
   local have = redis.call('HMGET', run, 'status', 'suspect', 'attempt', 'replica', 'session_id')
   if have[1] ~= 'running' then
@@ -24,20 +26,30 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0,
       conclude(id, end_id, 'error', ARGV[5])
       leave(id)
     end
-    took[#took + 1] = {id, what, have[3], have[4] or '', have[5]}
+    took[#took + 1] = {id, what, have[3], have[4] or '', have[5] or ''}
   end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', pending, '-inf', now, 'LIMIT', 0, 1000)) do
+
+local function asked(id)
   local have = redis.call('HMGET', run_key(id), 'status', 'attempt', 'session_id')
   if have[1] == PENDING then
     set_all(id, ARGV[8])
     conclude(id, 'unanswered-' .. have[2], 'timeout', ARGV[5])
     leave(id)
-    took[#took + 1] = {id, 'unanswered', have[2], '', have[3]}
+    took[#took + 1] = {id, 'unanswered', have[2], '', have[3] or ''}
   else
     redis.call('ZREM', pending, id)
   end
 end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 1000)) do
+  guarded(id, function() leased(id) end)
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', pending, '-inf', now, 'LIMIT', 0, 1000)) do
+  guarded(id, function() asked(id) end)
+end
 local first = redis.call('ZRANGE', waiting, 0, 0, 'WITHSCORES')
 local age = first[2] and now - first[2] or 0
-return {redis.call('ZCARD', waiting), age, unpack(took)}
+local dead = redis.pcall('XLEN', root .. 'dead')
+return {redis.call('ZCARD', waiting), age, type(dead) == 'number' and dead or 0,
+  tonumber(redis.call('GET', total) or '0'), unpack(took)}

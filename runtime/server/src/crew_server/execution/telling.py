@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from crew_server.errors import BackendError
+from crew_server.execution.kickoff import Kickoff
 from crew_server.logs import Log
-from crew_server.runs.kickoff import Kickoff
-from crew_server.runs.queue import Queue
+from crew_server.queue.queue import Queue
 
 log = Log(__name__)
 

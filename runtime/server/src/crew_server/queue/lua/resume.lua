@@ -13,8 +13,10 @@ end
 if have[1] ~= PENDING then return {'idle', have[1]} end
 if have[2] ~= asked then return {'other', have[2]} end
 local now = now_ms()
-redis.call('HSET', run, 'status', 'running', 'answered', asked, 'answer_token', token, 'resumed_at', now, unpack(ARGV, 7))
-redis.call('HDEL', run, 'asked', 'asked_id', 'asked_at', 'answer_by')
+redis.call('HSET', run, 'status', 'running', 'answered', asked, 'answer_token', token, 'resumed_at', now)
+put(id, 7)
+redis.call('HDEL', run, 'asked_id', 'asked_at', 'answer_by')
+drop(id, 'asked')
 if ARGV[6] ~= '' then
   local wanted = cjson.decode(redis.call('HGET', run, 'hooks') or '{}')
   for channel, hook in pairs(cjson.decode(ARGV[6])) do wanted[channel] = hook end

@@ -1,9 +1,10 @@
 -- Accepts a kickoff, unless the idempotency key stands for one already, or too many wait; and gives it to the server that
 -- asks, when that has a free slot and nothing else waits for one.
 -- ARGV: root, id, session, ordered ('1': one of its session at a time), how many may wait, idempotency key or '', digest
--- of the body, ttl of the key (s), owner ('': it has no slot), replica, lease (ms), then field, value, ...
--- Returns {'accepted' | 'known' | 'conflict' | 'full', kickoff id (full: how many wait), its session, {field, value, ...}
--- of a kickoff that was given}.
+-- of the body, ttl of the key (s), owner ('': it has no slot), replica, lease (ms), bytes that all kickoffs may take, then
+-- field, value, ...
+-- Returns {'accepted' | 'known' | 'conflict' | 'full' | 'bytes', kickoff id (full: how many wait; bytes: how many are
+-- taken), its session, {field, value, ...} of a kickoff that was given}.
 local id, session, ordered, idem, owner = ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[6], ARGV[9]
 local run = run_key(id)
 if idem ~= '' then
@@ -23,8 +24,13 @@ end
 local waits = redis.call('ZCARD', waiting)
 if waits >= tonumber(ARGV[5]) then return {'full', tostring(waits), '', {}} end
 local now = now_ms()
+sweep(now)
+local taken, size = tonumber(redis.call('GET', total) or '0'), OVERHEAD
+for i = 13, #ARGV, 2 do size = size + #ARGV[i + 1] end
+if taken + size > tonumber(ARGV[12]) then return {'bytes', tostring(taken), '', {}} end
+charge(id, size)
 redis.call('HSET', run, 'status', 'running', 'kickoff_id', id, 'session_id', session, 'created_at', now, 'attempt', 0,
-  unpack(ARGV, 12))
+  unpack(ARGV, 13))
 redis.call('ZADD', waiting, now, id)
 redis.call('ZADD', runs_key(session), now, id)
 redis.call('PERSIST', runs_key(session))

@@ -85,4 +85,4 @@ class Ends:
                 )
             for entry, fields in found:
                 position = entry
-                self.ended(fields["id"])
+                self.ended(fields.get("id", ""))

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crew_runtime.contract import frames
-from crew_server.runs import human
+from crew_server.queue import human
+from crew_server.worker.exits import Exit
 
 RUNNING: Final = "running"
 PENDING: Final = "pending_human_input"
@@ -23,6 +24,8 @@ ERROR: Final = "error"
 TIMEOUT: Final = "timeout"
 CANCELLED: Final = "cancelled"
 ENDS: Final = (COMPLETED, ERROR, TIMEOUT, CANCELLED)
+PLATFORM_STATES: Final = {COMPLETED: "SUCCESS", ERROR: "FAILURE", TIMEOUT: "FAILURE", CANCELLED: "REVOKED"}
+"""What CrewAI's platform calls the ends, in its refusal to stop what has ended."""
 
 MAX_GUARD_FAILURES = 20
 """Failures of the memory backend that are kept with a kickoff; the rest is only counted."""
@@ -69,6 +72,8 @@ class Claim:
     resume: Resume | None = None
     completed: int = 0
     """Tasks that earlier attempts have finished for good."""
+    finished: tuple[str, ...] = ()
+    """What they left of these, for the slot that goes on after a loss (JSON, a row a task)."""
 
 
 _STARTED = ("task_started", "method_execution_started")
@@ -136,18 +141,6 @@ def event(frame: frames.Frame) -> Event | None:
 
 
 @dataclass(frozen=True)
-class Exit:
-    """How a slot's process ended, as the zygote that reaped it says."""
-
-    code: int | None = None
-    signal: str | None = None
-    reason: str | None = None
-    """`oom` when the zygote's watchdog killed it."""
-    maxrss: int | None = None
-    """Bytes."""
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How a kickoff ended."""
 
@@ -176,7 +169,6 @@ _ERROR_REASONS = {
     "exception": "CrewFailed",
     "exit": "CrewExited",
     "memory": "MemoryFailed",
-    "inputs": "InvalidInputs",
 }
 
 
@@ -212,7 +204,7 @@ def lost(how: Exit | None, slot_memory: int) -> Outcome:
     if how.reason == "oom":
         text = (
             f"the kickoff took more than {slot_memory} MiB of memory and was stopped; "
-            "give each kickoff more memory, or have the crew work on less at once"
+            "give each kickoff more (spec.kickoffs.memory), or have the crew work on less at once"
         )
         return Outcome(ERROR, "OutOfMemory", text)
     if how.signal:
@@ -229,6 +221,9 @@ REPLICA_LOST = Outcome(ERROR, "ReplicaLost", "the replica that ran it died; star
 BABBLED = Outcome(ERROR, "SlotLost", "the kickoff's process sent what is no message of a worker, and was killed")
 DRAINED = Outcome(
     ERROR, "ReplicaDrained", "the replica was shut down before the kickoff ended; start it again", lost=True
+)
+UNREADABLE = Outcome(
+    ERROR, "Unreadable", "what Redis holds of the kickoff cannot be read; it was put aside, see the server's log"
 )
 BY_CLIENT = Outcome(CANCELLED, "Cancelled", "the kickoff was cancelled by a client")
 
@@ -247,7 +242,7 @@ def wedged(seconds: float) -> Outcome:
 
 def unanswered(seconds: float) -> Outcome:
     """The outcome of a kickoff whose question nobody answered."""
-    text = f"nobody answered within {seconds:g} s (CREWOPS_HUMAN_INPUT_TIMEOUT); kick it off again"
+    text = f"nobody answered within {seconds:g} s (spec.kickoffs.humanInputTimeout); kick it off again"
     return Outcome(TIMEOUT, "HumanInputTimeout", text)
 
 
@@ -272,7 +267,10 @@ def view(fields: Mapping[str, str], now_ms: int) -> dict[str, Any]:
         "session_id": fields["session_id"],
         "replica": fields.get("replica", ""),
         "attempt": int(fields.get("attempt", "0")),
+        "resumed_from_task": fields.get("resumed_from_task"),
     }
+    if "restarted_because" in fields:
+        ours["restarted_because"] = fields["restarted_because"]
     if "hooks" in fields:
         ours["webhooks"] = _hooks(fields)
     if status == RUNNING:

@@ -14,7 +14,7 @@ end
 if have[1] and owner ~= '' and tonumber(have[3]) >= attempt and (have[2] ~= owner or tonumber(have[3]) ~= attempt) then
   return {0, 'fenced'}
 end
-for i = 10, #ARGV, 2 do redis.call('HSET', run_key(id), ARGV[i], ARGV[i + 1]) end
+put(id, 10)
 if owner ~= '' then
   redis.call('HSET', run_key(id), 'kickoff_id', id, 'session_id', ARGV[9], 'owner', owner, 'attempt', attempt)
   redis.call('ZADD', runs_key(ARGV[9]), 'NX', now_ms(), id)

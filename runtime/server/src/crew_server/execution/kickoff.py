@@ -1,17 +1,23 @@
 """One kickoff in this server: the occupant of its slot, and the one place where it is decided how it ends."""
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from crew_runtime.contract import frames
+from crew_server.execution import progress
+from crew_server.execution.progress import Finished
 from crew_server.metrics import Metrics
-from crew_server.runs import record, state
+from crew_server.queue import record, state
+from crew_server.worker.exits import Exit
 from crew_server.worker.slots import SILENCE, Child
 
 MAX_UNTOLD = 1000
 """Events that wait for a Redis that is away; what comes then is not told."""
+MAX_UNTOLD_BYTES = 4 * 1024 * 1024
+"""Of all of them as JSON: each may have 64 KiB, and every slot of the replica as many."""
 _OUTCOMES = {frames.RESULT: state.completed, frames.PAUSED: state.paused, frames.ERROR: state.failed}
 
 
@@ -30,6 +36,7 @@ class Kickoff:
         metrics: Metrics,
         on_over: "Callable[[Kickoff], None]",
         on_event: Callable[[], None],
+        on_finished: Callable[[], None],
     ) -> None:
         self.claim = claim
         self.progress = state.Progress(tasks, completed_tasks=claim.completed)
@@ -37,6 +44,8 @@ class Kickoff:
         self.left = ""
         """Why this server has nothing more to do with it, though it has not ended here."""
         self.child: Child | None = None
+        self.stopped = False
+        """Whether its slot was asked to end it."""
         self.started_at = asyncio.get_running_loop().time()
         self.ended_at: float | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -48,8 +57,11 @@ class Kickoff:
         """The slot has nothing more to say about it, or is gone."""
         self._slot_memory = slot_memory
         self._metrics = metrics
+        self.finished = Finished(claim.finished)
+        self._begun: dict[str, str] = {}
         self._on_over = on_over
         self._on_event = on_event
+        self._on_finished = on_finished
         self.untold: list[state.Event] = []
         """Events that Redis has not got yet."""
         self.told_events = 0
@@ -110,7 +122,7 @@ class Kickoff:
 
     def told(self) -> dict[str, str]:
         """All that Redis was told of it since its start."""
-        return {"progress": json.dumps(self.progress.to_dict())}
+        return {"progress": json.dumps(self.progress.to_dict()), **self._begun}
 
     def last_fields(self) -> dict[str, str]:
         """What goes with the end: progress and the failures of the memory backend."""
@@ -146,16 +158,23 @@ class Kickoff:
         if kind == frames.EVENT:
             self.progress = self.progress.after(frame)
             self._unsaved["progress"] = json.dumps(self.progress.to_dict())
-            if len(self.untold) < MAX_UNTOLD and (event := state.event(frame)) is not None:
+            if (event := state.event(frame)) is not None and self._takes(event):
                 self.untold.append(event)
                 self._on_event()
         elif kind == frames.GUARD:
             self._guard(frame)
+        elif kind == frames.FINISHED and frame.get("id") == self.id:
+            if self.finished.take(frame):
+                self._on_finished()
+        elif kind == frames.BEGUN and frame.get("id") == self.id:
+            self._begun = progress.begun_fields(frame)
+            self.progress = dataclasses.replace(self.progress, completed_tasks=progress.completed(frame))
+            self._unsaved |= self.told()
         elif kind in _OUTCOMES and frame.get("id") == self.id:
             self.reported.set()
             self.decide(_OUTCOMES[kind](frame))
 
-    def on_lost(self, how: state.Exit | None, why: str) -> None:
+    def on_lost(self, how: Exit | None, why: str) -> None:
         """The slot is gone."""
         self.reported.set()
         if why == "worker":
@@ -166,6 +185,10 @@ class Kickoff:
             self.decide(state.wedged(SILENCE))
         else:
             self.decide(state.lost(how, self._slot_memory))
+
+    def _takes(self, event: state.Event) -> bool:
+        waiting = sum(len(one.data) for one in self.untold)
+        return len(self.untold) < MAX_UNTOLD and waiting + len(event.data) <= MAX_UNTOLD_BYTES
 
     def _guard(self, frame: Mapping[str, Any]) -> None:
         self.guard_count += 1

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from crew_server.errors import BackendError
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
-from crew_server.runs import queue, state
-from crew_server.runs.queue import Look, Queue, Taken
+from crew_server.queue import queue, state
+from crew_server.queue.queue import Look, Queue, Taken
 
 log = Log(__name__)
 
@@ -23,7 +23,12 @@ class Takeover:
     """The loop, and what it saw last."""
 
     def __init__(
-        self, queue_: Queue, metrics: Metrics, patience: float, on_end: Callable[[str, state.Outcome], None]
+        self,
+        queue_: Queue,
+        metrics: Metrics,
+        patience: float,
+        on_end: Callable[[str, state.Outcome], None],
+        on_dead_letters: Callable[[int], None],
     ) -> None:
         self._queue = queue_
         self._metrics = metrics
@@ -34,16 +39,22 @@ class Takeover:
         }
         self._on_end = on_end
         """Called with the id of a kickoff that was ended here, and how."""
-        self.seen = Look(0, 0.0, ())
+        self._on_dead_letters = on_dead_letters
+        """Called with how many there are, when there are more than before."""
+        self.seen = Look(0, 0.0, 0, 0, ())
 
     async def run(self) -> None:
         """Look for ever."""
         while True:
+            before = self.seen.dead
             try:
                 self.seen = await self._queue.look()
             except BackendError as error:
                 log.debug("the queue cannot be looked at", error=error.message)
             else:
+                if self.seen.dead > before:
+                    log.error("entries of Redis could not be read and were put aside", total=self.seen.dead)
+                    self._on_dead_letters(self.seen.dead)
                 for taken in self.seen.taken:
                     self._tell(taken)
             await asyncio.sleep(EVERY)

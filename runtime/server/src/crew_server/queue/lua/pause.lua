@@ -12,8 +12,11 @@ if has_ended(have[1]) then return {0, have[1]} end
 if tonumber(have[3]) < attempt then return {0, ''} end
 if have[1] ~= 'running' or have[2] ~= owner or tonumber(have[3]) ~= attempt then return {0, 'fenced'} end
 redis.call('HSET', run, 'status', PENDING, 'asked_id', asked, 'asked_at', now, 'answer_by', now + ARGV[6],
-  'asked', ARGV[7], unpack(ARGV, 9))
-redis.call('HDEL', run, 'owner', 'replica', 'claim', 'started_at', 'suspect', 'answer')
+  'asked', ARGV[7])
+charge(id, #ARGV[7])
+put(id, 9)
+redis.call('HDEL', run, 'owner', 'replica', 'claim', 'started_at', 'suspect')
+drop(id, 'answer')
 redis.call('PERSIST', runs_key(have[6]))
 redis.call('ZREM', leases, id)
 redis.call('ZADD', pending, now + ARGV[6], id)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from crew_runtime.contract import keys
 from crew_server import redis_client
 from crew_server.errors import BackendError
+from crew_server.execution.dispatch import Dispatcher
 from crew_server.logs import Log
-from crew_server.runs import state
-from crew_server.runs.dispatch import Dispatcher
-from crew_server.runs.queue import Queue
+from crew_server.queue import state
+from crew_server.queue.queue import Queue
 from crew_server.settings import Settings
 
 log = Log(__name__)

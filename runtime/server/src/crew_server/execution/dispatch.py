@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 from crew_runtime.contract import frames
 from crew_server.errors import BackendError
+from crew_server.execution import stopping
+from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.progress import Keeper, run_fields
+from crew_server.execution.telling import Teller
 from crew_server.logs import Log, bind
 from crew_server.metrics import Metrics
-from crew_server.runs import human, state, stopping
-from crew_server.runs.kickoff import Kickoff
-from crew_server.runs.queue import FENCED, Queue, Watched
-from crew_server.runs.telling import Teller
+from crew_server.queue import human, state
+from crew_server.queue.queue import FENCED, Queue, Watched
 from crew_server.settings import Settings
 from crew_server.worker.slots import Slots
 
@@ -54,6 +56,7 @@ class Dispatcher:
         self._listeners = listeners
         self._known: dict[str, Kickoff] = {}
         self.teller = Teller(queue, self._known.values, listeners.on_told)
+        self.keeper = Keeper(queue, self._known.values)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -77,11 +80,11 @@ class Dispatcher:
     def start(self, claim: state.Claim, tasks: int | None) -> None:
         """Run a claimed kickoff; one for which no slot is left any more is given back."""
         slot_memory = self._settings.slot_memory
-        kickoff = Kickoff(claim, tasks, slot_memory, self._metrics, self._over, self.teller.wake)
+        kickoff = Kickoff(claim, tasks, slot_memory, self._metrics, self._over, self.teller.wake, self.keeper.wake)
         request = claim.request
         self._known[kickoff.id] = kickoff
         self._idle.clear()
-        child = self._slots.take(kickoff)
+        child = self._slots.take(kickoff, request.session_id)
         if child is None:
             kickoff.reported.set()
             kickoff.leave("NoSlot")
@@ -101,6 +104,7 @@ class Dispatcher:
             attempt=claim.attempt,
             deadline=request.timeout,
             resume=claim.resume and asdict(claim.resume),
+            **run_fields(claim, keep=self._settings.retry_lost),
         )
         fields = {"kickoff_id": kickoff.id, "session_id": request.session_id, "attempt": claim.attempt}
         log.info("kickoff started", pid=child.pid, **fields)
@@ -118,6 +122,10 @@ class Dispatcher:
         except TimeoutError:
             return False
         return True
+
+    async def wait_ended(self, seconds: float) -> bool:
+        """Whether the processes of kickoffs that are over have ended within `seconds`."""
+        return await self._slots.ended(seconds)
 
     def unfinished(self) -> Iterable[Kickoff]:
         """Kickoffs that are not over."""
@@ -187,7 +195,12 @@ class Dispatcher:
         why = kickoff.left or (kickoff.outcome.reason if kickoff.outcome else "")
         await kickoff.reported.wait()
         end_id = uuid.uuid4().hex
-        applied, status = await self._moved(kickoff, lambda: self._queue.release(kickoff.claim, end_id, lost=lost))
+
+        async def write() -> tuple[bool, str]:
+            await self.keeper.keep(kickoff)
+            return await self._queue.release(kickoff.claim, end_id, lost=lost)
+
+        applied, status = await self._moved(kickoff, write)
         if applied:
             self._metrics.given_back.labels(why).inc()
             log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
@@ -204,6 +217,7 @@ class Dispatcher:
 
         async def write() -> tuple[bool, str]:
             await self.teller.tell(kickoff)
+            await self.keeper.keep(kickoff)
             return await self._queue.pause(kickoff.claim, pause, more)
 
         applied, status = await self._moved(kickoff, write)
@@ -230,9 +244,12 @@ class Dispatcher:
             try:
                 return await write()
             except BackendError as error:
-                pause = next(pauses, RECORD_RETRY[-1])
                 log.warning("kickoff's end not written yet", kickoff_id=kickoff.id, error=error.message)
-                await asyncio.sleep(pause)
+            except Exception as error:
+                # Nothing may lose an end: it stays with this server, which tells it, and is tried again.
+                text = "kickoff's end not written, by a fault of the server"
+                log.error(text, kickoff_id=kickoff.id, exc_info=error)  # noqa: TRY400 - our Log takes it so
+            await asyncio.sleep(next(pauses, RECORD_RETRY[-1]))
 
     def _refused(self, kickoff: Kickoff, ours: str, stored: str) -> None:
         if stored == FENCED:
@@ -246,6 +263,8 @@ class Dispatcher:
 
     def _forget(self, kickoff: Kickoff) -> None:
         kickoff.recorded.set()
+        if kickoff.child is not None:
+            self._slots.stored(kickoff.child, kickoff.id, quick=kickoff.stopped or not kickoff.reported.is_set())
         if self._known.get(kickoff.id) is kickoff:
             del self._known[kickoff.id]
         self._listeners.on_recorded(kickoff.id)
@@ -311,4 +330,9 @@ class Dispatcher:
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a step of a kickoff failed by a fault of the server", exc_info=error)

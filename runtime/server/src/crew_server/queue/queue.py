@@ -9,19 +9,27 @@
 only while the kickoff is its own: owner and attempt are compared before anything is set.
 """
 
+import dataclasses
 import json
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
-from crew_server.runs import human, record, state
-from crew_server.runs.scripts import Scripts
+from crew_server.logs import Log
+from crew_server.queue import human, record, state
+from crew_server.queue.scripts import Scripts
 
-TTL = 7 * 24 * 3600
-"""Seconds that a kickoff's state is kept after its end, and an idempotency key after its kickoff was accepted."""
+log = Log(__name__)
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What reading a record raises that none of our servers wrote."""
+LONGEST_RUN = 24 * 3600
+"""Seconds. What belongs to a kickoff that has not ended is kept so long after its last change, beyond what it may wait
+for a person."""
 LEASE_MS = 4_000
 """How long a server that does not renew keeps its kickoffs."""
 RENEW_BELOW_MS = 3_000
@@ -33,6 +41,8 @@ RENEW_DEADLINE = 2.0
 assert RENEW_DEADLINE * 1000 < SUSPICION_MS  # noqa: S101 - else a call that hung through an outage would be too late
 MOST_LOSSES = 3
 """A kickoff whose server, worker or slot was lost so often is not started again."""
+NO_BUDGET = 1 << 52
+"""Bytes; Lua counts exactly up to there."""
 FENCED = "fenced"
 """Another server, or another attempt, has the kickoff."""
 
@@ -52,9 +62,9 @@ class Accepted:
     """What became of a request."""
 
     what: str
-    """`accepted`, `known` (the key stands for this one), `conflict` (for one with another body), `full`."""
+    """`accepted`, `known` (the key stands for this one), `conflict` (for one with another body), `full`, `bytes`."""
     kickoff_id: str
-    """Of `full`: how many wait."""
+    """Of `full`: how many wait; of `bytes`: how many are taken."""
     session_id: str
     claim: state.Claim | None = None
     """It is this server's already."""
@@ -88,6 +98,10 @@ class Look:
     backlog: int
     oldest: float
     """Seconds that the first of them waits; 0 when none does."""
+    dead: int
+    """Entries that could not be read, and are kept aside."""
+    bytes: int
+    """Of all kickoffs that are kept, as they are counted against the budget."""
     taken: tuple[Taken, ...]
 
 
@@ -104,6 +118,8 @@ class Settings(Protocol):
     def retry_lost(self) -> bool: ...  # noqa: D102
     @property
     def human_input_timeout(self) -> float: ...  # noqa: D102
+    @property
+    def retention(self) -> float: ...  # noqa: D102
 
 
 class Queue:
@@ -112,14 +128,26 @@ class Queue:
     def __init__(self, client: redis_client.Client, settings: Settings) -> None:
         self._client = client
         self._settings = settings
+        self._ttl = math.ceil(settings.retention)
+        """Seconds that a kickoff's state is kept after its end, and an idempotency key after its acceptance."""
+        self._living = math.ceil(settings.human_input_timeout) + LONGEST_RUN
+        """Seconds that what belongs to a kickoff is kept while it has not ended."""
         self._scripts = Scripts(client, settings.key_prefix)
         # A server that was restarted under the same pod's name is another owner: its slots are gone.
         self.owner = f"{settings.replica}/{uuid.uuid4().hex[:12]}"
 
     async def accept(
-        self, request: state.Request, idempotency: Idempotency | None, limit: int, *, start: bool = False
+        self,
+        request: state.Request,
+        idempotency: Idempotency | None,
+        limit: int,
+        budget: int = NO_BUDGET,
+        *,
+        start: bool = False,
     ) -> Accepted:
-        """Write a new kickoff, unless `limit` wait already: from then on it survives every server and Redis itself.
+        """Write a new kickoff: from then on it survives every server and Redis itself.
+
+        Unless `limit` wait already, or all of them would take more than `budget` bytes.
 
         `start`: there is a free slot for it here; it is claimed at once when nothing else waits for a slot.
         """
@@ -129,16 +157,29 @@ class Queue:
         server = [self.owner if start else "", self._settings.replica, LEASE_MS]
         fields = record.flat(record.request_fields(request))
         what, kickoff_id, session_id, given = await self._run(
-            "accept", *_who(request), limit, *key, TTL, *server, *fields
+            "accept", *_who(request), limit, *key, self._ttl, *server, budget, *fields
         )
         claim = record.claimed(record.unflat(given)) if given else None
         return Accepted(what, kickoff_id, session_id, claim)
 
     async def claim(self, token: str) -> state.Claim | None:
-        """The next kickoff, now this server's. Asking again with the same token gives the same one."""
+        """The next kickoff, now this server's. Asking again with the same token gives the same one.
+
+        One that cannot be read ends as `Unreadable`, and the one behind it is next.
+        """
         kept = keys.claim(self._settings.key_prefix, self.owner)
-        found = await self._run("claim", self.owner, self._settings.replica, token, kept, LEASE_MS)
-        return record.claimed(record.unflat(found)) if found else None
+        while found := await self._run("claim", self.owner, self._settings.replica, token, kept, LEASE_MS):
+            kickoff_id, fields = str(found[0]), record.unflat(found[1])
+            try:
+                claim = record.claimed(fields)
+            except UNREADABLE as error:
+                await self._bury(kickoff_id, fields.get("attempt", "0"), error)
+                token = f"{token}+"  # another one, which asks for the next kickoff
+            else:
+                if claim.attempt == 1:
+                    return claim
+                return dataclasses.replace(claim, finished=await self._finished(kickoff_id))
+        return None
 
     async def watch(self, runs: Sequence[Watched]) -> list[str]:
         """Renew and patch own kickoffs; their statuses: `` when Redis lost one, FENCED when it is no longer ours."""
@@ -153,7 +194,16 @@ class Queue:
         """Append events of an own kickoff; `first`: how many were told before. False when it is no longer ours."""
         args = [arg for one in events for arg in (one.type, one.data, one.channel)]
         who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        return bool(await self._run("tell", *who, TTL, first, *args))
+        return bool(await self._run("tell", *who, self._living, first, *args))
+
+    async def keep(self, claim: state.Claim, rows: Sequence[str], first: int) -> int:
+        """Keep what an own kickoff has finished, from the row `first` on; how many rows Redis has now.
+
+        Fewer than `first` when it has lost some: nothing was written then. -1 when it is no longer ours.
+        """
+        who = [claim.request.kickoff_id, self.owner, claim.attempt]
+        deadline = self._settings.backend_deadline
+        return int(await self._scripts.run("keep", *who, self._living, first, *rows, deadline=deadline))
 
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
@@ -175,7 +225,7 @@ class Queue:
             **record.outcome_fields(outcome),
             **more,
         }
-        who = [claim.request.kickoff_id, self.owner, claim.attempt, end_id, outcome.status, TTL, int(gone)]
+        who = [claim.request.kickoff_id, self.owner, claim.attempt, end_id, outcome.status, self._ttl, int(gone)]
         applied, status = await self._run("finish", *who, claim.request.session_id, *record.flat(fields))
         return bool(applied), str(status)
 
@@ -184,7 +234,8 @@ class Queue:
         who = [claim.request.kickoff_id, self.owner, claim.attempt]
         seconds = self._settings.human_input_timeout
         shown, fields = human.shown(pause), record.flat({**human.pause_fields(pause), **more})
-        applied, status = await self._run("pause", *who, pause.task_id, round(seconds * 1000), shown, TTL, *fields)
+        args = [pause.task_id, round(seconds * 1000), shown, self._living, *fields]
+        applied, status = await self._run("pause", *who, *args)
         return bool(applied), str(status)
 
     async def resume(
@@ -195,7 +246,7 @@ class Queue:
         `resumed` and its session; or why not: `unknown`, `answered` or `idle` and the kickoff's status, `other` and the
         question that it does ask.
         """
-        args = [uuid.uuid4().hex, TTL, json.dumps(hooks) if hooks else "", *record.flat(answer)]
+        args = [uuid.uuid4().hex, self._living, json.dumps(hooks) if hooks else "", *record.flat(answer)]
         what, more = await self._run("resume", kickoff_id, task_id, *args)
         return str(what), str(more)
 
@@ -206,7 +257,7 @@ class Queue:
     async def cancel(self, kickoff_id: str) -> tuple[bool, str]:
         """End anybody's kickoff as cancelled unless it has ended; its server sees it by `watch` and kills the slot."""
         fields = record.flat(record.outcome_fields(state.BY_CLIENT))
-        args = [kickoff_id, "", 0, uuid.uuid4().hex, state.CANCELLED, TTL, 0, "", *fields]
+        args = [kickoff_id, "", 0, uuid.uuid4().hex, state.CANCELLED, self._ttl, 0, "", *fields]
         applied, status = await self._run("finish", *args)
         return bool(applied), str(status)
 
@@ -217,7 +268,7 @@ class Queue:
         """
         parked = json.dumps(record.outcome_fields(state.too_many_attempts(MOST_LOSSES)))
         who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        applied, status = await self._run("release", *who, int(lost), MOST_LOSSES, end_id, TTL, parked)
+        applied, status = await self._run("release", *who, int(lost), MOST_LOSSES, end_id, self._ttl, parked)
         return bool(applied), str(status)
 
     async def look(self) -> Look:
@@ -226,9 +277,9 @@ class Queue:
         ends = (state.REPLICA_LOST, state.too_many_attempts(MOST_LOSSES), unanswered)
         fields = [json.dumps(record.outcome_fields(one)) for one in ends]
         rule = "Retry" if self._settings.retry_lost else "Fail"
-        backlog, age, *taken = await self._run("look", SUSPICION_MS, rule, MOST_LOSSES, TTL, *fields)
+        backlog, age, dead, size, *taken = await self._run("look", SUSPICION_MS, rule, MOST_LOSSES, self._ttl, *fields)
         took = tuple(Taken(one[0], one[1], int(one[2]), one[3], one[4]) for one in taken)
-        return Look(int(backlog), max(0, int(age)) / 1000, took)
+        return Look(int(backlog), max(0, int(age)) / 1000, int(dead), int(size), took)
 
     async def read(self, kickoff_id: str) -> tuple[dict[str, str], int]:
         """A kickoff's fields, empty when there is none, and Redis' time in ms."""
@@ -237,7 +288,24 @@ class Queue:
             asked.time()
             asked.hgetall(keys.run(self._settings.key_prefix, kickoff_id))
             (seconds, micros), fields = await asked.execute()
-        return fields, int(seconds) * 1000 + int(micros) // 1000
+            return fields, int(seconds) * 1000 + int(micros) // 1000
+
+    async def status(self, kickoff_id: str) -> str | None:
+        """Its status alone; None when there is no such kickoff."""
+        async with redis_client.deadline(self._settings.backend_deadline):
+            key = keys.run(self._settings.key_prefix, kickoff_id)
+            return cast("str | None", await cast("Any", self._client.hget(key, "status")))
+
+    async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
+        """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""
+        log.error("a kickoff cannot be read and is put aside", kickoff_id=kickoff_id, error=repr(error)[:500])
+        end = json.dumps(record.outcome_fields(state.UNREADABLE))
+        await self._run("bury", kickoff_id, self.owner, attempt, repr(error)[:500], self._ttl, end)
+
+    async def _finished(self, kickoff_id: str) -> tuple[str, ...]:
+        async with redis_client.deadline(self._settings.backend_deadline):
+            key = keys.finished(self._settings.key_prefix, kickoff_id)
+            return tuple(await cast("Any", self._client.lrange(key, 0, -1)))
 
     async def _run(self, name: str, *args: object) -> list[Any]:
         answer: list[Any] = await self._scripts.run(name, *args, deadline=self._settings.backend_deadline)

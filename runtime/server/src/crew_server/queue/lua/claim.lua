@@ -1,25 +1,28 @@
 -- Gives a server the next kickoff: first of those that were handed back, else of those that never started.
 -- ARGV: root, owner, replica, token (of this claim: asking again with it gives the same), key to keep the claim by, lease
 -- (ms).
--- Returns the kickoff's fields {field, value, ...}; {} when there is none.
+-- Returns {its id, its fields {field, value, ...}}; {} when there is none. One that cannot be read is put aside.
 local owner, token, kept = ARGV[2], ARGV[4], ARGV[5]
 local last = redis.call('HMGET', kept, 'token', 'id')
 if last[1] == token then
   local have = redis.call('HMGET', run_key(last[2]), 'status', 'owner', 'claim')
-  if have[1] == 'running' and have[2] == owner and have[3] == token then return redis.call('HGETALL', run_key(last[2])) end
+  if have[1] == 'running' and have[2] == owner and have[3] == token then
+    return {last[2], redis.call('HGETALL', run_key(last[2]))}
+  end
 end
 for _, stream in ipairs({handed_back, queue}) do
   local found = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
   while #found > 0 do
-    local id = found[1][2][2]
-    local run = run_key(id)
-    redis.call('XDEL', stream, found[1][1])
-    local have = redis.call('HMGET', run, 'status', 'owner', 'entry')
-    if have[1] == 'running' and not have[2] and have[3] == found[1][1] then
+    local id, entry = found[1][2][2], found[1][1]
+    redis.call('XDEL', stream, entry)
+    local given = guarded(id, function()
+      local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'entry')
+      if have[1] ~= 'running' or have[2] or have[3] ~= entry then return nil end
       redis.call('HSET', kept, 'token', token, 'id', id)
       redis.call('EXPIRE', kept, 60)
       return give(id, owner, ARGV[3], token, ARGV[6])
-    end
+    end)
+    if given then return {id, given} end
     found = redis.call('XRANGE', stream, '-', '+', 'COUNT', 1)
   end
 end

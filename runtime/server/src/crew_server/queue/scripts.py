@@ -4,21 +4,23 @@ Every call ends within a deadline and raises BackendError; every call may be mad
 a connection dead.
 """
 
-from importlib import resources
 from typing import Any, Final
 
 from crew_runtime.contract import keys
-from crew_server import redis_client
+from crew_server import lua, redis_client
 
-NAMES: Final = ("accept", "claim", "watch", "restore", "finish", "settle", "release", "look", "tell", "pause", "resume")
+NAMES: Final = (
+    *("accept", "claim", "watch", "restore", "finish", "settle"),
+    *("release", "look", "tell", "keep", "pause", "resume", "bury"),
+)
 
 
 class Scripts:
     """The scripts of one crew."""
 
     def __init__(self, client: redis_client.Client, prefix: str) -> None:
-        common = _lua("common")
-        self._scripts = {name: client.register_script(common + _lua(name)) for name in NAMES}
+        common = lua.shared("kickoffs") + lua.of("queue", "common")
+        self._scripts = {name: client.register_script(common + lua.of("queue", name)) for name in NAMES}
         self._root = keys.root(prefix)
         self._keys = [
             keys.queue(prefix),
@@ -34,7 +36,3 @@ class Scripts:
         """What the script answers. Raises BackendError."""
         async with redis_client.deadline(deadline):
             return await self._scripts[name](keys=self._keys, args=[self._root, *args])
-
-
-def _lua(name: str) -> str:
-    return resources.files("crew_server.runs").joinpath("lua", f"{name}.lua").read_text()

@@ -11,7 +11,8 @@ redis.call('ZREM', pending, id)
 redis.call('HDEL', run_key(id), 'asked', 'asked_id')
 redis.call('HSETNX', run_key(id), 'created_at', now - ARGV[8])
 redis.call('HSET', run_key(id), 'status', 'running', 'kickoff_id', id, 'session_id', session, 'owner', ARGV[5],
-  'attempt', ARGV[6], 'started_at', now - ARGV[8], unpack(ARGV, 9))
+  'attempt', ARGV[6], 'started_at', now - ARGV[8])
+put(id, 9)
 redis.call('ZADD', leases, now + ARGV[7], id)
 redis.call('ZADD', runs_key(session), now - ARGV[8], id)
 if ARGV[4] == '1' then
