@@ -6,9 +6,11 @@ waits for any. What fails is tried again for hours, then given up, which the kic
 
 import asyncio
 import collections
+import contextlib
 import json
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,11 +45,11 @@ def pause(tries: int, asked: float | None, chance: float) -> float:
 class Deliverer:
     """The deliveries of one server."""
 
-    def __init__(self, outbox: Outbox, sender: Sender, metrics: Metrics, secret: str | None) -> None:
+    def __init__(self, outbox: Outbox, sender: Sender, metrics: Metrics, key: bytes | None) -> None:
         self._outbox = outbox
         self._sender = sender
         self._metrics = metrics
-        self._secret = secret
+        self._key = key
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: collections.Counter[str] = collections.Counter()
         self._poked = asyncio.Event()
@@ -98,25 +100,41 @@ class Deliverer:
     async def _deliver(self, one: Delivery) -> None:
         try:
             kickoff = await self._outbox.kickoff(one.kickoff_id)
-            hook = json.loads(kickoff.get("hooks", "{}")).get(one.channel)
+            hook = _hook(kickoff, one.channel)
             if hook is None:
-                await self._settle(one, "abandoned", error="the kickoff is gone")
+                await self._settle(one, "abandoned", error="the kickoff is gone, or names no such receiver")
                 return
-            host = urlsplit(hook["url"]).netloc
+            host = hook["url"]
+            with contextlib.suppress(ValueError):
+                host = urlsplit(host).netloc
             if self._hosts[host] >= OF_ONE_HOST:
                 await self._settle(one, "later", random.uniform(0.5, 2.0))  # noqa: S311 - to spread them
                 return
             self._hosts[host] += 1
             try:
-                content = payloads.body(one, kickoff, time.time_ns() // 1_000_000)
-                sent = payloads.headers(one, content, hook.get("authentication", {}), self._secret, int(time.time()))
-                verdict = await self._send(one, hook["url"], sent, content)
+                verdict = await self._attempt(one, kickoff, hook)
             finally:
                 self._hosts[host] -= 1
             await self._settle(one, *verdict)
         except BackendError as error:
             # Its lease runs out, and it is delivered again: at least once.
             log.debug("a delivery could not be settled", kickoff_id=one.kickoff_id, error=error.message)
+
+    async def _attempt(
+        self, one: Delivery, kickoff: Mapping[str, str], hook: Mapping[str, Any]
+    ) -> tuple[str, float, str]:
+        """(what became of it, seconds until it is tried again, error).
+
+        Whatever fails by itself fails for good: it would fail in the same way each time, for as long as the kickoff is
+        kept.
+        """
+        try:
+            content = payloads.body(one, kickoff, time.time_ns() // 1_000_000)
+            sent = payloads.headers(one, content, hook.get("authentication", {}), self._key, int(time.time()))
+            return await self._send(one, hook["url"], sent, content)
+        except Exception as error:
+            log.error("a delivery failed by a fault of the server", kickoff_id=one.kickoff_id, exc_info=error)  # noqa: TRY400
+            return self._failed(one, None, f"cannot be sent: {type(error).__name__}", final=True)
 
     async def _send(self, one: Delivery, url: str, headers: dict[str, str], content: bytes) -> tuple[str, float, str]:
         try:
@@ -146,3 +164,12 @@ class Deliverer:
             log.error("webhook given up", error=error, deliveries=ended, **fields)
         elif what == "retry":
             log.warning("webhook not delivered yet", error=error, again_in=round(seconds, 1), **fields)
+
+
+def _hook(kickoff: Mapping[str, str], channel: str) -> Mapping[str, Any] | None:
+    """Where the channel is told, out of the stored fields; None when they name no receiver, or cannot be read."""
+    try:
+        hook = json.loads(kickoff.get("hooks", "{}")).get(channel)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return hook if isinstance(hook, Mapping) and isinstance(hook.get("url"), str) else None

@@ -1,17 +1,21 @@
 """What is still to be delivered, in Redis: written by the queue's scripts with what it tells of (`tell` in
-`runs/lua/common.lua`), taken here for a lease, settled when the receiver has answered.
+`queue/lua/common.lua`), taken here for a lease, settled when the receiver has answered.
 
 A webhook is one channel of one kickoff; what waits for it is delivered in order, one after the other. To tell of
 something new, have a script call `tell` with a channel, and give `payloads` its shape.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, cast
 
 from crew_runtime.contract import keys
-from crew_server import redis_client
+from crew_server import lua, redis_client
+from crew_server.logs import Log
+
+_ENTRY = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+log = Log(__name__)
 
 LEASE_MS = 30_000
 """Longer than a delivery may take, so that only a dead deliverer's is taken by another."""
@@ -42,12 +46,24 @@ class Outbox:
         self._client = client
         self._prefix = prefix
         self._deadline = deadline
-        self._take, self._settle = (client.register_script(_lua(name)) for name in ("take", "settle"))
+        common = lua.shared("kickoffs") + lua.of("webhooks", "common")
+        self._take, self._settle, self._bury = (
+            client.register_script(common + lua.of("webhooks", name)) for name in ("take", "settle", "bury")
+        )
 
     async def take(self, most: int) -> tuple[list[Delivery], float | None]:
-        """Up to `most` deliveries, this server's for LEASE_MS; seconds until the next is due, None: none waits."""
+        """Up to `most` deliveries, this server's for LEASE_MS; seconds until the next is due, None: none waits.
+
+        One that cannot be read is put aside.
+        """
         due, *taken = await self._run(self._take, LEASE_MS, most)
-        found = [_delivery(*one) for one in taken]
+        found = []
+        for name, first, tries, digest in taken:
+            try:
+                found.append(_delivery(name, first, tries))
+            except ValueError as error:
+                log.warning("a delivery cannot be read and is put aside", webhook=name, error=repr(error)[:500])
+                await self._run(self._bury, name, digest, repr(error)[:500])
         return found, None if int(due) < 0 else int(due) / 1000
 
     async def settle(self, one: Delivery, what: str, seconds: float = 0.0, error: str = "") -> int:
@@ -72,8 +88,6 @@ class Outbox:
 def _delivery(name: str, first: str, tries: str) -> Delivery:
     kickoff_id, _, channel = name.rpartition(":")
     entry, kind, attempt, data = first.split(" ", 3)
+    if not _ENTRY.fullmatch(entry):
+        raise ValueError(f"'{entry[:50]}' is no id of an event")
     return Delivery(kickoff_id, channel, entry, kind, int(attempt), data, int(tries))
-
-
-def _lua(name: str) -> str:
-    return resources.files("crew_server.webhooks").joinpath("lua", f"{name}.lua").read_text()

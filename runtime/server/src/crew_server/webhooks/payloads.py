@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from crew_server.runs import state
+from crew_server.queue import state
 from crew_server.webhooks.outbox import Delivery
 
 
@@ -57,13 +57,13 @@ def _content(one: Delivery, kickoff: Mapping[str, str], now_ms: int) -> dict[str
 
 
 def headers(
-    one: Delivery, content: bytes, authentication: Mapping[str, str], secret: str | None, now: int
+    one: Delivery, content: bytes, authentication: Mapping[str, str], key: bytes | None, now: int
 ) -> dict[str, str]:
-    """Those of the request; `secret`: signs it. `now` in epoch seconds."""
+    """Those of the request; `key`: signs it, None: nothing does. `now` in epoch seconds."""
     message = f"{one.kickoff_id}-{one.id}"
     found = {"content-type": "application/json", "webhook-id": message, "webhook-timestamp": str(now)}
-    if secret is not None:
-        signed = hmac.new(secret.encode(), f"{message}.{now}.".encode() + content, hashlib.sha256).digest()
+    if key is not None:
+        signed = hmac.new(key, f"{message}.{now}.".encode() + content, hashlib.sha256).digest()
         found["webhook-signature"] = f"v1,{base64.b64encode(signed).decode()}"
     if authentication.get("strategy") == "bearer":
         found["authorization"] = f"Bearer {authentication['token']}"

@@ -65,6 +65,11 @@ class Sender:
             raise SendError(f"no answer: {error or type(error).__name__}") from error
         except httpcore.UnsupportedProtocol as error:
             raise SendError(str(error), final=True) from error
+        except SendError:
+            raise
+        except Exception as error:
+            # A URL or header that cannot be encoded, or what a library makes of a hostile answer.
+            raise SendError(f"cannot be sent: {type(error).__name__}: {error}"[:500], final=True) from error
 
     async def close(self) -> None:
         """Drop the connections."""
@@ -90,10 +95,15 @@ class _Checked(httpcore.AnyIOBackend):
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved") from error
+        except UnicodeError as error:
+            raise SendError(f"{host[:100]} is no host's name", final=True) from error
         addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-        allowed = [one for one in addresses if receivers.named(host, self._hosts) or not receivers.refused(one)]
+        allowed = [one for one in addresses if not receivers.refused(one, host, self._hosts, own=is_own(one))]
         if not allowed:
-            text = f"{host} is {addresses[0]}, which no webhook may reach unless spec.crew.webhookHosts names the host"
+            text = (
+                f"{host} is {addresses[0]}, which no webhook may reach unless spec.crew.webhookHosts names it: the "
+                "host without a wildcard, or the address"
+            )
             raise SendError(text, final=True)
         for at, address in enumerate(allowed):
             try:
@@ -102,6 +112,17 @@ class _Checked(httpcore.AnyIOBackend):
                 if at == len(allowed) - 1:
                     raise
         raise httpcore.ConnectError(f"{host} cannot be reached")
+
+
+def is_own(address: str) -> bool:
+    """Whether it is one of this pod's: only such a one can be bound to."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address.partition("%")[0], 0))
+        except OSError:
+            return False
+    return True
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float | None:

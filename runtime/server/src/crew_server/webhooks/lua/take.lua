@@ -1,18 +1,26 @@
 -- Takes webhooks whose time has come, for a lease: whoever takes one delivers the first that waits for it.
--- KEYS: hooks. ARGV: what keys begin with, lease (ms), how many.
--- Returns {ms until the next is due (-1: none waits), {webhook, delivery, tries}, ...}.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local took = {}
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[3])) do
-  local first = redis.call('LINDEX', ARGV[1] .. 'hook:' .. name, 0)
+-- ARGV: root, lease (ms), how many.
+-- One that cannot be read is put aside. Returns {ms until the next is due (-1: none waits), {webhook, delivery, tries, its
+-- SHA-1}, ...}.
+local now, took = now_ms(), {}
+
+local function take(name)
+  local first = redis.call('LINDEX', line_key(name), 0)
   if first then
-    redis.call('ZADD', KEYS[1], now + ARGV[2], name)
-    local id, channel = string.match(name, '^(.*):(.*)$')
-    took[#took + 1] = {name, first, redis.call('HGET', ARGV[1] .. 'run:' .. id, 'tries:' .. channel) or '0'}
+    redis.call('ZADD', hooks, now + ARGV[2], name)
+    local id, channel = parts(name)
+    took[#took + 1] = {name, first, redis.call('HGET', run_key(id), 'tries:' .. channel) or '0', redis.sha1hex(first)}
   else
-    redis.call('ZREM', KEYS[1], name)
+    redis.call('ZREM', hooks, name)
   end
 end
-local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', hooks, '-inf', now, 'LIMIT', 0, ARGV[3])) do
+  local _, why = try(function() take(name) end)
+  if why then
+    redis.call('ZREM', hooks, name)
+    bury('webhook', name, '', why)
+  end
+end
+local next = redis.call('ZRANGE', hooks, 0, 0, 'WITHSCORES')
 return {next[2] and math.max(0, next[2] - now) or -1, unpack(took)}

@@ -1,0 +1,14 @@
+-- What the scripts of the webhooks share; `outbox.py` puts it before each of them, behind `kickoffs.lua` of the queue.
+-- KEYS: hooks.
+local hooks = KEYS[1]
+
+local function line_key(name) return root .. 'hook:' .. name end
+
+-- Kickoff and channel of a webhook.
+local function parts(name) return string.match(name, '^(.*):(.*)$') end
+
+-- Takes the first that waits for a webhook away, and out of what its kickoff counts for.
+local function shift(name)
+  local first = redis.call('LPOP', line_key(name))
+  if first then charge(parts(name), -#(string.match(first, '^%S+ %S+ %S+ (.*)$') or '')) end
+end
