@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.interpreters import crew_python
 from support.replica_fixtures import Make, make, redis
-from support.replicas import Replica
+from support.replicas import Replica, real_worker
 
 __all__ = ["make", "redis", "replica"]
 
@@ -21,17 +21,14 @@ async def replica(make: Make) -> Replica:
 
 @pytest.fixture
 def real(make: Make) -> Callable[..., Awaitable[Replica]]:
-    """`await real("plain:crew")`: a replica that runs this crew."""
+    """`await real("plain:crew")`: a replica that runs this crew. `fresh`: its worker imports CrewAI itself."""
 
-    async def start(entrypoint: str, name: str = "r1", **options: str) -> Replica:
+    async def start(entrypoint: str, name: str = "r1", *, fresh: bool = False, **options: Any) -> Replica:
         return await make(
             name,
-            worker=(crew_python(), "-m", "crew_runtime.worker"),
+            worker=real_worker(fresh=fresh),
             CREWOPS_ENTRYPOINT=f"support.user_crews.{entrypoint}",
-            PYTHONPATH=str(TESTS),
-            CREWAI_DISABLE_TELEMETRY="true",
-            OTEL_SDK_DISABLED="true",
-            **options,
+            **{"PYTHONPATH": str(TESTS), **options},
         )
 
     return start

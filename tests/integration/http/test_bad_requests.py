@@ -1,5 +1,9 @@
 """What cannot be taken is refused with a code, a reason and what to change; nothing is lost."""
 
+import contextlib
+from pathlib import Path
+
+import httpx
 import pytest
 
 TOKEN = "sesame"
@@ -114,12 +118,69 @@ async def test_documentation_is_open_and_describes_the_api(asks):
     paths = (await asks.api.get("/openapi.json")).json()["paths"]
     kickoff = {"/kickoff", "/kickoff_for_each", "/kickoff/{kickoff_id}", "/kickoff/{kickoff_id}/events"}
     kickoffs = kickoff | {"/inputs", "/status/{kickoff_id}", "/resume"}
-    assert set(paths) == kickoffs | {"/sessions", "/sessions/{session_id}", "/sessions/{session_id}/export"}
-    assert (await asks.api.get("/docs")).status_code == 200
+    assert set(paths) == kickoffs | {
+        "/stop/{kickoff_id}",
+        "/sessions",
+        "/sessions/{session_id}",
+        "/sessions/{session_id}/export",
+        "/failures",
+    }
+    # A page with scripts from elsewhere has no place beside a token.
+    assert (await asks.api.get("/docs", headers=headers())).status_code == 404
+
+
+async def test_the_token_may_come_in_a_header_of_its_own(asks):
+    """What stands between, such as the API server's proxy, takes Authorization away."""
+    assert (await asks.api.get("/inputs", headers={"X-API-Key": TOKEN})).status_code == 200
+    for given in ({"X-API-Key": "wrong"}, {"X-API-Key": ""}, {"X-API-Key": f"Bearer {TOKEN}"}):
+        assert (await asks.api.get("/inputs", headers=given)).status_code == 401
+
+
+async def test_a_line_end_behind_the_token_is_not_part_of_it(make):
+    replica = await make(CREWOPS_API_TOKEN=f"{TOKEN}\n")
+    assert (await replica.api.get("/inputs", headers=headers())).status_code == 200
 
 
 async def test_token_is_not_asked_for_on_the_health_port(asks):
     assert (await asks.health.get("/readyz")).status_code == 200
+
+
+async def test_the_health_port_tells_no_text_of_a_kickoff(make):
+    replica = await make(CREWOPS_API_TOKEN=TOKEN)
+    replica.api.headers["Authorization"] = f"Bearer {TOKEN}"
+    kickoff = await replica.kickoff(do="no act, my card is 4111-1111")
+    seen = await replica.ended(kickoff)
+    assert "4111-1111" in seen["error"]
+
+    (told,) = (await replica.report())["failures"]
+    assert (told["kind"], told["kickoff_id"], told["message"]) == (seen["reason"], kickoff, "")
+    for path in ("/report", "/readyz", "/metrics"):
+        assert "4111-1111" not in (await replica.health.get(path)).text
+
+    (full,) = (await replica.api.get("/failures")).json()["failures"]
+    assert (full["kickoff_id"], full["kind"]) == (kickoff, seen["reason"])
+    assert "4111-1111" in full["message"]
+    assert (await replica.api.get("/failures", headers={"Authorization": "Bearer x"})).status_code == 401
+
+
+def _peak(replica):
+    """MiB of memory that the server has had at most."""
+    (line,) = [one for one in Path(f"/proc/{replica.server.pid}/status").read_text().splitlines() if "VmHWM" in one]
+    return int(line.split()[1]) / 1024
+
+
+async def test_a_body_to_the_health_port_is_not_kept(asks):
+    async def much():
+        for _ in range(300):
+            yield b" " * 1024 * 1024
+
+    assert (await asks.health.post("/proof", content=b" " * 5000)).status_code == 413
+    before = _peak(asks)
+    for method, path in [("POST", "/proof"), ("GET", "/report"), ("POST", "/nowhere")]:
+        with contextlib.suppress(httpx.TransportError):  # it is cut off in the middle of sending
+            await asks.health.request(method, path, content=much())
+    assert _peak(asks) - before < 32
+    assert (await asks.health.get("/livez")).status_code == 200
 
 
 @pytest.mark.parametrize(

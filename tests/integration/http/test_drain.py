@@ -1,10 +1,12 @@
 """SIGTERM: no new kickoffs, running ones finish, then the worker is dismissed and the exit code is 0."""
 
 import asyncio
+import http.client
 import signal
 import time
 
-from support.replicas import alive, wait_until
+from support.processes import alive
+from support.replicas import wait_until
 
 
 async def _exit_code(process, seconds):
@@ -51,6 +53,32 @@ async def test_idle_replica_is_gone_within_two_seconds(replica):
     replica.server.terminate()
     assert await _exit_code(replica.server, 5) == 0
     assert time.monotonic() - begun < 2.0
+
+
+async def test_a_client_that_keeps_its_connection_is_told_before_it_is_closed(replica):
+    """It asks, rests for a second, and asks again: a server that was idle and ended at once would break its request."""
+    url = replica.api.base_url
+    answers = []
+
+    def asks():
+        kept = http.client.HTTPConnection(url.host, url.port, timeout=10)
+        while not answers or answers[-1][1] != "close":
+            kept.request("GET", "/status/none")
+            answer = kept.getresponse()
+            answer.read()
+            answers.append((answer.status, answer.headers.get("Connection", "")))
+            time.sleep(1.0)
+
+    asking = asyncio.create_task(asyncio.to_thread(asks))
+
+    async def answered():
+        return bool(answers)
+
+    await wait_until(answered, "it has a connection")
+    replica.server.terminate()
+    await asking
+    assert {status for status, _ in answers} == {404}
+    assert await _exit_code(replica.server, 8) == 0
 
 
 async def test_kickoff_that_does_not_finish_in_time_is_stopped_and_says_so(make):

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from support.replicas import wait_until
+
 BODY = {"inputs": {"say": "once"}}
 
 
@@ -22,8 +24,11 @@ async def test_same_key_at_once_on_two_replicas_is_one_kickoff(make):
     assert (await replicas[0].ended(kickoff))["result"]["output"] == "once"
     again = await replicas[1].api.post("/kickoff?wait=5", json=BODY, headers=key("order-7"))
     assert (again.json()["status"], again.json()["kickoff_id"]) == ("completed", kickoff)
-    started = sum(one.log("server").count("kickoff started") for one in replicas)
-    assert started == 1
+
+    async def started():
+        return sum(one.log("server").count("kickoff started") for one in replicas)
+
+    assert await wait_until(started, "the log tells of it") == 1
 
 
 async def test_key_in_the_body_and_in_quotes_is_the_same_key(replica):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from support.replicas import alive, wait_until
+from support.processes import alive
+from support.replicas import wait_until
 
 
 async def test_kickoff_completes_in_the_shape_of_crewais_platform(replica):
@@ -192,6 +193,41 @@ async def test_cancel_of_an_ended_kickoff_changes_nothing(replica):
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
 
 
+async def test_stop_has_the_answers_of_crewais_platform(replica):
+    kickoff = await replica.kickoff(do="sleep")
+    pid = await replica.started(kickoff)
+    answer = await replica.api.post(f"/stop/{kickoff}")
+    assert (answer.status_code, answer.json()) == (200, {"status": "stopped", "kickoffId": kickoff})
+
+    async def dead():
+        return not alive(pid)
+
+    await wait_until(dead, "the slot is dead", 3)
+    assert (await replica.status(kickoff))["status"] == "cancelled"
+    again = await replica.api.post(f"/stop/{kickoff}")
+    assert (again.status_code, again.json()["detail"]) == (400, "Cannot stop execution. Current state: REVOKED")
+
+
+@pytest.mark.parametrize(("act", "state"), [("echo", "SUCCESS"), ("raise", "FAILURE")])
+async def test_stop_of_an_ended_kickoff_is_refused(replica, act, state):
+    kickoff = await replica.kickoff(do=act)
+    ended = (await replica.ended(kickoff))["status"]
+    answer = await replica.api.post(f"/stop/{kickoff}")
+    assert answer.status_code == 400
+    assert answer.json()["details"] == {"status": ended, "state": state}
+    assert answer.json()["reason"] == "AlreadyEnded"
+    assert (await replica.status(kickoff))["status"] == ended
+
+
+async def test_stop_of_an_unknown_kickoff_is_404_and_of_a_waiting_one_final(make):
+    replica = await make(CREWOPS_CONCURRENCY="1")
+    assert (await replica.api.post("/stop/none")).status_code == 404
+    first, second = await replica.kickoff(do="sleep"), await replica.kickoff(do="sleep")
+    assert (await replica.api.post(f"/stop/{second}")).json()["status"] == "stopped"
+    assert (await replica.status(second))["status"] == "cancelled"
+    await replica.api.post(f"/stop/{first}")
+
+
 async def test_degraded_memory_is_told_with_its_failures(replica):
     seen = await replica.ended(await replica.kickoff(do="guard"))
     assert (seen["status"], seen["memory"]) == ("completed", "degraded")
@@ -213,7 +249,8 @@ async def test_result_of_sixteen_megabytes_arrives(replica):
     assert len(seen["result"]["output"]) == size
 
 
-async def test_slot_that_is_not_clean_is_replaced(replica):
+async def test_slot_that_is_not_clean_is_replaced(make):
+    replica = await make(CREWOPS_PROCESSES="Shared")
     for _ in range(4):
         seen = await replica.ended(await replica.kickoff(dirty=True))
         assert seen["status"] == "completed"
@@ -221,12 +258,14 @@ async def test_slot_that_is_not_clean_is_replaced(replica):
     assert (await replica.ended(await replica.kickoff()))["status"] == "completed"
 
 
-async def test_state_expires_after_seven_days(replica, redis):
+async def test_state_expires_a_day_after_the_end(replica, redis):
     kickoff = await replica.kickoff()
     await replica.ended(kickoff)
     client = redis.client()
     ttl = client.ttl(f"cs:{{test/crew}}:run:{kickoff}")
-    assert 7 * 86400 - 60 < ttl <= 7 * 86400
-    leftovers = [one for one in client.scan_iter() if client.ttl(one) < 0]
-    assert leftovers == ["cs:{test/crew}:queue"]
-    assert client.xlen(leftovers[0]) == 0
+    assert 86400 - 60 < ttl <= 86400
+    crew = "cs:{test/crew}:"
+    leftovers = {one.removeprefix(crew) for one in client.scan_iter() if client.ttl(one) < 0}
+    # what is counted is taken off, kickoff by kickoff, when that has expired
+    assert leftovers == {"queue", "kickoffs:bytes", "kickoffs:total", "kickoffs:ends", "kickoffs:inputs"}
+    assert client.xlen(f"{crew}queue") == 0

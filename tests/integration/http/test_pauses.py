@@ -6,9 +6,9 @@ import pytest
 
 from crew_runtime.contract import keys
 from crew_server import redis_client
-from crew_server.runs import human, state
-from crew_server.runs.queue import FENCED, Queue, Watched
-from crew_server.runs.state import Request
+from crew_server.queue import human, state
+from crew_server.queue.queue import FENCED, Queue, Watched
+from crew_server.queue.state import Request
 from crew_server.settings import Settings
 
 PREFIX = "test/crew"

@@ -1,14 +1,15 @@
 """The server half with the real worker half: CrewAI, forked slots, and crews whose tools misbehave."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 
 import pytest
 
-from support.interpreters import crew_python
+from support.processes import alive
 from support.receiver import receiver
-from support.replicas import alive, wait_until
+from support.replicas import real_worker, wait_until
 
 TESTS = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ async def _tool_runs(replica, kickoff):
 async def test_crew_answers_with_its_tasks_and_the_report_knows_it(real):
     replica = await real("plain:crew")
     assert (await replica.api.get("/inputs")).json() == {"inputs": ["message"]}
-    missing = await replica.api.post("/kickoff", json={"inputs": {}})
+    missing = await replica.api.post("/kickoff", json={"inputs": {"other": "x"}})
     assert missing.json()["details"] == {"missing_inputs": ["message"]}
     answer = await replica.api.post("/kickoff?wait=20", json={"inputs": {"message": "hi"}, "session_id": "guest"})
     seen = answer.json()
@@ -112,7 +113,7 @@ async def test_tasks_and_steps_of_a_real_crew_are_told_with_what_they_gave(real)
 async def test_module_that_does_not_import_is_told_on_startupz(real, make):
     replica = await make(
         start=False,
-        worker=(crew_python(), "-m", "crew_runtime.worker"),
+        worker=real_worker(fresh=True),
         CREWOPS_ENTRYPOINT="support.user_crews.no_such:crew",
         PYTHONPATH=str(TESTS),
     )
@@ -126,3 +127,21 @@ async def test_module_that_does_not_import_is_told_on_startupz(real, make):
 
     told = await wait_until(failed, "the failure is told", 40)
     assert "no_such" in told["message"]
+
+
+async def test_what_an_llm_files_for_the_crew_stays_in_the_session_and_what_the_code_shares_does_not(real):
+    replica = await real("remembering:telling")
+
+    async def say(session):
+        answer = await replica.api.post(
+            "/kickoff?wait=20", json={"inputs": {"message": session}, "session_id": session}
+        )
+        assert answer.json()["status"] == "completed", answer.json()
+        return json.loads(answer.json()["result"]["output"])
+
+    assert await say("ada") == ["ada spoke", "ada told"]
+    assert await say("bob") == ["ada told", "bob spoke", "bob told"]
+    exported = (await replica.api.get("/sessions/ada/export")).json()["records"]
+    assert [(one["content"], one["scope"]) for one in exported] == [("ada spoke", "/crew/crew/agent/host/x")]
+    assert (await replica.api.delete("/sessions/ada")).json()["records"] == 1
+    assert await say("eve") == ["ada told", "bob told", "eve spoke", "eve told"]

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from support.replicas import alive, wait_until
+from support.processes import alive
+from support.replicas import wait_until
 
 
 async def test_stopped_redis_is_noticed_and_recovery_is_by_itself(replica, redis):

@@ -4,8 +4,9 @@ import asyncio
 import signal
 import time
 
+from support.processes import alive
 from support.relay import relay
-from support.replicas import alive, wait_until
+from support.replicas import wait_until
 
 
 async def test_status_is_answered_by_any_replica(make):
@@ -92,8 +93,9 @@ async def test_server_that_was_stopped_past_its_lease_completes_nothing(make):
     answered, stuck = await first.kickoff("a", seconds=2, say="stale"), await first.kickoff("b", do="sleep")
     await first.started(answered)
     pid = await first.started(stuck)
-    second = await make("r2", CREWOPS_CONCURRENCY="3")
+    second = await make("r2", start=False, CREWOPS_CONCURRENCY="3")
     first.server.send_signal(signal.SIGSTOP)
+    await second.start()
     for one in (answered, stuck):
         await second.started(one)
     first.server.send_signal(signal.SIGCONT)

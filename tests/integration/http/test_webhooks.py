@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import hmac
+import json
 import signal
 
 import pytest
 
+from crew_runtime.contract import tokens
 from support.receiver import DROP, HANG, receiver
 from support.replicas import wait_until
 
@@ -88,8 +90,15 @@ async def test_with_a_token_each_delivery_is_signed(make, hooks):
     await _kickoff(replica, _asked(hooks, "crew"))
     (crew,) = await _received(hooks, "crew")
     signed = f"{crew.headers['webhook-id']}.{crew.headers['webhook-timestamp']}.".encode() + crew.raw
-    wanted = base64.b64encode(hmac.new(b"t0ken", signed, hashlib.sha256).digest()).decode()
+    key = base64.b64decode(tokens.webhook_secret("t0ken").removeprefix("whsec_"))
+    wanted = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
     assert crew.headers["webhook-signature"] == f"v1,{wanted}"
+
+
+async def test_without_a_token_nothing_is_signed(make, hooks):
+    await _kickoff(await make(**HERE), _asked(hooks, "crew"))
+    (crew,) = await _received(hooks, "crew")
+    assert "webhook-signature" not in crew.headers
 
 
 async def test_a_delivery_that_fails_is_tried_again_under_its_id(make, hooks):
@@ -188,8 +197,29 @@ async def test_a_client_cannot_reach_through_the_replica_what_only_the_pod_can(m
     body = {"inputs": {"do": "step"}, "crewWebhookUrl": f"http://{host}:{hooks.port}/crew"}
     kickoff = await _kickoff(replica, body)
     seen = await _webhooks(replica, kickoff, failed=1)
-    assert "no webhook may reach unless spec.crew.webhookHosts names the host" in seen["last_error"]
+    assert "no webhook may reach unless spec.crew.webhookHosts names it" in seen["last_error"]
     assert hooks.received == []
+
+
+async def test_a_url_that_is_no_ascii_is_delivered_and_one_that_cannot_be_sent_is_refused_at_once(make, hooks):
+    replica = await make(**HERE)
+    body = {"inputs": {"do": "step"}, "crewWebhookUrl": hooks.url("größe?an=Zoë")}
+    kickoff = await _kickoff(replica, body)
+    await _webhooks(replica, kickoff, delivered=1)
+    assert [one.path for one in hooks.received] == ["/gr%C3%B6%C3%9Fe?an=Zo%C3%AB"]
+    for url in (f"http://{'a' * 64}.example/", "http://example.com/\x00"):
+        answer = await replica.api.post("/kickoff", json={"inputs": {}, "crewWebhookUrl": url})
+        assert (answer.status_code, answer.json()["details"]["field"]) == (422, "crewWebhookUrl")
+
+
+async def test_a_delivery_that_can_never_be_made_is_given_up_and_shows(make, redis, hooks):
+    replica = await make(**HERE)
+    kickoff = await _kickoff(replica, _asked(hooks, "task", seconds=2))
+    # As an older server took it.
+    hook = {"task": {"url": hooks.url("task"), "authentication": {"strategy": "bearer", "token": "tokén\n"}}}
+    redis.client().hset(f"cs:{{test/crew}}:run:{kickoff}", "hooks", json.dumps(hook))
+    seen = await _webhooks(replica, kickoff, delivered=0, failed=1)
+    assert "cannot be sent" in seen["last_error"]
 
 
 async def test_with_hosts_given_others_are_refused_at_once(make, hooks):

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from support.replicas import alive, wait_until
+from support.processes import alive
+from support.replicas import dead, wait_until
 
 
 async def test_server_listens_and_is_live_before_any_worker_comes(make):
@@ -189,4 +190,4 @@ async def test_slot_without_a_beat_for_thirty_seconds_is_lost(replica):
     seen = await replica.ended(kickoff, 40)
     assert (seen["status"], seen["reason"]) == ("error", "Wedged")
     assert seen["execution_time"] >= 29
-    assert not alive(pid)
+    await dead(pid)

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from support.redis_server import free_port, start_redis
+from support import least_rights
+from support.ports import free_port
+from support.redis_server import start_redis
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = ROOT / "examples" / "library"
@@ -151,7 +153,8 @@ def test_workers_of_gunicorn(way, environ, tmp_path):
 def test_processes_of_a_celery_worker(way, server, environ, tmp_path):
     from celery import Celery
 
-    broker = server.url.removesuffix("/0") + "/1"
+    # Not the crew's user: a broker is none of its business.
+    broker = server.url.replace("redis://", f"redis://{least_rights.ADMIN}:any@").removesuffix("/0") + "/1"
     environ = {**environ, "CELERY_BROKER_URL": broker}
     tasks = LIBRARY / "celery" / "tasks.py"
     if way == "before the fork":

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from crew_runtime.contract.report import BackendHealth, StateKind
-from crew_server.health import Facts, readiness, startup
+from crew_server.health import Facts, readiness, serving, startup
 
 UNFIT = StateKind("checkpoints", "files", local=True, detail="another signature", unfit=True)
 WELL = Facts(
@@ -79,3 +79,32 @@ def test_what_does_not_fit_this_crewai_is_named_with_a_remedy():
 )
 def test_what_is_local_by_choice_or_allowed_to_be_serves(change):
     assert readiness(replace(WELL, **change)).ready
+
+
+def test_a_verdict_does_not_change_because_time_passes():
+    """The operator writes what it says into the status: a text with seconds in it would be a write a second."""
+    for name in ("ping_age", "no_slot_for"):
+        said = {readiness(replace(WELL, **{name: seconds})) for seconds in (6.1, 7.9, 300.0)}
+        assert len(said) == 1
+
+
+@pytest.mark.parametrize("also", [{}, {"no_slot_for": 60.0}, {"ping_age": 9.0}])
+def test_a_replica_that_served_stays_in_the_service_while_redis_is_away_and_nobody_could_serve(also):
+    away = replace(WELL, backend=BackendHealth(False, "Refused", "x"), **also)
+    assert serving(away, served=True).ready
+    assert not readiness(away).ready
+
+
+@pytest.mark.parametrize(
+    ("change", "served", "reason"),
+    [
+        ({"backend": BackendHealth(False, "Refused", "x")}, False, "MemoryRefused"),
+        ({"backend": BackendHealth(False, "Refused", "x"), "draining": True}, True, "Draining"),
+        ({"draining": True}, True, "Draining"),
+        ({"ping_age": 9.0}, True, "WorkerUnresponsive"),
+        ({"phase": "waiting", "worker_reason": "WorkerLost"}, True, "WorkerLost"),
+    ],
+)
+def test_one_that_comes_up_or_goes_or_is_worse_off_than_others_is_not_in_it(change, served, reason):
+    verdict = serving(replace(WELL, **change), served=served)
+    assert (verdict.ready, verdict.reason) == (False, reason)

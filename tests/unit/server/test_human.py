@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from crew_server import requests
 from crew_server.errors import RequestError
-from crew_server.http import requests
-from crew_server.runs import human, record, state
+from crew_server.queue import human, record, state
 
 FRAME = {
     "t": "paused",

@@ -2,11 +2,14 @@ import inspect
 
 import pytest
 from redis import exceptions
+from redis._parsers.base import BaseParser
 
 from crew_runtime.contract import env
 from crew_server import redis_client, settings
-from crew_server.errors import BackendError, SettingsError
+from crew_server.errors import BackendError, NotReadyError, SettingsError
 
+answered = BaseParser.parse_error
+"""As redis-py raises what Redis answers."""
 REASONS = {"Refused", "Timeout", "AuthFailed", "ReadOnly", "OutOfMemory", "DiskFull", "Error"}
 
 
@@ -15,17 +18,18 @@ REASONS = {"Refused", "Timeout", "AuthFailed", "ReadOnly", "OutOfMemory", "DiskF
     [
         (exceptions.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused."), "Refused"),
         (exceptions.ConnectionError("Error -2 connecting to nowhere:6379. Name or service not known."), "Refused"),
-        (exceptions.BusyLoadingError("Redis is loading the dataset in memory"), "Refused"),
+        (answered("LOADING Redis is loading the dataset in memory"), "Refused"),
         (exceptions.TimeoutError("Timeout reading from 127.0.0.1:6379"), "Timeout"),
         (TimeoutError(), "Timeout"),
-        (exceptions.AuthenticationError("invalid username-password pair or user is disabled."), "AuthFailed"),
-        (exceptions.ResponseError("WRONGPASS invalid username-password pair"), "AuthFailed"),
-        (exceptions.NoPermissionError("this user has no permissions to run the 'set' command"), "AuthFailed"),
-        (exceptions.ReadOnlyError("You can't write against a read only replica."), "ReadOnly"),
-        (exceptions.ResponseError("NOREPLICAS Not enough good replicas to write."), "ReadOnly"),
-        (exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "OutOfMemory"),
-        (exceptions.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "DiskFull"),
-        (exceptions.ResponseError("ERR something new"), "Error"),
+        (answered("WRONGPASS invalid username-password pair or user is disabled."), "AuthFailed"),
+        (answered("ERR Client sent AUTH, but no password is set"), "AuthFailed"),
+        (exceptions.AuthenticationError("AUTH is not to be had"), "AuthFailed"),
+        (answered("NOPERM this user has no permissions to run the 'set' command"), "AuthFailed"),
+        (answered("READONLY You can't write against a read only replica."), "ReadOnly"),
+        (answered("NOREPLICAS Not enough good replicas to write."), "ReadOnly"),
+        (answered("OOM command not allowed when used memory > 'maxmemory'."), "OutOfMemory"),
+        (answered("MISCONF Redis is configured to save RDB snapshots"), "DiskFull"),
+        (answered("ERR something new"), "Error"),
         (ConnectionResetError("reset"), "Refused"),
     ],
 )
@@ -44,6 +48,43 @@ def test_every_error_of_the_library_becomes_ours(kind):
         raise error
     assert caught.value.reason in REASONS
     assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TypeError("'NoneType' object is not callable"),
+        ValueError("invalid literal for int() with base 10: b'abc'"),
+        RecursionError("maximum recursion depth exceeded"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+        AttributeError("'NoneType' object has no attribute 'write'"),
+        OverflowError("too large"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_the_library_does_not_mean_to_raise_is_a_failure_of_the_backend_as_well(error):
+    with pytest.raises(BackendError) as caught, redis_client.translated():
+        raise error
+    assert caught.value.reason == "Error"
+    assert type(error).__name__ in caught.value.message
+
+
+def test_our_own_errors_pass_as_they_are():
+    with pytest.raises(NotReadyError), redis_client.translated():
+        raise NotReadyError("Full", "full")
+
+
+def test_a_peers_words_are_cut_and_hold_nothing_that_a_terminal_obeys():
+    reason, message = redis_client.explain(exceptions.ResponseError("ERR \x1b[2J\r\n" + "x" * 10_000))
+    assert reason == "Error"
+    assert message.isprintable()
+    assert len(message) < 600
+
+
+def test_bytes_that_are_no_text_do_not_make_an_answer_unreadable():
+    assert b"a\xff\xfeb".decode("utf-8", redis_client.LENIENT) == "a\ufffd\ufffdb"
+    for text in ("\ud800 half", "Zo\u00eb"):
+        assert text.encode("utf-8", redis_client.LENIENT).decode("utf-8", redis_client.LENIENT) == text
 
 
 async def test_deadline_ends_a_call_that_hangs():

@@ -1,7 +1,11 @@
-import pytest
+import json
+import re
 
+import pytest
+from pydantic import ValidationError
+
+from crew_server import requests
 from crew_server.errors import MissingInputsError, RequestError
-from crew_server.http import requests
 
 
 @pytest.mark.parametrize("text", ["guest-7", "a" * 256, "Zoë/日本", "a b"])
@@ -43,6 +47,15 @@ def test_missing_inputs_are_all_named():
     assert caught.value.missing == ("date", "guest")
 
 
+def test_no_inputs_at_all_are_fine_where_crewai_would_ask_for_none():
+    assert requests.checked_inputs({}, ["guest"], always=False) == {}
+    assert requests.checked_inputs(None, ["guest"], always=False) == {}
+    with pytest.raises(MissingInputsError, match=r"spec\.crew\.inputs"):
+        requests.checked_inputs({"city": 1}, ["guest", "city"], always=False)
+    with pytest.raises(MissingInputsError):
+        requests.checked_inputs({}, ["guest"], always=True)
+
+
 def test_more_inputs_than_asked_for_are_fine():
     assert requests.checked_inputs({"a": 1, "b": None}, ["a"]) == {"a": 1, "b": None}
     assert requests.checked_inputs(None, []) == {}
@@ -78,3 +91,40 @@ def test_fingerprint_is_of_what_was_asked_not_of_how_it_was_written():
     assert of(inputs={}) == of(inputs=None)
     different = [of(), of(inputs={"a": 1}), of(inputs={"a": "1"}), of(meta={"a": 1}), of(session="t"), of(session=None)]
     assert len(set(different)) == len(different)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ('{"inputs": {"prices": [1, %s]}}', "inputs.prices.1"),
+        ('{"inputs": {}, "meta": {"a": {"b": %s}}}', "meta.a.b"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_at_the_door_with_its_place(number, body, place):
+    with pytest.raises(ValidationError, match=re.escape(place)):
+        requests.KickoffRequest(**json.loads(body % number))
+
+
+def test_deep_bodies_are_looked_through_without_recursion():
+    deep = []
+    for _ in range(50_000):
+        deep = [deep]
+    assert requests.not_finite(deep) == ""
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"strategy": "bearer", "token": "tokén"},
+        {"strategy": "bearer", "token": "a\nb"},
+        {"strategy": "basic", "username": "a:b", "password": "c"},
+    ],
+)
+def test_what_no_header_can_carry_is_no_secret_of_a_webhook(fields):
+    with pytest.raises(ValidationError):
+        requests.Authentication(**fields)
+
+
+def test_a_password_may_have_any_letters():
+    requests.Authentication(strategy="basic", username="Zoë", password="pässwörd")

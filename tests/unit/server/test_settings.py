@@ -53,3 +53,13 @@ def test_redis_url_of_other_software_is_not_read():
 @pytest.mark.parametrize(("grace", "budget"), [("30", 20), ("10", 0), ("3", 0), ("600", 590)])
 def test_drain_leaves_ten_seconds_to_stop_what_runs(grace: str, budget: float):
     assert settings.from_environ({**GOOD, env.GRACE_PERIOD: grace}).drain_budget == budget
+
+
+@pytest.mark.parametrize("given", ["", " ", "\n", "se\xe4me"])
+def test_a_token_that_is_none_does_not_open_the_api(given: str):
+    with pytest.raises(SettingsError, match=env.API_TOKEN):
+        settings.from_environ({**GOOD, env.API_TOKEN: given})
+
+
+def test_a_line_end_is_not_part_of_the_token():
+    assert settings.from_environ({**GOOD, env.API_TOKEN: "t0ken\n"}).api_token == "t0ken"

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crew_server.runs import record, state
-from crew_server.runs.state import Exit, Outcome, Progress
+from crew_server.queue import record, state
+from crew_server.queue.state import Outcome, Progress
+from crew_server.worker.exits import Exit
 
 RUNNING = {
     "status": "running",

@@ -2,15 +2,14 @@
 
 import pytest
 
-from crew_server.webhooks import receivers
+from crew_server.webhooks import receivers, sending
 from crew_server.webhooks.delivery import LONGEST_PAUSE, MOST_TRIES, pause
+from crew_server.webhooks.receivers import ReceiverError
 
 
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("https://example.com/hook?x=1", ""),
-        ("http://crew-events.tools.svc:8080/hook", ""),
         ("ftp://example.com", "http:// or https://"),
         ("example.com/hook", "http:// or https://"),
         ("http:///hook", "names no host"),
@@ -18,42 +17,76 @@ from crew_server.webhooks.delivery import LONGEST_PAUSE, MOST_TRIES, pause
         ("http://example.com:99999/", "no URL"),
         ("http://[::1/", "no URL"),
         ("http://me:secret@example.com/", "no user and password"),
+        (f"http://{'a' * 64}.com/", "no domain"),
+        (f"http://{'ä' * 64}.com/", "no domain"),
+        ("http://a..b/", "no domain"),
+        ("http://a b/", "no domain"),
+        ("http://example.com/a\nb", "control characters"),
+        (f"http://example.com/{'a' * 2048}", "at most 2048"),
     ],
 )
-def test_a_receiver_has_a_url_of_http(url, problem):
-    told = receivers.problem(url, ())
-    assert bool(told) == bool(problem)
-    assert problem in told
+def test_what_is_no_receivers_url_is_refused_with_the_reason(url, problem):
+    with pytest.raises(ReceiverError, match=problem):
+        receivers.checked(url, ())
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("https://example.com/hook?x=1", "https://example.com/hook?x=1"),
+        ("http://crew-events.tools.svc:8080/hook", "http://crew-events.tools.svc:8080/hook"),
+        ("http://Bücher.example/straße?q=ü#part", "http://xn--bcher-kva.example/stra%C3%9Fe?q=%C3%BC"),
+        ("http://example.com/a b/%C3%BC", "http://example.com/a%20b/%C3%BC"),
+        ("http://[2606:2800:0220:1::1]:80/", "http://[2606:2800:220:1::1]:80/"),
+    ],
+)
+def test_a_receivers_url_is_kept_in_the_form_in_which_it_can_be_sent(url, sent):
+    assert receivers.checked(url, ()) == sent
+    assert receivers.checked(sent, ()) == sent
+    sent.encode("ascii")
 
 
 def test_only_hosts_that_a_pattern_names_may_be_called_when_there_are_patterns():
     hosts = ("*.Example.com", "tools.svc")
     for host in ("a.example.com", "b.a.EXAMPLE.com", "tools.svc"):
-        assert not receivers.problem(f"http://{host}/", hosts)
+        assert receivers.checked(f"http://{host}/", hosts)
     for host in ("example.com", "a.example.com.evil.org", "tools.svc.evil.org"):
-        assert "does not allow" in receivers.problem(f"http://{host}/", hosts)
+        with pytest.raises(ReceiverError, match="does not allow"):
+            receivers.checked(f"http://{host}/", hosts)
 
 
-@pytest.mark.parametrize(
-    ("address", "refused"),
-    [
-        ("10.96.0.10", False),
-        ("93.184.216.34", False),
-        ("2606:2800:220:1::1", False),
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("::ffff:169.254.169.254", True),
-        ("169.254.169.254", True),
-        ("fe80::1%eth0", True),
-        ("fd00:ec2::254", True),
-        ("0.0.0.0", True),
-        ("224.0.0.1", True),
-    ],
-)
-def test_addresses_of_the_pod_its_link_and_the_metadata_service_are_refused(address, refused):
-    assert receivers.refused(address) is refused
+PUBLIC = ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"]
+PRIVATE = ["10.96.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd12::1", "64:ff9b::0a60:0001", "2002:a60:1::1"]
+INMOST = [
+    "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "::127.0.0.1", "0.0.0.0", "::", "224.0.0.1", "fe80::1%eth0",
+    "169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1", "fd00:ec2::254",
+    "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", PUBLIC + PRIVATE + INMOST)
+@pytest.mark.parametrize("hosts", [(), ("*.example.com",)], ids=["any host", "a pattern of names"])
+def test_only_public_addresses_are_reached_by_a_name_that_a_pattern_matches_or_that_nothing_names(address, hosts):
+    assert receivers.refused(address, "evil.example.com", hosts) is (address not in PUBLIC)
+
+
+@pytest.mark.parametrize("address", PRIVATE + INMOST)
+def test_what_is_named_without_a_wildcard_is_reached_wherever_it_is(address):
+    assert not receivers.refused(address, "tools.svc", ("tools.svc",))
+    assert not receivers.refused(address, "a.example.com", ("*.example.com", address))
+
+
+def test_a_pattern_of_addresses_opens_private_ones_and_never_the_metadata_service():
+    hosts = ("*.tools.svc", "10.*", "169.254.*", "*")
+    assert not receivers.refused("10.96.0.1", "a.tools.svc", hosts)
+    assert receivers.refused("169.254.169.254", "a.tools.svc", hosts)
+    assert receivers.refused("192.168.0.1", "a.tools.svc", ("*.tools.svc", "10.*"))
+
+
+def test_an_address_of_the_pod_itself_is_none_of_the_others():
+    assert receivers.refused("93.184.216.34", "a.example.com", ("*.example.com", "93.*"), own=True)
+    assert sending.is_own("127.0.0.1")
+    assert not sending.is_own("192.0.2.1")
 
 
 def test_pauses_double_up_to_ten_minutes_and_last_for_hours_in_all():

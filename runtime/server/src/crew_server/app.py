@@ -12,24 +12,28 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from crew_runtime.contract import tokens
 from crew_server import redis_client
 from crew_server.backend import Backend
+from crew_server.changes import Changes
 from crew_server.errors import SettingsError
+from crew_server.events.ends import Ends
+from crew_server.events.following import Following
+from crew_server.execution import drain
+from crew_server.execution.claiming import Claimer, Worker
+from crew_server.execution.dispatch import Dispatcher, Listeners
+from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.takeover import Takeover
 from crew_server.http import api, probes
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
-from crew_server.runs import drain, state
-from crew_server.runs.claiming import Claimer, Worker
-from crew_server.runs.dispatch import Dispatcher, Listeners
-from crew_server.runs.ends import Ends
-from crew_server.runs.following import Following
-from crew_server.runs.kickoff import Kickoff
-from crew_server.runs.queue import Queue
-from crew_server.runs.takeover import Takeover
+from crew_server.queue import state
+from crew_server.queue.queue import Queue
 from crew_server.service import Parts, Service
 from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
+from crew_server.supervision import Run, Supervisor
 from crew_server.webhooks.delivery import Deliverer
 from crew_server.webhooks.outbox import Outbox
 from crew_server.webhooks.sending import Sender
@@ -39,6 +43,11 @@ from crew_server.worker.slots import Slots
 log = Log(__name__)
 
 LAG_EVERY = 0.5
+FAREWELL, FAREWELL_LOOK = 3.0, 0.05
+"""Seconds from the signal to stop on in which clients that keep a connection open are answered, and between two looks
+whether there are any."""
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
+"""Seconds of silence, seconds between probes, and how many: a peer that is gone is noticed after a minute."""
 
 
 class App:
@@ -48,8 +57,14 @@ class App:
         self._settings = settings
         metrics = Metrics()
         self._client = redis_client.connect(settings)
-        slots = Slots(settings.concurrency, self._on_idle, lambda why: metrics.lost_slots.labels(why).inc())
-        link = WorkerLink(settings.socket, slots, Events(self._on_worker_draining, self._on_worker_connected))
+        slots = Slots(
+            settings.concurrency,
+            self._on_idle,
+            lambda why: metrics.lost_slots.labels(why).inc(),
+            settings.processes,
+        )
+        events = Events(self._on_worker_draining, self._on_worker_connected)
+        link = WorkerLink(settings.socket, slots, events, settings.concurrency)
         queue, ends = Queue(self._client, settings), Ends(settings)
         listeners = Listeners(self._on_ended, self._on_told, ends.ended)
         dispatcher = Dispatcher(settings, slots, queue, metrics, listeners)
@@ -67,20 +82,25 @@ class App:
                 dispatcher,
                 Worker(lambda: self.service.readiness().ready, lambda: link.state().report.tasks),
             ),
-            takeover=Takeover(queue, metrics, settings.human_input_timeout, self._on_taken_over),
+            takeover=Takeover(queue, metrics, settings.human_input_timeout, self._on_taken_over, self._on_dead_letters),
             ends=ends,
             following=Following(settings),
-            deliverer=Deliverer(outbox, Sender(settings.webhook_hosts), metrics, settings.api_token),
+            deliverer=Deliverer(outbox, Sender(settings.webhook_hosts), metrics, _signing_key(settings)),
             backend=Backend(settings, metrics),
             sessions=SessionStore(self._client, settings),
             prober=Prober(slots, metrics),
         )
         self.service = Service(self._parts)
+        self._changes = Changes(self.service.condition_facts)
+        self._supervisor = Supervisor(self._on_background_failure)
         self._stopping = asyncio.Event()
         self._worker_drain: asyncio.Task[None] | None = None
         metrics.watch("crewops_kickoffs_running", lambda: self._parts.dispatcher.running)
         metrics.watch("crewops_backlog", lambda: self._parts.takeover.seen.backlog)
         metrics.watch("crewops_backlog_oldest_seconds", lambda: self._parts.takeover.seen.oldest)
+        metrics.watch("crewops_dead_letters", lambda: self._parts.takeover.seen.dead)
+        metrics.watch("crewops_kickoff_bytes", lambda: self._parts.takeover.seen.bytes)
+        metrics.watch("crewops_kickoff_bytes_limit", lambda: self._settings.budget(self._parts.backend.max_memory))
         metrics.watch("crewops_slots", lambda: slots.alive)
         metrics.watch("crewops_ready", lambda: float(self.service.readiness().ready))
 
@@ -95,35 +115,37 @@ class App:
         await parts.link.listen()
         servers = [
             _Server(api.create(self.service, settings.api_token)),
-            _Server(probes.create(self.service)),
+            _Server(probes.create(self.service, self._changes)),
         ]
         serving = [
             loop.create_task(server.serve(sockets=[one])) for server, one in zip(servers, (front, back), strict=True)
         ]
-        loops = [
-            loop.create_task(one)
-            for one in (
-                parts.backend.run(),
-                parts.dispatcher.watch(),
-                parts.claimer.run(),
-                parts.takeover.run(),
-                parts.ends.run(),
-                parts.dispatcher.teller.run(),
-                parts.deliverer.run(),
-                self._measure_lag(),
-            )
-        ]
+        background: dict[str, Run] = {
+            "backend": parts.backend.run,
+            "changes": self._changes.run,
+            "watch": parts.dispatcher.watch,
+            "claims": parts.claimer.run,
+            "takeover": parts.takeover.run,
+            "ends": parts.ends.run,
+            "events": parts.dispatcher.teller.run,
+            "progress": parts.dispatcher.keeper.run,
+            "webhooks": parts.deliverer.run,
+            "lag": self._measure_lag,
+        }
+        for name, run in background.items():
+            self._supervisor.start(name, run)
         log.info("listening", http=front.getsockname()[1], health=back.getsockname()[1], replica=settings.replica)
-        await self._serve_until_stopped(loops + serving)
+        await self._serve_until_stopped(serving)
+        asked_at = loop.time()
         await self._drain()
+        await _farewell(servers[0], asked_at + FAREWELL)
         self.service.leave()
+        self._changes.close()
         # The API first: its last answers may be the ends of the drained kickoffs.
         for server, task in zip(servers, serving, strict=True):
             server.should_exit = True
             await asyncio.wait([task], timeout=2)
-        for task in loops:
-            task.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await self._supervisor.close()
         await parts.dispatcher.close()
         await parts.slots.close()
         await parts.link.close()
@@ -136,7 +158,7 @@ class App:
         log.info("ended")
 
     async def _serve_until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Wait for the signal; a loop that ends before it is a bug that must not stay silent."""
+        """Wait for the signal; a socket that is not served any more must not stay silent."""
         stopped = asyncio.get_running_loop().create_task(self._stopping.wait())
         done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -188,12 +210,32 @@ class App:
         self._parts.deliverer.poke()
         self.service.failed(outcome.reason, outcome.error, kickoff_id)
 
+    def _on_dead_letters(self, total: int) -> None:
+        self.service.failed("DeadLetter", f"{total} entries of Redis could not be read and were put aside")
+
+    def _on_background_failure(self, name: str, error: Exception | None) -> None:
+        self._parts.metrics.background_failures.labels(name).inc()
+        self.service.failed("BackgroundTask", f"{name}: {'it ended' if error is None else repr(error)}")
+
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_EVERY
             await asyncio.sleep(LAG_EVERY)
             self._parts.metrics.loop_lag.set(max(0.0, loop.time() - due))
+
+
+async def _farewell(server: uvicorn.Server, until: float) -> None:
+    """Answer on while clients keep connections open, until a time of the loop's clock: each learns from its next answer
+    that the connection ends. One that simply closed would fail the request that its client is about to send.
+    """
+    loop = asyncio.get_running_loop()
+    while server.server_state.connections and loop.time() < until:  # noqa: ASYNC110 - uvicorn signals no change of it
+        await asyncio.sleep(FAREWELL_LOOK)
+
+
+def _signing_key(settings: Settings) -> bytes | None:
+    return tokens.webhook_key(settings.api_token) if settings.api_token is not None else None
 
 
 class _Server(uvicorn.Server):
@@ -218,6 +260,10 @@ def _listen(address: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Inherited by the connections: who has vanished without a word would stay a listener of `changes` for ever.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
         listener.bind((address, port))
         listener.listen(1024)
     except OSError as error:

@@ -11,7 +11,9 @@ CrewServerError
 ├── UnknownSessionError   nothing is kept of this session
 ├── SessionBusyError      a kickoff of the session runs
 ├── ResumeError           the kickoff does not wait for this answer; `reason` says why
+├── EndedError            the kickoff has ended, and cannot be stopped any more
 ├── UnknownKickoffError   no such kickoff, or its state has expired
+├── UnreadableError       what Redis holds of a kickoff is not what a server of ours wrote
 └── WorkerProtocolError   the peer on the worker's socket does not speak our frames
 """
 
@@ -50,7 +52,7 @@ class NotReadyError(CrewServerError):
 
 
 class QueueFullError(NotReadyError):
-    """As many kickoffs wait for a slot as may wait."""
+    """As many kickoffs wait for a slot, or lie in Redis, as may."""
 
 
 class RequestError(CrewServerError):
@@ -63,11 +65,16 @@ class RequestError(CrewServerError):
 
 
 class MissingInputsError(RequestError):
-    """The crew's texts ask for inputs that the request does not carry."""
+    """The crew asks for inputs that the request does not carry."""
 
     def __init__(self, missing: Sequence[str]) -> None:
         names = ", ".join(missing)
-        super().__init__("inputs", f"the crew needs inputs that are not there: {names}; add them to 'inputs'")
+        super().__init__(
+            "inputs",
+            f"the crew needs inputs that are not there: {names}; add them to 'inputs'. They stand in braces in the "
+            "crew's texts: if some are no inputs, list those that are in "
+            "spec.crew.inputs, and the others stay as they are",
+        )
         self.missing = tuple(missing)
 
 
@@ -79,11 +86,23 @@ class IdempotencyKeyReusedError(RequestError):
         super().__init__("idempotency_key", text)
 
 
+class EndedError(CrewServerError):
+    """A kickoff was to be stopped that has ended."""
+
+    def __init__(self, status: str, state: str) -> None:
+        """`state`: in the words of CrewAI's platform."""
+        super().__init__(f"Cannot stop execution. Current state: {state}")
+        self.status = status
+        self.state = state
+
+
 class UnknownKickoffError(CrewServerError):
     """Nothing is known of this kickoff."""
 
     def __init__(self, kickoff_id: str) -> None:
-        super().__init__(f"there is no kickoff '{kickoff_id}'; its state is kept for 7 days after its end")
+        super().__init__(
+            f"there is no kickoff '{kickoff_id}'; its state is kept for spec.kickoffs.retention (a day) after its end"
+        )
         self.kickoff_id = kickoff_id
 
 
@@ -114,6 +133,13 @@ class ResumeError(CrewServerError):
         self.reason = reason
         self.message = message
         self.status = status
+
+
+class UnreadableError(CrewServerError):
+    """What Redis holds of a kickoff cannot be read."""
+
+    def __init__(self, kickoff_id: str, error: Exception) -> None:
+        super().__init__(f"what Redis holds of kickoff '{kickoff_id}' cannot be read ({type(error).__name__})")
 
 
 class WorkerProtocolError(CrewServerError):

@@ -43,6 +43,20 @@ def readiness(facts: Facts) -> Verdict:
     return _worker(facts) or _state(facts) or _backend(facts) or Verdict(True)
 
 
+def serving(facts: Facts, *, served: bool) -> Verdict:
+    """Whether requests should come here: as `readiness`, but what all replicas have in common takes none of them out.
+
+    While Redis is away no replica is of more use than another, and a client that is answered 503 with the reason and
+    Retry-After knows more than one whose connection is refused.
+
+    Args:
+        served: this replica was ready before; one that comes up has to be, for a rollout waits for it.
+    """
+    if served and not facts.draining and not facts.backend.ready:
+        return Verdict(True)
+    return readiness(facts)
+
+
 def acceptance(facts: Facts) -> Verdict:
     """Whether a kickoff can be taken. A replica that is shut down still takes what reaches it, over connections that
     are open and while the news travels: what is accepted lies in Redis, and another replica runs it."""
@@ -71,7 +85,8 @@ def _worker(facts: Facts) -> Verdict | None:
     if verdict := _phase(facts):
         return verdict
     if facts.ping_age > PING_DEADLINE:
-        text = f"the worker has not answered for {facts.ping_age:.1f} s; it is stopped or starved of CPU"
+        # no seconds in it: a text that changes by itself is written into the status again and again
+        text = f"the worker does not answer within {PING_DEADLINE:g} s; it is stopped or starved of CPU"
         return Verdict(False, "WorkerUnresponsive", text)
     if facts.no_slot_for > NO_SLOTS_FOR:
         return Verdict(False, "NoSlots", "the worker has no warm slot: none is ready yet, or they end before they are")

@@ -60,11 +60,20 @@ class Metrics:
         self.backend_failures = Counter(
             "crewops_backend_check_failures", "Failed checks of the backend", ["reason"], registry=self.registry
         )
+        self.background_failures = Counter(
+            "crewops_background_failures",
+            "Failures of the server's own background tasks, each of which was started again",
+            ["task"],
+            registry=self.registry,
+        )
         self.loop_lag = Gauge("crewops_loop_lag_seconds", "How late the server's loop ran last", registry=self.registry)
         self._gauge_help = {
             "crewops_kickoffs_running": "Kickoffs in a slot",
             "crewops_backlog": "Kickoffs of the whole crew that wait for a slot",
             "crewops_backlog_oldest_seconds": "How long the first of them has waited",
+            "crewops_dead_letters": "Entries of the whole crew that could not be read, kept for 7 days",
+            "crewops_kickoff_bytes": "Bytes of Redis that the crew's kickoffs take",
+            "crewops_kickoff_bytes_limit": "Bytes that they may take",
             "crewops_slots": "Warm slots",
             "crewops_ready": "1 when /readyz says so",
         }

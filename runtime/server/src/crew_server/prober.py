@@ -7,7 +7,7 @@ from crew_runtime.contract import frames
 from crew_server.errors import NotReadyError
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
-from crew_server.runs.state import Exit
+from crew_server.worker.exits import Exit
 from crew_server.worker.slots import Child, Slots
 
 log = Log(__name__)

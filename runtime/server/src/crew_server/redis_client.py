@@ -5,21 +5,41 @@ redis-py raises.
 """
 
 import asyncio
+import codecs
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from redis import asyncio as redis
 from redis import exceptions
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from crew_runtime.contract import env
-from crew_server.errors import BackendError, SettingsError
+from crew_runtime.contract import env, redis_errors
+from crew_server.errors import BackendError, CrewServerError, SettingsError
 from crew_server.settings import Settings
 
 POOL_SIZE = 32
 """Calls at once; each takes well under a millisecond, so this is never the limit unless Redis stalls."""
+
+MAX_WORDS = 500
+"""Characters of what a peer says that go into a message."""
+
+LENIENT = "crewops-lenient"
+"""Python's texts have halves of character pairs, which pass. What is no text at all comes as U+FFFD: one such entry
+must not make the answer that it is part of unreadable."""
+
+
+def _lenient(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogatepass")(error)
+    except UnicodeError:
+        if not isinstance(error, UnicodeDecodeError):
+            raise
+        return "\ufffd", error.start + 1
+
+
+codecs.register_error(LENIENT, _lenient)
 
 Client = redis.Redis
 
@@ -41,7 +61,8 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
             socket_connect_timeout=limit,
             retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
             decode_responses=True,
-            encoding_errors="surrogatepass",  # Python's texts have halves of character pairs
+            encoding_errors=LENIENT,
+            driver_info=None,  # two round trips more, for a command that a user may have no right to
             **extra,
         )
     except ValueError as error:
@@ -52,23 +73,29 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
 
 
 async def next_entries(
-    client: Client, positions: Mapping[str, str], *, count: int, seconds: float
+    client: Client, positions: Mapping[str, str], *, count: int, seconds: float | None = None
 ) -> list[tuple[str, dict[str, str]]]:
-    """The entries behind `positions` (stream to id) as (id, fields); waits up to `seconds`; empty: none came."""
+    """The entries behind `positions` (stream to id) as (id, fields); empty: none came.
+
+    Waits up to `seconds`; None: not at all.
+    """
     streams: Any = dict(positions)
-    found: Any = await client.xread(streams, count=count, block=round(seconds * 1000))
+    found: Any = await client.xread(streams, count=count, block=None if seconds is None else round(seconds * 1000))
     if isinstance(found, Mapping):
         # With protocol=3 in the URL.
         return [entry for batches in found.values() for entries in batches for entry in entries]
     return [entry for _, entries in found or () for entry in entries]
 
 
-async def server_version(client: Client) -> str:
-    """What INFO says; `` where an ACL forbids to ask, which is no fault of the server."""
+async def server_facts(client: Client) -> tuple[str, int | None]:
+    """(version, maxmemory in bytes, 0 without one) as INFO says; (``, None) where an ACL forbids to ask, which is no
+    fault of the server."""
     try:
-        return version_of(await client.info("server"))
+        version = version_of(await client.info("server"))
+        limit = (await client.info("memory")).get("maxmemory")
     except exceptions.ResponseError:
-        return ""
+        return "", None
+    return version, limit if isinstance(limit, int) and limit >= 0 else None
 
 
 def version_of(info: Mapping[str, Any]) -> str:
@@ -80,7 +107,7 @@ def version_of(info: Mapping[str, Any]) -> str:
 
 @contextlib.asynccontextmanager
 async def deadline(seconds: float) -> AsyncIterator[None]:
-    """Whatever redis-py raises within becomes a BackendError, and so does being longer than `seconds`."""
+    """Whatever fails within becomes a BackendError, and so does being longer than `seconds`."""
     with translated():
         async with asyncio.timeout(seconds):
             yield
@@ -88,53 +115,55 @@ async def deadline(seconds: float) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Whatever redis-py raises within becomes a BackendError with the cause chained."""
+    """Whatever fails within becomes a BackendError with the cause chained.
+
+    Not only what redis-py documents: a peer that answers with something else than Redis' protocol makes its parser
+    raise ValueError or RecursionError, and a connection that closes under a write TypeError. To the caller all of it is
+    a backend that did not do what it was asked.
+    """
     try:
         yield
-    except (exceptions.RedisError, OSError, TimeoutError) as error:
+    except CrewServerError:
+        raise
+    except Exception as error:
         reason, message = explain(error)
         raise BackendError(reason, message) from error
 
 
 def explain(error: BaseException) -> tuple[str, str]:
     """(reason, message) of a failed call; the reasons are those of `contract.report.BackendHealth`."""
-    text = str(error) or type(error).__name__
-    for kinds, starts, reason, message in _TABLE:
-        if isinstance(error, kinds) or text.startswith(starts):
+    if not isinstance(error, (exceptions.RedisError, OSError)):
+        return "Error", f"the answer is none of Redis: {type(error).__name__}: {_short(str(error))}"
+    text = _short(str(error)) or type(error).__name__
+    kind = redis_errors.kind_of_reply(text, getattr(error, "status_code", None))
+    if (answered := _ANSWERED.get(kind)) is not None:
+        return answered[0], answered[1].format(text)
+    for kinds, reason, message in _RAISED:
+        if isinstance(error, kinds):
             return reason, message.format(text)
     return "Error", f"Redis answered with an error: {text}"
 
 
-_Row = tuple[tuple[type[BaseException], ...], tuple[str, ...], str, str]
-_TABLE: tuple[_Row, ...] = (
-    # The order matters: AuthenticationError and BusyLoadingError are ConnectionErrors.
+def _short(text: str) -> str:
+    """For a message: what a peer said may be of any length, and hold what a terminal obeys."""
+    return "".join(one if one.isprintable() else " " for one in text[:MAX_WORDS])
+
+
+_ANSWERED: Final = {
+    redis_errors.AUTH_FAILED: (redis_errors.AUTH_FAILED, "Redis refused the credentials: {}"),
+    redis_errors.OUT_OF_MEMORY: (redis_errors.OUT_OF_MEMORY, "Redis is at its maxmemory: {}"),
+    redis_errors.DISK_FULL: (redis_errors.DISK_FULL, "Redis cannot write to its disk: {}"),
+    redis_errors.READ_ONLY: (redis_errors.READ_ONLY, "Redis takes no writes: {}"),
+    redis_errors.LOADING: ("Refused", "Redis is still loading its data: {}"),
+}
+_RAISED: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
+    # The order matters: the first two are ConnectionErrors as well.
     (
-        (
-            exceptions.AuthenticationError,
-            exceptions.AuthorizationError,
-            exceptions.NoPermissionError,
-            exceptions.AuthenticationWrongNumberOfArgsError,
-            exceptions.ExternalAuthProviderError,
-        ),
-        ("NOAUTH", "WRONGPASS", "NOPERM", "invalid username-password", "Authentication required"),
-        "AuthFailed",
+        (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ExternalAuthProviderError),
+        redis_errors.AUTH_FAILED,
         "Redis refused the credentials: {}",
     ),
-    (
-        (exceptions.OutOfMemoryError,),
-        ("OOM", "command not allowed when used memory"),
-        "OutOfMemory",
-        "Redis is at its maxmemory: {}",
-    ),
-    ((), ("MISCONF",), "DiskFull", "Redis cannot write to its disk: {}"),
-    (
-        (exceptions.ReadOnlyError, exceptions.MasterDownError),
-        ("READONLY", "You can't write against a read only", "NOREPLICAS", "MASTERDOWN"),
-        "ReadOnly",
-        "Redis takes no writes: {}",
-    ),
-    ((exceptions.MaxConnectionsError,), (), "Timeout", "no connection to Redis got free in time: {}"),
-    ((exceptions.TimeoutError, TimeoutError), (), "Timeout", "Redis did not answer within the deadline"),
-    ((exceptions.BusyLoadingError,), ("LOADING",), "Refused", "Redis is still loading its data: {}"),
-    ((exceptions.ConnectionError, OSError), (), "Refused", "Redis cannot be reached: {}"),
+    ((exceptions.MaxConnectionsError,), "Timeout", "no connection to Redis got free in time: {}"),
+    ((exceptions.TimeoutError, TimeoutError), "Timeout", "Redis did not answer within the deadline"),
+    ((exceptions.ConnectionError, OSError), "Refused", "Redis cannot be reached: {}"),
 )

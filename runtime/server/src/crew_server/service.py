@@ -9,32 +9,33 @@ import dataclasses
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import crew_server
 from crew_runtime.contract import report as reports
-from crew_server import health
+from crew_server import health, requests
 from crew_server.backend import Backend
 from crew_server.errors import (
     BackendError,
+    EndedError,
     IdempotencyKeyReusedError,
     NotReadyError,
     QueueFullError,
     ResumeError,
     UnknownKickoffError,
+    UnreadableError,
 )
-from crew_server.http import requests
+from crew_server.events.ends import Ends
+from crew_server.events.following import Following, Told
+from crew_server.execution.claiming import Claimer
+from crew_server.execution.dispatch import Dispatcher
+from crew_server.execution.takeover import Takeover
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
-from crew_server.runs import human, state
-from crew_server.runs.claiming import Claimer
-from crew_server.runs.dispatch import Dispatcher
-from crew_server.runs.ends import Ends
-from crew_server.runs.following import Following, Told
-from crew_server.runs.queue import Idempotency, Queue
-from crew_server.runs.takeover import Takeover
+from crew_server.queue import human, queue, state
+from crew_server.queue.queue import Idempotency, Queue
 from crew_server.sessions.service import Sessions
 from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
@@ -97,6 +98,8 @@ class Service:
         self.sessions = Sessions(parts.sessions, self.cancel)
         self.draining = False
         self._leaving = False
+        self._served = False
+        """Whether it was ready once."""
         self._failures: collections.deque[reports.Failure] = collections.deque(maxlen=KEEP_FAILURES)
 
     # -- the crew's API -------------------------------------------------------------------------------------------
@@ -114,7 +117,7 @@ class Service:
         named = requests.session_id(body.session_id, headers.session_id)
         key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
         self._refuse_unless_ready()
-        inputs = requests.checked_inputs(body.inputs, self.input_names())
+        inputs = self._checked_inputs(body)
         hooks = requests.hooks(body, self._parts.settings.webhook_hosts)
         # A session that nobody named has one kickoff, which need not wait for others.
         request = state.Request(
@@ -146,7 +149,7 @@ class Service:
         key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
         each = body.each()
         for one in each:
-            requests.checked_inputs(one.inputs, self.input_names())
+            self._checked_inputs(one)
         found: list[Kickoff | NotReadyError | BackendError] = []
         for number, one in enumerate(each):
             of_one = Headers(headers.session_id, f"{requests.digest(key)}:{number}" if key else None)
@@ -158,9 +161,19 @@ class Service:
                 return found + [error] * (len(each) - number)
         return found
 
-    def events(self, kickoff_id: str, after: str) -> AsyncIterator[Told]:
+    def events(self, kickoff_id: str, after: str, client: str) -> AsyncIterator[Told]:
         """What a kickoff tells of itself, from behind the event `after` until its end, whichever replica runs it."""
-        return self._parts.following.follow(kickoff_id, after)
+        return self._parts.following.follow(kickoff_id, after, client)
+
+    async def told_all(self, kickoff_id: str, after: str = "") -> bool:
+        """Whether a kickoff has ended, or is gone, and has nothing more to tell: behind the event `after`, or at all.
+
+        Raises RequestError, BackendError.
+        """
+        status = await self._parts.queue.status(kickoff_id)
+        if status is not None and status not in state.ENDS:
+            return False
+        return not after or not await self._parts.following.anything(kickoff_id, after)
 
     async def wait(self, kickoff_id: str, seconds: float) -> dict[str, Any] | None:
         """A kickoff's status when it ends, or asks a person, within `seconds`, wherever it runs; else None."""
@@ -200,7 +213,10 @@ class Service:
             if seen := self._own(kickoff_id):
                 return seen
             raise UnknownKickoffError(kickoff_id)
-        return state.view(fields, now)
+        try:
+            return state.view(fields, now)
+        except queue.UNREADABLE as error:
+            raise UnreadableError(kickoff_id, error) from error
 
     async def resume(self, body: requests.ResumeRequest) -> requests.Resumed:
         """Give a person's answer to a kickoff. Raises RequestError, UnknownKickoffError, ResumeError, BackendError."""
@@ -235,6 +251,15 @@ class Service:
             log.info("kickoff cancelled", kickoff_id=kickoff_id)
         return await self.status(kickoff_id)
 
+    async def stop(self, kickoff_id: str) -> None:
+        """Cancel a kickoff that has not ended. Raises EndedError, UnknownKickoffError, BackendError."""
+        if ended := state.PLATFORM_STATES.get((seen := await self.status(kickoff_id))["status"]):
+            raise EndedError(seen["status"], ended)
+        seen = await self.cancel(kickoff_id)
+        if seen["status"] != state.CANCELLED and (ended := state.PLATFORM_STATES.get(seen["status"])):
+            # Its end was first.
+            raise EndedError(seen["status"], ended)
+
     # -- the second port ------------------------------------------------------------------------------------------
 
     def phase(self) -> str:
@@ -247,7 +272,14 @@ class Service:
 
     def readiness(self) -> health.Verdict:
         """Whether this replica should be given kickoffs."""
-        return health.readiness(self._facts())
+        verdict = health.readiness(self._facts())
+        self._served = self._served or verdict.ready
+        return verdict
+
+    def serving(self) -> health.Verdict:
+        """Whether requests should come here: they do while Redis is away, and are told so."""
+        self.readiness()
+        return health.serving(self._facts(), served=self._served)
 
     async def proof(self, action: str, nonce: str) -> dict[str, Any]:
         """A proof by the prober. Raises NotReadyError when there is none."""
@@ -261,6 +293,7 @@ class Service:
         parts, worker, verdict = self._parts, self._parts.link.state(), self.readiness()
         return reports.Report(
             replica=parts.settings.replica,
+            time=time.time(),
             phase=worker.phase,
             reason="" if verdict.ready else verdict.reason,
             message=verdict.message,
@@ -273,19 +306,38 @@ class Service:
             slots=parts.slots.alive,
             worker=worker.report,
             backend=parts.backend.health,
-            failures=tuple(self._failures),
+            # Their texts quote inputs and results, and who asks needs no token.
+            failures=tuple(dataclasses.replace(one, message="") for one in self._failures),
         )
 
+    def condition_facts(self) -> object:
+        """What conditions are made of in `report`, to be compared: no latency, and nothing that moves with kickoffs."""
+        worker, verdict, backend = self._parts.link.state(), self.readiness(), self._parts.backend.health
+        return (
+            (worker.phase, worker.report, self.draining),
+            (verdict.ready, verdict.reason, verdict.message),
+            (backend.ready, backend.reason, backend.message, backend.server_version),
+        )
+
+    def failures(self) -> Sequence[reports.Failure]:
+        """The last failures with their texts, for who may read kickoffs."""
+        return tuple(self._failures)
+
     def failed(self, kind: str, message: str, kickoff_id: str = "") -> None:
-        """Keep a failure for the report."""
+        """Keep a failure for `failures` and, without its text, for the report."""
         self._failures.append(reports.Failure(time.time(), kind, message[:1000], kickoff_id))
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    def _checked_inputs(self, body: requests.KickoffRequest) -> Mapping[str, Any]:
+        names = self.input_names()
+        return requests.checked_inputs(body.inputs, names, always=self._parts.link.state().report.inputs_always)
+
     async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> Kickoff:
         parts = self._parts
         with parts.claimer.reserve() as slot:
-            accepted = await parts.queue.accept(request, idempotency, parts.settings.queue_limit, start=slot)
+            limits = parts.settings.queue_limit, parts.settings.budget(parts.backend.max_memory)
+            accepted = await parts.queue.accept(request, idempotency, *limits, start=slot)
             if accepted.claim is not None:
                 parts.claimer.start(accepted.claim)
         if accepted.what == "full":
@@ -293,6 +345,13 @@ class Service:
                 f"{accepted.kickoff_id} kickoffs of the crew wait for a slot already; run more replicas, or try later"
             )
             raise QueueFullError("QueueFull", text, retry_after=2)
+        if accepted.what == "bytes":
+            text = (
+                f"the crew's kickoffs take {accepted.kickoff_id} bytes of Redis already, of {limits[1]} that they may: "
+                "each goes spec.kickoffs.retention after its end; shorten that, raise spec.kickoffs.maxBytes, or try "
+                "later"
+            )
+            raise QueueFullError("KickoffBytes", text, retry_after=30)
         if accepted.what == "conflict":
             raise IdempotencyKeyReusedError(accepted.kickoff_id)
         known = accepted.what == "known"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env, tokens
 from crew_server.errors import SettingsError
 
 FAIL_CLOSED = "FailClosed"
@@ -38,6 +38,12 @@ class Settings:
     """Kickoffs of the crew that may wait for a slot; beyond it a client gets 503. It bounds what lies in Redis."""
     human_input_timeout: float = 7 * 24 * 3600.0
     """For each question; a kickoff of a named session holds up the session's next ones while it waits."""
+    retention: float = 24 * 3600.0
+    """How long a kickoff's status, result and events are kept after its end."""
+    kickoff_bytes: int | None = None
+    """Of Redis' memory that all kickoffs may take; beyond it a client gets 503. None: see `budget`."""
+    processes: str = env.PER_KICKOFF
+    """Which kickoffs may run in one process: one of `env.PROCESSES_VALUES`."""
     retry_lost: bool = True
     """Whether a kickoff whose replica or worker died is started again; else it ends as an error."""
     grace_period: float = 30.0
@@ -46,10 +52,20 @@ class Settings:
     http_port: int = HTTP_PORT
     health_port: int = HEALTH_PORT
     api_token: str | None = None
+    """None: the API is open to who reaches it."""
     webhook_hosts: tuple[str, ...] = ()
     """Patterns of the hosts that webhooks may name, whatever address they have; empty: any, but none of this pod's own,
     its link's or the cloud's metadata."""
     log_json: bool = True
+
+    def budget(self, max_memory: int | None) -> int:
+        """Bytes that all kickoffs may take in a Redis of `max_memory` bytes (0: without a limit; None: unknown).
+
+        A quarter, unless it is set: what is left is for memories, which nobody can fetch again.
+        """
+        if self.kickoff_bytes is not None:
+            return self.kickoff_bytes
+        return max_memory // 4 if max_memory else 256 * 1024 * 1024
 
     @property
     def drain_budget(self) -> float:
@@ -76,13 +92,16 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),
         queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=1, most=100_000),
         human_input_timeout=reader.seconds(env.HUMAN_INPUT_TIMEOUT, 7 * 24 * 3600.0, least=0.1),
+        retention=reader.seconds(env.KICKOFF_RETENTION, 24 * 3600.0, least=1.0),
+        kickoff_bytes=reader.whole(env.KICKOFF_BYTES, 0, least=1 << 16, most=1 << 50) or None,
+        processes=reader.choice(env.PROCESSES, env.PER_KICKOFF, env.PROCESSES_VALUES),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,
         grace_period=reader.seconds(env.GRACE_PERIOD, 30.0, least=0.0),
         socket=reader.text(env.SOCKET, env.DEFAULT_SOCKET),
         bind_address=reader.text(env.BIND_ADDRESS, "0.0.0.0"),  # noqa: S104 - as above
         http_port=reader.whole(env.HTTP_PORT, HTTP_PORT, least=0, most=65535),
         health_port=reader.whole(env.HEALTH_PORT, HEALTH_PORT, least=0, most=65535),
-        api_token=reader.optional(env.API_TOKEN),
+        api_token=reader.token(env.API_TOKEN),
         webhook_hosts=tuple(reader.text(env.WEBHOOK_HOSTS).split()),
         log_json=reader.choice(env.LOG_FORMAT, "json", ("json", "text")) == "json",
     )
@@ -100,6 +119,15 @@ class _Reader:
 
     def optional(self, name: str) -> str | None:
         return self._environ.get(name) or None
+
+    def token(self, name: str) -> str | None:
+        """None when it is not set. Set to nothing it is a mistake, and must not open what it should close."""
+        given = self._environ.get(name)
+        try:
+            return None if given is None else tokens.read(given)
+        except ValueError as error:
+            self.problems.append(f"{name} {error}")
+            return None
 
     def text(self, name: str, default: str = "", *, required: bool = False) -> str:
         value = self._environ.get(name, "").strip()
@@ -131,7 +159,7 @@ class _Reader:
         text = self.text(name)
         if not text:
             return default
-        value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else -1
+        value = int(text) if re.fullmatch(r"[0-9]{1,16}", text) else -1
         if not least <= value <= most:
             self.problems.append(f"{name} is '{text}'; set it to a whole number from {least} to {most}")
             return default

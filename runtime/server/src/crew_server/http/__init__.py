@@ -1,1 +1,1 @@
-"""The two ports: the crew's API (`api`, `kickoffs`), and probes, metrics, report and proof (`probes`)."""
+"""The two ports: the crew's API (`api`, `events`, `failures`, `sessions`), and the pod's own questions (`probes`)."""

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Path, Query, Response
 
 import crew_server
+from crew_server import requests
 from crew_server.errors import BackendError, NotReadyError
-from crew_server.http import events, problems, requests, sessions
+from crew_server.http import events, failures, problems, sessions
 from crew_server.http.middleware import BearerToken, BodyLimit, Leaving
 from crew_server.service import Headers, Service
 
@@ -21,6 +22,10 @@ _NOT_WAITING: dict[int | str, dict[str, Any]] = {
     404: {"description": "There is no such kickoff."},
     409: {"description": "The kickoff does not wait for this answer; `reason` says why."},
 }
+_STOP: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The kickoff has ended; `detail` has the platform's words, `details.status` ours."},
+    404: {"description": "There is no such kickoff."},
+}
 KickoffId = Annotated[str, Path(description="As POST /kickoff returned it.")]
 
 
@@ -30,6 +35,8 @@ def create(service: Service, token: str | None) -> FastAPI:
         title="Crew",
         version=crew_server.__version__,
         summary="Kick off a crew and read how it went",
+        # Their pages load scripts from elsewhere, beside which a browser keeps a token.
+        docs_url=None,
         redoc_url=None,
         default_response_class=problems.Json,
         responses=_PROBLEMS,
@@ -42,6 +49,7 @@ def create(service: Service, token: str | None) -> FastAPI:
 
     sessions.install(app, service.sessions)
     events.install(app, service)
+    failures.install(app, service)
 
     @app.get("/inputs", summary="The inputs that the crew's texts ask for")
     async def inputs() -> requests.InputNames:
@@ -98,6 +106,15 @@ def create(service: Service, token: str | None) -> FastAPI:
         resumed = await service.resume(body)
         seen = await service.wait(resumed.kickoff_id, wait) if wait else None
         return problems.Json(resumed.model_dump() if seen is None else seen)
+
+    @app.post(
+        "/stop/{kickoff_id}",
+        summary="Stop a kickoff, as DELETE /kickoff does, with the answers of CrewAI's platform",
+        responses=_STOP,
+    )
+    async def stop(kickoff_id: KickoffId) -> requests.Stopped:
+        await service.stop(kickoff_id)
+        return requests.Stopped(kickoff_id=kickoff_id)
 
     @app.delete("/kickoff/{kickoff_id}", summary="Stop a kickoff, for real; any replica does it")
     async def cancel(kickoff_id: KickoffId) -> Response:

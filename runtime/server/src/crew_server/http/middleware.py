@@ -12,8 +12,10 @@ MAX_BODY = 1024 * 1024
 """Bytes. A kickoff's inputs lie in Redis and go to a slot in one frame; what is larger belongs into a store."""
 DROP = 64 * 1024 * 1024
 """Bytes that are read before a client which sends too much is cut off."""
-OPEN_PATHS = frozenset({"/openapi.json", "/docs"})
-"""They tell nothing of the crew, and a browser cannot send a token."""
+OPEN_PATHS = frozenset({"/openapi.json"})
+"""It tells nothing of the crew."""
+KEY_HEADER = "x-api-key"
+"""Takes the token as well: what stands between may keep Authorization for itself, as the API server's proxy does."""
 
 
 class BearerToken:
@@ -21,7 +23,7 @@ class BearerToken:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._expected = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -31,16 +33,16 @@ class BearerToken:
         response = problems.problem(
             401,
             "Unauthorized",
-            "send the crew's token in the header 'Authorization: Bearer <token>'",
+            "send the crew's token in the header 'Authorization: Bearer <token>', or in X-API-Key",
             headers={"WWW-Authenticate": "Bearer"},
         )
         await response(scope, receive, send)
 
     def _allowed(self, scope: Scope) -> bool:
-        given = Headers(scope=scope).get("authorization", "")
-        scheme, _, token = given.partition(" ")
-        shown = f"{scheme.capitalize()} {token.strip()}".encode("utf-8", "replace")
-        return hmac.compare_digest(shown, self._expected)
+        headers = Headers(scope=scope)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        shown = [token if scheme.lower() == "bearer" else "", headers.get(KEY_HEADER, "")]
+        return any(hmac.compare_digest(one.strip().encode("utf-8", "replace"), self._expected) for one in shown)
 
 
 class Leaving:
@@ -65,40 +67,44 @@ class Leaving:
 class BodyLimit:
     """Reads the body before the application does, and answers 413 when it is too long."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY, drop: int = DROP) -> None:
         self._app = app
+        self._limit = limit
+        self._drop = drop
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "DELETE"):
             await self._app(scope, receive, send)
             return
-        body = await _read(receive)
+        body = await _read(receive, self._limit, self._drop)
         if body is None:
-            text = f"the body is over the limit of {MAX_BODY} bytes; put large data into a store and pass a reference"
+            text = (
+                f"the body is over the limit of {self._limit} bytes; put large data into a store and pass a reference"
+            )
             response = problems.problem(413, "TooLarge", text, headers={"Connection": "close"})
             await response(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, limit: int, drop: int) -> bytes | None:
     """The body, or None when it is over the limit.
 
-    What is over it is read and dropped up to DROP: a client that still sends when the connection closes gets a reset
-    and never sees the answer.
+    What is over it is read and dropped, up to `drop` bytes: a client that still sends when the connection closes gets a
+    reset and never sees the answer.
     """
     parts, length, more = [], 0, True
-    while more and length <= DROP:
+    while more and length <= drop:
         message = await receive()
         if message["type"] == "http.disconnect":
             break
         part = message.get("body", b"")
         length += len(part)
-        if length <= MAX_BODY:
+        if length <= limit:
             parts.append(part)
         more = message.get("more_body", False)
-    return b"".join(parts) if length <= MAX_BODY else None
+    return b"".join(parts) if length <= limit else None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from crew_server.errors import (
     BackendError,
+    EndedError,
     IdempotencyKeyReusedError,
     MissingInputsError,
     NotReadyError,
@@ -23,6 +24,7 @@ from crew_server.errors import (
     SessionBusyError,
     UnknownKickoffError,
     UnknownSessionError,
+    UnreadableError,
 )
 from crew_server.logs import Log
 
@@ -42,8 +44,8 @@ _TITLES = {
     504: "Timeout",
 }
 _HANDLED: tuple[type[Exception], ...] = (
-    RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, ResumeError, NotReadyError, BackendError,
-    RequestValidationError, HTTPException,
+    RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, ResumeError, EndedError, NotReadyError,
+    BackendError, UnreadableError, RequestValidationError, HTTPException,
 )  # fmt: skip
 RETRY_AFTER = 5
 """Seconds; a Redis that was killed is back in 1 to 5 s."""
@@ -64,10 +66,11 @@ def problem(
     *,
     details: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Json:
-    """A problem as a response."""
+    """A problem as a response; `more`: fields by which clients of CrewAI's platform know it."""
     body = {"error": _TITLES.get(code, "Error"), "reason": reason, "message": message, "details": dict(details or {})}
-    return Json(body, status_code=code, headers=dict(headers or {}))
+    return Json(body | dict(more or {}), status_code=code, headers=dict(headers or {}))
 
 
 def of(error: Exception) -> Json:
@@ -80,12 +83,14 @@ def of(error: Exception) -> Json:
             return problem(422, "IdempotencyKeyReused", error.message, details={"field": error.field})
         case RequestError():
             return problem(422, "InvalidField", error.message, details={"field": error.field})
-        case UnknownKickoffError():
-            return problem(404, "UnknownKickoff", str(error))
-        case UnknownSessionError():
-            return problem(404, "UnknownSession", str(error))
+        case UnknownKickoffError() | UnknownSessionError() | UnreadableError():
+            code = 500 if isinstance(error, UnreadableError) else 404
+            return problem(code, type(error).__name__.removesuffix("Error"), str(error))
         case SessionBusyError():
             return problem(409, "SessionBusy", str(error), details={"running": error.running})
+        case EndedError():
+            ended = {"status": error.status, "state": error.state}
+            return problem(400, "AlreadyEnded", str(error), details=ended, more={"detail": str(error)})
         case ResumeError():
             return problem(409, error.reason, error.message, details={"status": error.status})
         case NotReadyError():

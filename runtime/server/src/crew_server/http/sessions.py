@@ -1,12 +1,15 @@
 """`/sessions`: what is kept of each session, to be listed, exported and erased."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import unquote
 
 from fastapi import APIRouter, FastAPI, Path, Query, Response
+from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crew_server.http import problems, requests
+from crew_server import requests
+from crew_server.http import problems
 from crew_server.sessions.service import Sessions
 from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
 
@@ -64,8 +67,10 @@ def _router(sessions: Sessions) -> APIRouter:
         session_id: SessionId,
         embeddings: Annotated[bool, Query(description="Also the vectors of the memories.")] = False,
     ) -> Response:
-        found = await sessions.export(_decoded(session_id), embeddings=embeddings)
-        return problems.Json(found.model_dump())
+        pieces = sessions.export(_decoded(session_id), embeddings=embeddings)
+        # What is wrong with the request has to be told before the answer begins.
+        first = await anext(pieces)
+        return StreamingResponse(_behind(first, pieces), media_type="application/json")
 
     @router.delete(
         "/{session_id}",
@@ -80,6 +85,12 @@ def _router(sessions: Sessions) -> APIRouter:
         return problems.Json((await sessions.erase(_decoded(session_id), force=force)).model_dump())
 
     return router
+
+
+async def _behind(first: str, pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    async for piece in pieces:
+        yield piece
 
 
 def _decoded(segment: str) -> str:

@@ -1,7 +1,8 @@
 """What a client may ask of sessions. In: ids. Out: types of `types`, or an error of `errors`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from crew_server.errors import SessionBusyError, UnknownSessionError
@@ -32,7 +33,7 @@ class Sessions:
 
     async def get(self, session_id: str) -> SessionDetails:
         """Raises UnknownSessionError, BackendError."""
-        uses, flow, kickoffs = await self._find(session_id)
+        uses, flow, statuses = await self._find(session_id)
         return SessionDetails(
             session_id=session_id,
             records=uses.records,
@@ -41,23 +42,38 @@ class Sessions:
             expires=uses.expires,
             flow_states=int(flow is not None),
             pending_feedback=int(bool(flow and flow["pending_feedback"])),
-            kickoffs=len(kickoffs),
-            running=sum(one["status"] in UNFINISHED for one in kickoffs),
+            kickoffs=len(statuses),
+            running=sum(one in UNFINISHED for one in statuses.values()),
         )
 
-    async def export(self, session_id: str, *, embeddings: bool) -> Export:
-        """Raises UnknownSessionError, BackendError."""
-        uses, flow, kickoffs = await self._find(session_id)
-        return Export(
+    async def export(self, session_id: str, *, embeddings: bool) -> AsyncIterator[str]:
+        """The JSON of a `types.Export`, in pieces: a session may have more than this process has memory for.
+
+        Raises UnknownSessionError, BackendError, the second also between two pieces.
+        """
+        uses, flow, _ = await self._find(session_id)
+        whole = Export(
             session_id=session_id,
             first_used=uses.first,
             last_used=uses.last,
             expires=uses.expires,
-            records=await self._store.records(session_id, embeddings=embeddings),
             flow_states=[] if flow is None else [flow],
             task_outputs=await self._store.task_outputs(session_id),
-            kickoffs=kickoffs,
-        )
+        ).model_dump(exclude={"records", "kickoffs"})
+        yield _json(whole)[:-1]
+        # Of a session that has ended, what is not yet erased is nobody's.
+        records = _none() if uses.first is None else self._store.records(session_id, embeddings=embeddings)
+        for name, rows in (
+            ("records", records),
+            ("kickoffs", self._store.kickoffs(session_id)),
+        ):
+            yield f',"{name}":['
+            comma = ""
+            async for row in rows:
+                yield comma + _json(row)
+                comma = ","
+            yield "]"
+        yield "}"
 
     async def erase(self, session_id: str, *, force: bool) -> Erased:
         """Erase all of it; nothing there is no error, so that a client may ask again.
@@ -84,14 +100,14 @@ class Sessions:
             raise SessionBusyError(session_id, running)
         return erased
 
-    async def _find(self, session_id: str) -> tuple[Uses, dict[str, Any] | None, list[dict[str, Any]]]:
-        """Uses of its memory, its flow state and its kickoffs. Raises UnknownSessionError when there is nothing."""
+    async def _find(self, session_id: str) -> tuple[Uses, dict[str, Any] | None, dict[str, str]]:
+        """Uses of its memory, flow state, statuses of its kickoffs. Raises UnknownSessionError without any of them."""
         uses = await self._store.uses(session_id)
         flow = await self._store.flow(session_id)
-        kickoffs = await self._store.kickoffs(session_id)
-        if uses.first is None and flow is None and not kickoffs:
+        statuses = await self._store.statuses(session_id)
+        if uses.first is None and flow is None and not statuses:
             raise UnknownSessionError(session_id)
-        return uses, flow, kickoffs
+        return uses, flow, statuses
 
     async def _wait_until_idle(self, session_id: str, *, force: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -106,3 +122,13 @@ class Sessions:
                 await self._cancel(kickoff_id)
                 cancelled.add(kickoff_id)
             await asyncio.sleep(LOOK_EVERY)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+async def _none() -> AsyncIterator[dict[str, Any]]:
+    nothing: tuple[dict[str, Any], ...] = ()
+    for row in nothing:
+        yield row

@@ -9,17 +9,19 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any, Protocol, cast
 
 from redis.client import NEVER_DECODE
 
 from crew_runtime.contract import keys, sessions
-from crew_server import redis_client
+from crew_server import lua, redis_client
+from crew_server.queue import state
 from crew_server.sessions.types import Session
 
 STEP = 500
-"""Records or kickoffs asked for at once; longer keeps other clients waiting."""
+"""Ids of records or kickoffs asked for at once; longer keeps other clients waiting."""
+RECORDS_STEP = 50
+"""Records read at once: some megabytes with their vectors."""
 UNFINISHED = ("running", "pending_human_input")
 """Statuses of kickoffs that go on."""
 _KICKOFF_TEXT = ("status", "reason", "error", "memory", "replica")
@@ -53,14 +55,16 @@ class SessionStore:
         self._client = client
         self._prefix = settings.key_prefix
         self._deadline = settings.backend_deadline
-        self._page, self._erase, self._strip = (
-            client.register_script(_lua(name)) for name in ("page", "erase", "strip")
-        )
+        self._page, self._erase = (client.register_script(lua.of("sessions", name)) for name in ("page", "erase"))
+        self._strip = client.register_script(lua.shared("kickoffs") + lua.of("sessions", "strip"))
 
     async def page(self, limit: int, cursor: str) -> tuple[list[Session], str | None]:
         """Sessions, newest first, and where to go on."""
         more, *flat = await self._ask(
-            self._page(keys=[keys.sessions(self._prefix)], args=[keys.root(self._prefix), limit, cursor])
+            self._page(
+                keys=[keys.sessions(self._prefix), keys.meta(self._prefix)],
+                args=[keys.root(self._prefix), limit, cursor],
+            )
         )
         found = [
             Session(
@@ -80,12 +84,16 @@ class SessionStore:
         key = keys.session(self._prefix, segment)
         pipeline = self._client.pipeline(transaction=True)
         pipeline.hmget(key, ["first", "last"])
-        pipeline.pttl(key)
+        pipeline.hmget(keys.meta(self._prefix), ["session_ttl", "session_ttl_since"])
+        pipeline.time()
         pipeline.scard(keys.session_records(self._prefix, segment))
-        (first, last), left, records = await self._ask(pipeline.execute())
+        (first, last), policy, (seconds, _), records = await self._ask(pipeline.execute())
         if first is None:
             return Uses(int(records))
-        return Uses(int(records), int(first) / 1000, int(last or first) / 1000, _end(int(left)))
+        end = sessions.end(int(last or first) / 1000, *(int(one or 0) / 1000 for one in policy))
+        if end is not None and end <= int(seconds):
+            return Uses()  # it is erased when its memory is used again, or another's is
+        return Uses(int(records), int(first) / 1000, int(last or first) / 1000, end)
 
     async def flow(self, session_id: str) -> dict[str, Any] | None:
         """The flow state that goes by the session's id, None when there is none."""
@@ -101,44 +109,49 @@ class SessionStore:
             "pending_feedback": pending and {"context": pending, "state": _json(fields, "pending_state")},
         }
 
-    async def kickoffs(self, session_id: str) -> list[dict[str, Any]]:
-        """All that is kept of its kickoffs, oldest first."""
-        found = []
+    async def statuses(self, session_id: str) -> dict[str, str]:
+        """The statuses of its kickoffs by their ids, oldest first; not what was said in them."""
+        found: dict[str, str] = {}
         for part in await self._runs(session_id):
             pipeline = self._client.pipeline(transaction=False)
             for key in part:
-                pipeline.hgetall(key)
+                pipeline.hmget(key, ["session_id", "kickoff_id", "status"])
             kept = await self._ask(pipeline.execute())
             # One whose session was erased is nobody's.
-            found += [_kickoff(fields) for fields in kept if fields.get("session_id") == session_id]
+            found |= {one: status for owner, one, status in kept if owner == session_id and one and status}
         return found
+
+    async def kickoffs(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
+        """All that is kept of its kickoffs, oldest first; one at a time, for each may have megabytes."""
+        for part in await self._runs(session_id):
+            for key in part:
+                fields = await self._ask(cast("Any", self._client.hgetall(key)))
+                if fields.get("session_id") == session_id:
+                    yield _kickoff(fields)
 
     async def busy(self, session_id: str) -> list[str]:
         """Its kickoffs that run, wait for a slot or a person, or have a process that still dies."""
-        kickoffs = await self.kickoffs(session_id)
-        ended = [one["kickoff_id"] for one in kickoffs if one["status"] not in UNFINISHED]
+        kickoffs = await self.statuses(session_id)
+        ended = [one for one, status in kickoffs.items() if status not in UNFINISHED]
         leases = await self._ask(self._client.zmscore(keys.leases(self._prefix), ended)) if ended else []
         dying = [one for one, lease in zip(ended, leases, strict=True) if lease is not None]
-        return [one["kickoff_id"] for one in kickoffs if one["status"] in UNFINISHED] + dying
+        return [one for one, status in kickoffs.items() if status in UNFINISHED] + dying
 
-    async def records(self, session_id: str, *, embeddings: bool) -> list[dict[str, Any]]:
-        """Its memories, oldest first."""
-        segment = sessions.segment(session_id)
-        names = await self._ask(cast("Any", self._client.smembers(keys.session_records(self._prefix, segment))))
-        found: list[dict[str, Any]] = []
+    async def records(self, session_id: str, *, embeddings: bool) -> AsyncIterator[dict[str, Any]]:
+        """Its memories, oldest first; some at a time."""
         kept = await self._ask(cast("Any", self._client.hget(keys.meta(self._prefix), "vector")))
         wanted = ("d", "la", "exp", "scope") + (("v",) if embeddings else ())
-        ids = sorted(names)
-        for start in range(0, len(ids), STEP):
-            part = ids[start : start + STEP]
+        ids = await self._record_ids(session_id)
+        for start in range(0, len(ids), RECORDS_STEP):
+            part = ids[start : start + RECORDS_STEP]
             pipeline = self._client.pipeline(transaction=False)
             for one in part:
                 # Bytes: a vector is no text, and what a crew remembers may hold lone surrogates.
                 pipeline.execute_command("HMGET", keys.memory(self._prefix, one), *wanted, **{NEVER_DECODE: True})
             answers = await self._ask(pipeline.execute())
-            read = (_record(one, values, kept) for one, values in zip(part, answers, strict=True))
-            found += [one for one in read if one is not None]
-        return sorted(found, key=lambda one: (one["created_at"], one["id"]))
+            for one, values in zip(part, answers, strict=True):
+                if (record := _record(one, values, kept)) is not None:
+                    yield record
 
     async def erase_records(self, session_id: str) -> int:
         """Erase its memories in steps; the answer is how many there were. What began before cannot write any more."""
@@ -146,7 +159,7 @@ class SessionStore:
         names = [
             keys.session_records(prefix, segment), keys.session(prefix, segment), keys.sessions(prefix),
             keys.session_erased(prefix, segment), keys.memory_ids(prefix), keys.memory_log(prefix),
-            keys.revision(prefix), keys.mortal(prefix),
+            keys.revision(prefix), keys.mortal(prefix), keys.idle(prefix),
         ]  # fmt: skip
         arguments: list[str | int] = [
             keys.memory(prefix, ""), sessions.LOG_LENGTH, sessions.stored_root(segment), segment, STEP,
@@ -193,9 +206,21 @@ class SessionStore:
         """Erase inputs and results of its kickoffs; how many, and how many were left because they run."""
         stripped = running = 0
         for part in await self._runs(session_id):
-            one, other = await self._ask(self._strip(keys=[keys.leases(self._prefix), *part], args=[session_id]))
+            names, arguments = [keys.leases(self._prefix), *part], [keys.root(self._prefix), session_id]
+            one, other = await self._ask(self._strip(keys=names, args=arguments))
             stripped, running = stripped + int(one), running + int(other)
         return stripped, running
+
+    async def _record_ids(self, session_id: str) -> list[str]:
+        """Of its memories, oldest first."""
+        key = keys.session_records(self._prefix, sessions.segment(session_id))
+        names = sorted(await self._ask(cast("Any", self._client.smembers(key))))
+        made: dict[str, float] = {}
+        for start in range(0, len(names), STEP):
+            part = names[start : start + STEP]
+            times = await self._ask(self._client.zmscore(keys.memory_ids(self._prefix), part))
+            made |= {one: float(time or 0) for one, time in zip(part, times, strict=True)}
+        return sorted(names, key=lambda one: made[one])
 
     async def _runs(self, session_id: str) -> list[list[str]]:
         """Keys of its kickoffs, oldest first, in steps."""
@@ -206,7 +231,7 @@ class SessionStore:
 
     async def _scan(self, start: str) -> AsyncIterator[Sequence[str]]:
         """Keys that begin so, in steps."""
-        pattern = _literal(start) + "*"
+        pattern = keys.beginning(start)
         cursor = 0
         while True:
             cursor, found = await self._ask(self._client.scan(cursor, match=pattern, count=STEP))
@@ -255,17 +280,9 @@ def _kickoff(fields: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _json(fields: Mapping[str, str], name: str) -> Any:
-    return json.loads(fields[name]) if fields.get(name) else None
+    """As JSON allows it: what an older server took may hold NaN."""
+    return state.strict(json.loads(fields[name])) if fields.get(name) else None
 
 
 def _end(milliseconds: int) -> float | None:
     return round(time.time() + milliseconds / 1000, 3) if milliseconds >= 0 else None
-
-
-def _literal(text: str) -> str:
-    """For a pattern of Redis."""
-    return "".join(f"\\{one}" if one in "*?[]^-\\" else one for one in text)
-
-
-def _lua(name: str) -> str:
-    return resources.files("crew_server.sessions").joinpath("lua", f"{name}.lua").read_text()

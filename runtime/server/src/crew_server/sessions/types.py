@@ -57,7 +57,9 @@ class Export(BaseModel):
     first_used: float | None
     last_used: float | None
     expires: float | None
-    records: list[dict[str, Any]] = Field(description="Memories as CrewAI names their fields, oldest first.")
+    records: list[dict[str, Any]] = Field(
+        default=[], description="Memories as CrewAI names their fields, oldest first."
+    )
     flow_states: list[dict[str, Any]] = Field(description="State and, while feedback is awaited, its context.")
     task_outputs: list[dict[str, Any]] = Field(description="Of its last kickoff's tasks, as kept for a replay.")
-    kickoffs: list[dict[str, Any]] = Field(description="Inputs, meta and outcome, oldest first.")
+    kickoffs: list[dict[str, Any]] = Field(default=[], description="Inputs, meta and outcome, oldest first.")

@@ -1,6 +1,6 @@
 -- Erases a part of a session's memories, logged for the copies that other processes hold. Called until nothing is left.
 -- KEYS: ids of the session, the session, all sessions, mark of its erasure, all ids, log, counter of revisions,
---       ids that expire
+--       ids that an older version let expire, sessions by their last use
 -- ARGV: prefix of record keys, length of the log, stored root of the session, segment, how many at most, mark,
 --       seconds that the mark stays
 -- Returns {records erased, whether more are left}. The mark comes first: from here on no late write gets in.
@@ -24,5 +24,6 @@ local more = redis.call('EXISTS', KEYS[1])
 if more == 0 then
   redis.call('DEL', KEYS[2])
   redis.call('ZREM', KEYS[3], ARGV[4])
+  redis.call('ZREM', KEYS[9], ARGV[4])
 end
 return {erased, more}

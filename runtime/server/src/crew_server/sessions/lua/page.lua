@@ -1,5 +1,6 @@
 -- A page of sessions, newest first by their first use, which never changes: a page neither repeats nor skips one.
--- KEYS: all sessions. ARGV: the crew's root, how many, `first:segment` of the last one seen, or ''.
+-- One that has ended and is not erased yet is left out.
+-- KEYS: all sessions, meta. ARGV: the crew's root, how many, `first:segment` of the last one seen, or ''.
 -- Returns {whether there are more, then for each: segment, first (ms), last (ms), ms to live (-1: for ever), records}.
 local root, wanted, start = ARGV[1], tonumber(ARGV[2]), 0
 local first, segment = string.match(ARGV[3], '^(%d+):(.*)$')
@@ -12,6 +13,14 @@ if first then
   end
 end
 local found, gone = {0}, {}
+local ttl, since = unpack(redis.call('HMGET', KEYS[2], 'session_ttl', 'session_ttl_since'))
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+ttl, since = tonumber(ttl or 0), tonumber(since or 0)
+local function left(last)
+  if ttl == 0 then return -1 end
+  return math.max(0, math.max(tonumber(last), since) + ttl - now)
+end
 -- Twice as many are looked at, no more: a long run of expired ones must not keep other clients waiting.
 local looked = redis.call('ZREVRANGE', KEYS[1], start, start + 2 * wanted)
 local count = 0
@@ -22,10 +31,13 @@ for _, name in ipairs(looked) do
   end
   local uses = redis.call('HMGET', root .. 'session:' .. name, 'first', 'last')
   if uses[1] then
-    count = count + 1
-    for _, value in ipairs({name, uses[1], uses[2] or uses[1], redis.call('PTTL', root .. 'session:' .. name),
-                            redis.call('SCARD', root .. 's:' .. name)}) do
-      table.insert(found, value)
+    local last = uses[2] or uses[1]
+    local ms = left(last)
+    if ms ~= 0 then
+      count = count + 1
+      for _, value in ipairs({name, uses[1], last, ms, redis.call('SCARD', root .. 's:' .. name)}) do
+        table.insert(found, value)
+      end
     end
   else
     table.insert(gone, name)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
@@ -22,6 +23,7 @@ MAX_FEEDBACK = 100_000
 MAX_SECRET = 4096
 """Characters."""
 
+_FILES = ("input_files", "inputFiles")
 _HOOKS = {"task_webhook_url", "step_webhook_url", "crew_webhook_url"}
 MAX_FOR_EACH = 1000
 """Kickoffs of one request."""
@@ -45,6 +47,10 @@ class Authentication(BaseModel):
             raise ValueError(f"{self.strategy} needs {' and '.join(needed)}, and nothing else")
         if any(not one.isprintable() for one in values.values() if one is not None):
             raise ValueError("a secret holds control characters; a header cannot")
+        if self.token is not None and not self.token.isascii():
+            raise ValueError("a bearer token has letters outside ASCII; a header cannot")
+        if ":" in (self.username or ""):
+            raise ValueError("a user name has a colon; basic authentication parts user and password by it")
         return self
 
 
@@ -57,10 +63,22 @@ class HumanInputWebhook(BaseModel):
     authentication: Authentication | None = None
 
 
-class _Webhooks(BaseModel):
-    """Where a kickoff tells what; camelCase where CrewAI's platform has it so."""
+class _Body(BaseModel):
+    """What every request is: JSON as the standard has it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _finite(cls, data: Any) -> Any:
+        """NaN and Infinity, which Python's decoder takes and no other client could read back."""
+        if place := not_finite(data):
+            raise ValueError(f"{place} is not a finite number; JSON has no NaN and no Infinity: send null or a text")
+        return data
+
+
+class _Webhooks(_Body):
+    """Where a kickoff tells what; camelCase where CrewAI's platform has it so."""
 
     task_webhook_url: str | None = Field(
         default=None, alias="taskWebhookUrl", description="Is POSTed the output of each task that has completed."
@@ -86,8 +104,19 @@ class _Options(_Webhooks):
     meta: dict[str, Any] | None = Field(default=None, description="Kept with the kickoff; the crew does not see it.")
     idempotency_key: str | None = Field(
         default=None,
-        description="The same key again, within 7 days, is the same kickoff. Also taken from Idempotency-Key.",
+        description="The same key again, within a day, is the same kickoff. Also taken from Idempotency-Key.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_files(cls, data: Any) -> Any:
+        """CrewAI's `input_files` are Python objects, for which JSON has no form."""
+        if isinstance(data, dict) and not data.keys().isdisjoint(_FILES):
+            raise ValueError(
+                "files cannot be sent with a kickoff: give a URL or a path as one of the inputs, and have the crew's "
+                "@before_kickoff make a file of it"
+            )
+        return data
 
 
 class KickoffRequest(_Options):
@@ -131,6 +160,13 @@ class Resumed(BaseModel):
     session_id: str
 
 
+class Stopped(BaseModel):
+    """The answer to POST /stop, in the names of CrewAI's platform."""
+
+    status: Literal["stopped"] = "stopped"
+    kickoff_id: str = Field(serialization_alias="kickoffId")
+
+
 class KickoffAccepted(BaseModel):
     """The answer to POST /kickoff."""
 
@@ -141,7 +177,21 @@ class KickoffAccepted(BaseModel):
 class InputNames(BaseModel):
     """The answer to GET /inputs."""
 
-    inputs: list[str] = Field(description="Names that POST /kickoff needs in 'inputs'.")
+    inputs: list[str] = Field(description="Names that POST /kickoff takes in 'inputs'.")
+
+
+def not_finite(data: Any) -> str:
+    """Where the first number that is none lies, such as `inputs.prices.0`; `` when there is none."""
+    waiting: list[tuple[str, Any]] = [("", data)]
+    while waiting:
+        place, one = waiting.pop()
+        if isinstance(one, float) and not math.isfinite(one):
+            return place.lstrip(".") or "body"
+        if isinstance(one, Mapping):
+            waiting += [(f"{place}.{name}", inner) for name, inner in one.items()]
+        elif isinstance(one, list):
+            waiting += [(f"{place}.{at}", inner) for at, inner in enumerate(one)]
+    return ""
 
 
 def hooks(body: _Webhooks, hosts: Sequence[str]) -> dict[str, Any]:
@@ -151,14 +201,18 @@ def hooks(body: _Webhooks, hosts: Sequence[str]) -> dict[str, Any]:
         url = getattr(body, f"{channel}_webhook_url")
         if url is None:
             continue
-        if problem := receivers.problem(url, hosts):
-            raise RequestError(f"{channel}WebhookUrl", f"{channel}WebhookUrl {problem}")
-        found[channel] = {"url": url}
+        found[channel] = {"url": _receiver(url, hosts, f"{channel}WebhookUrl", f"{channel}WebhookUrl")}
     if human := body.human_input_webhook:
-        if problem := receivers.problem(human.url, hosts):
-            raise RequestError("humanInputWebhook", f"humanInputWebhook.url {problem}")
-        found["human"] = human.model_dump(exclude_none=True)
+        url = _receiver(human.url, hosts, "humanInputWebhook", "humanInputWebhook.url")
+        found["human"] = {**human.model_dump(exclude_none=True), "url": url}
     return found
+
+
+def _receiver(url: str, hosts: Sequence[str], field: str, place: str) -> str:
+    try:
+        return receivers.checked(url, hosts)
+    except receivers.ReceiverError as error:
+        raise RequestError(field, f"{place} {error}") from error
 
 
 def session_id(body: str | None, header: str | None) -> str | None:
@@ -216,9 +270,13 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def checked_inputs(inputs: Mapping[str, Any] | None, wanted: Iterable[str]) -> Mapping[str, Any]:
-    """The inputs. Raises MissingInputsError when the crew's texts ask for more."""
+def checked_inputs(
+    inputs: Mapping[str, Any] | None, wanted: Iterable[str], *, always: bool = True
+) -> Mapping[str, Any]:
+    """The inputs. Raises MissingInputsError when a kickoff has to give more; none at all may do unless `always`."""
     given = inputs or {}
+    if not given and not always:
+        return given
     if missing := sorted(set(wanted) - set(given)):
         raise MissingInputsError(missing)
     return given
