@@ -131,11 +131,20 @@ def _schema(type_: Any, limits: Limits) -> dict[str, Any]:
         return {"type": "string", "enum": [str(one.value) for one in typing.cast("type[Enum]", type_)]}
     if typing.get_origin(type_) is tuple:
         item, item_limits = fields.item_of(type_)
-        return {"type": "array", "items": _schema(item, item_limits), **limits.schema}
+        return {"type": "array", "items": _schema(item, item_limits), **_keywords(limits)}
     if typing.get_origin(type_) is Mapping:
-        closed = typing.get_args(type_)[1] is str
-        return {"type": "object", **({"additionalProperties": {"type": "string"}} if closed else {}), **limits.schema}
+        return {"type": "object", **_entries(type_, limits), **limits.schema}
     return {"type": {str: "string", int: "integer", bool: "boolean"}[type_], **_keywords(limits)}
+
+
+def _entries(type_: Any, limits: Limits) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if limits.max_items is not None:
+        found["maxProperties"] = limits.max_items
+    if typing.get_args(type_)[1] is str:
+        length = {"maxLength": limits.max_length} if limits.max_length is not None else {}
+        found["additionalProperties"] = {"type": "string", **length}
+    return found
 
 
 def _keywords(limits: Limits) -> dict[str, Any]:
@@ -144,6 +153,9 @@ def _keywords(limits: Limits) -> dict[str, Any]:
         "minimum": limits.minimum,
         "maximum": limits.maximum,
         "maxLength": limits.max_length,
+        "maxItems": limits.max_items,
+        # An array with uniqueItems is refused in a structural schema; a set is the API server's word for it.
+        "x-kubernetes-list-type": "set" if limits.unique else None,
     }
     return {name: value for name, value in found.items() if value is not None} | dict(limits.schema)
 

@@ -1,6 +1,8 @@
 """The vocabulary in which `spec` declares a field once, for both the parser and the CRD."""
 
 import dataclasses
+import functools
+import re
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +20,14 @@ class Limits:
     minimum: int | None = None
     maximum: int | None = None
     max_length: int | None = None
+    max_items: int | None = None
+    """Items of a list, entries of an object."""
+    unique: bool = False
+    """No item of a list twice."""
     schema: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """More OpenAPI keywords, as they are."""
+    check: Callable[[Any], Iterator[tuple[str, str]]] | None = None
+    """What the type and the schema cannot say: gives (path below the field, what to write) for all that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,16 @@ class FieldInfo:
     def required(self) -> bool:
         """A spec without it is refused."""
         return self.default is dataclasses.MISSING
+
+
+def matches(pattern: str, text: str) -> bool:
+    """As the API server has it: to Python alone `$` is also what comes before a newline at the end."""
+    return _compiled(pattern).search(text) is not None
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(f"{pattern[:-1]}\\Z" if pattern.endswith("$") else pattern)
 
 
 def camel(name: str) -> str:

@@ -1,13 +1,27 @@
-"""Every name that the operator gives or reads: labels, annotations, condition types, children."""
+"""Every name that the operator gives or reads: labels, annotations, condition types, children.
 
-from enum import StrEnum
+Those that others read too, crewctl for one, are the contract's.
+"""
+
+from functools import lru_cache
 from typing import Final
 
-GROUP: Final = "crewops.dev"
-VERSION: Final = "v1alpha1"
-API_VERSION: Final = f"{GROUP}/{VERSION}"
-KIND: Final = "CrewDeployment"
-PLURAL: Final = "crewdeployments"
+from crew_runtime.contract.resource import API_VERSION as API_VERSION
+from crew_runtime.contract.resource import COMPONENT_LABEL as COMPONENT_LABEL
+from crew_runtime.contract.resource import CREW as CREW
+from crew_runtime.contract.resource import CREW_CONTAINER as CREW_CONTAINER
+from crew_runtime.contract.resource import GROUP as GROUP
+from crew_runtime.contract.resource import KIND as KIND
+from crew_runtime.contract.resource import OWNER_LABEL as OWNER_LABEL
+from crew_runtime.contract.resource import PLURAL as PLURAL
+from crew_runtime.contract.resource import REDIS as REDIS
+from crew_runtime.contract.resource import REDIS_CONTAINER as REDIS_CONTAINER
+from crew_runtime.contract.resource import SERVER_CONTAINER as SERVER_CONTAINER
+from crew_runtime.contract.resource import VERSION as VERSION
+from crew_runtime.contract.resource import ConditionType as ConditionType
+from crew_runtime.contract.resource import redis_pod as redis_pod
+from crew_runtime.contract.resource import selector as selector
+
 SINGULAR: Final = "crewdeployment"
 SHORT_NAMES: Final = ("crew",)
 CATEGORY: Final = "crewops"
@@ -18,11 +32,8 @@ FIELD_MANAGER: Final = "crew-operator"
 # Labels
 NAME_LABEL: Final = "app.kubernetes.io/name"
 INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
-COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
-OWNER_LABEL: Final = f"{GROUP}/crewdeployment"
-"""Name of the CrewDeployment that an object belongs to: by it children are found and their events are routed."""
 
 # Annotations
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
@@ -30,17 +41,15 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 CONFIG_ANNOTATION: Final = f"{GROUP}/config-checksum"
 """On pod templates: a change of configuration files rolls the pods."""
 
-CREW: Final = "crew"
-REDIS: Final = "redis"
-"""Values of the component label."""
+WANTED_BY: Final = f"{GROUP}/wanted-by"
+"""On a Lease: the operator that would like to have it, since it has fewer than the holder."""
+
 AUTH_ANNOTATION: Final = f"{GROUP}/auth"
-"""On pod templates: uid of the Secret with the password; a new Secret rolls the pods."""
+"""On pod templates: stands for the credentials; at first the uid of the password's Secret, a digest of the Secrets'
+versions once new ones have rolled the pods."""
 
 # Containers, volumes and paths of a replica
-CREW_CONTAINER: Final = "crew"
-SERVER_CONTAINER: Final = "server"
 PAYLOAD_CONTAINER: Final = "payload"
-REDIS_CONTAINER: Final = "redis"
 RUN_PATH: Final = "/crewops/run"
 STATE_PATH: Final = "/crewops/state"
 PAYLOAD_PATH: Final = "/crewops/payload"
@@ -55,6 +64,10 @@ CONFIG_FILE: Final = "redis.conf"
 AUTH_PATH: Final = "/crewops/auth"
 AUTH_FILE: Final = "auth.conf"
 PASSWORD_KEY: Final = "password"  # noqa: S105 - the key's name in the Secret
+"""Of the crew."""
+OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105 - likewise
+API_TOKEN_KEY: Final = "token"  # noqa: S105 - likewise
+"""Of a generated token."""
 DATA_PATH: Final = "/data"
 DATA_VOLUME: Final = "data"
 
@@ -64,25 +77,6 @@ MAX_NAME: Final = 46
 """Characters of a CrewDeployment's name: `<name>-redis` plus a revision hash must fit into a label's 63."""
 NAME_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """A Service is called like it: DNS-1035."""
-
-
-class ConditionType(StrEnum):
-    """The conditions that the operator owns; others in the list are left alone."""
-
-    READY = "Ready"
-    """True when all below hold, and the spec is what runs."""
-    CREW_AVAILABLE = "CrewAvailable"
-    """True when the wanted number of replicas is ready and serves."""
-    MEMORY_READY = "MemoryReady"
-    """True when an authenticated PING and a write answered within the deadline, from the operator and from every ready
-    replica."""
-    MEMORY_SHARED = "MemoryShared"
-    """True when a nonce written through one replica's CrewAI memory was read through every other one's (one replica:
-    read back from the store), for exactly the replicas that are ready now and the Redis process that runs now."""
-    RUNTIME_COMPATIBLE = "RuntimeCompatible"
-    """True when every replica's worker half runs in the crew's interpreter, with a CrewAI whose state it can move."""
-    PROGRESSING = "Progressing"
-    """True while the spec is rolled out and when that is complete; False when it cannot."""
 
 
 def redis(name: str) -> str:
@@ -96,8 +90,13 @@ def redis_headless(name: str) -> str:
 
 
 def redis_auth(name: str) -> str:
-    """The Secret with the generated password."""
+    """The Secret with the generated passwords."""
     return f"{name}-redis-auth"
+
+
+def api_token(name: str) -> str:
+    """The Secret with the generated token of the crew's API."""
+    return f"{name}-api-token"
 
 
 def redis_config(name: str) -> str:
@@ -110,21 +109,18 @@ def definition(name: str) -> str:
     return f"{name}-definition"
 
 
-def redis_pod(name: str) -> str:
-    """The one pod of the managed Redis."""
-    return f"{name}-redis-0"
-
-
 def redis_claim(name: str) -> str:
     """The PersistentVolumeClaim of the one pod of the managed Redis."""
     return f"{DATA_VOLUME}-{name}-redis-0"
 
 
+@lru_cache(maxsize=4096)
+def children(name: str) -> frozenset[str]:
+    """The names that children of a CrewDeployment have, of whichever kind."""
+    made = (redis, redis_headless, redis_auth, api_token, redis_config, definition)
+    return frozenset((name, *(one(name) for one in made)))
+
+
 def key_prefix(namespace: str, name: str) -> str:
     """The default of `spec.memory.keyPrefix`."""
     return f"{namespace}/{name}"
-
-
-def selector(name: str, component: str) -> dict[str, str]:
-    """The labels by which a workload or Service finds its pods; immutable, hence few."""
-    return {OWNER_LABEL: name, COMPONENT_LABEL: component}

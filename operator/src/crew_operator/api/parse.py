@@ -1,7 +1,6 @@
 """A CrewDeployment as the API server gives it -> the frozen model, or all that is wrong with it at once."""
 
 import dataclasses
-import re
 import typing
 from collections.abc import Mapping
 from enum import Enum, EnumMeta
@@ -13,6 +12,10 @@ from crew_operator.api.spec import CrewDeployment, Spec
 from crew_operator.errors import InvalidSpecError, Problem
 
 _MISSING = object()
+_MAX_DEPTH = 32
+"""Levels of a piece of Kubernetes' own API; the deepest, an affinity, has twelve."""
+_MAX_KEY = 100
+"""Characters of a key that are shown."""
 _OF_JSON: Mapping[str, type] = {"string": str, "object": Mapping, "array": list}
 """A schema's type -> what a value of it is here."""
 
@@ -41,7 +44,7 @@ def crew_deployment(manifest: Mapping[str, Any]) -> CrewDeployment:
 
 
 def _check_name(name: str, problems: list[Problem]) -> None:
-    if len(name) > names.MAX_NAME or re.search(names.NAME_PATTERN, name) is None:
+    if len(name) > names.MAX_NAME or not fields.matches(names.NAME_PATTERN, name):
         says = (
             f"take a name of at most {names.MAX_NAME} lower-case letters, digits and '-' that begins with a letter: "
             "Services and pods are called like it"
@@ -83,7 +86,7 @@ def _value(type_: Any, limits: Limits, value: Any, path: str, problems: list[Pro
         return _choice(typing.cast("type[Enum]", type_), value, path, problems)
     origin = typing.get_origin(type_)
     if origin is tuple:
-        return _sequence(type_, value, path, problems)
+        return _sequence(type_, limits, value, path, problems)
     if origin is Mapping or type_ is Mapping:
         return _mapping(type_, limits, value, path, problems)
     return _scalar(type_, limits, value, path, problems)
@@ -97,17 +100,32 @@ def _choice(choices: type[Enum], value: Any, path: str, problems: list[Problem])
     return choices(value)
 
 
-def _sequence(type_: Any, value: Any, path: str, problems: list[Problem]) -> tuple[Any, ...]:
+def _sequence(type_: Any, limits: Limits, value: Any, path: str, problems: list[Problem]) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
         problems.append(Problem(path, f"write a list, not {_show(value)}"))
         return ()
-    item, limits = fields.item_of(type_)
-    return tuple(_value(item, limits, one, f"{path}[{index}]", problems) for index, one in enumerate(value))
+    if limits.max_items is not None and len(value) > limits.max_items:
+        problems.append(Problem(path, f"write at most {limits.max_items} items, not {len(value)}"))
+        return ()
+    if limits.unique:
+        problems += (
+            Problem(f"{path}[{index}]", f"remove it: {_show(one)} is there already")
+            for index, one in enumerate(value)
+            if one in value[:index]
+        )
+    item, item_limits = fields.item_of(type_)
+    return tuple(_value(item, item_limits, one, f"{path}[{index}]", problems) for index, one in enumerate(value))
 
 
 def _mapping(type_: Any, limits: Limits, value: Any, path: str, problems: list[Problem]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         problems.append(Problem(path, f"write an object, not {_show(value)}"))
+        return {}
+    if limits.max_items is not None and len(value) > limits.max_items:
+        problems.append(Problem(path, f"write at most {limits.max_items} entries, not {len(value)}"))
+        return {}
+    if _too_deep(value):
+        problems.append(Problem(path, f"write at most {_MAX_DEPTH} levels of objects and lists"))
         return {}
     problems += (
         Problem(f"{path}.{name}", "add it: it is required")
@@ -116,11 +134,37 @@ def _mapping(type_: Any, limits: Limits, value: Any, path: str, problems: list[P
     )
     if typing.get_args(type_)[1] is str:
         problems += (
-            Problem(f"{path}.{name}", f"write a text in quotes, not {_show(one)}")
+            Problem(f"{path}.{name[:_MAX_KEY]}", says)
             for name, one in value.items()
-            if not isinstance(one, str)
+            if (says := _no_text(one, limits.max_length)) is not None
         )
+    if limits.check is not None:
+        problems += (Problem(f"{path}{below}", says) for below, says in limits.check(value))
     return dict(value)
+
+
+def _no_text(value: Any, most: int | None) -> str | None:
+    if not isinstance(value, str):
+        return f"write a text in quotes, not {_show(value)}"
+    if most is not None and len(value) > most:
+        return f"write at most {most} characters, not {len(value)}"
+    return None
+
+
+def _too_deep(value: Any) -> bool:
+    """Level by level and not by recursion, which is what the depth is to be kept from."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> typing.Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _scalar(type_: Any, limits: Limits, value: Any, path: str, problems: list[Problem]) -> Any:
@@ -133,8 +177,8 @@ def _scalar(type_: Any, limits: Limits, value: Any, path: str, problems: list[Pr
 
 def _within(limits: Limits, value: Any) -> bool:
     return not (
-        (limits.pattern is not None and re.search(limits.pattern, value) is None)
-        or (limits.max_length is not None and len(value) > limits.max_length)
+        (limits.max_length is not None and len(value) > limits.max_length)  # first: a pattern may take its time
+        or (limits.pattern is not None and not fields.matches(limits.pattern, value))
         or (limits.minimum is not None and value < limits.minimum)
         or (limits.maximum is not None and value > limits.maximum)
     )
@@ -145,5 +189,12 @@ def _hint(limits: Limits) -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
+    """Short: it stands in a condition. What may be large or deep is not written out to be cut off then."""
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int) and abs(value) > 10**60:
+        return "so large a number"
+    text = repr(value[:60] if isinstance(value, str) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from crew_operator.api import crd, names
-from crew_operator.api.reasons import Reason
+from crew_runtime.contract.reasons import Reason
 
 _NOTE = "<!-- Made from operator/src/crew_operator/api by `make crds`; do not edit. -->\n"
 

@@ -3,31 +3,101 @@
 A field is here when it works, not before. Durations and quantities stay as written; `quantities` reads them.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from crew_operator.api import quantities
-from crew_operator.api.fields import Limits, Named, Rule, one_of
+from crew_operator.api import names, quantities
+from crew_operator.api.fields import Limits, Named, Rule, matches, one_of
+from crew_runtime.contract import env
 
 Object = Mapping[str, Any]
 """A piece of Kubernetes' own API that is handed on as it is; the API server judges it where it is used."""
 
 _OPEN = {"x-kubernetes-preserve-unknown-fields": True}
-Duration = Annotated[str, Limits("a duration such as 90s, 30m or 720h", pattern=quantities.DURATION_PATTERN)]
-Quantity = Annotated[str, Limits("a quantity such as 512Mi or 5Gi", pattern=quantities.QUANTITY_PATTERN)]
+Duration = Annotated[
+    str,
+    Limits(
+        "a duration such as 90s, 30m or 720h", pattern=quantities.DURATION_PATTERN, max_length=quantities.MAX_LENGTH
+    ),
+]
+Quantity = Annotated[
+    str,
+    Limits("a quantity such as 512Mi or 5Gi", pattern=quantities.QUANTITY_PATTERN, max_length=quantities.MAX_LENGTH),
+]
 Name = Annotated[str, Limits("a Kubernetes name", pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Key = Annotated[str, Limits("a key of a Secret or ConfigMap", pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
 Text = Annotated[str, Limits("a text that is not empty", pattern=r"^\S(.*\S)?$", max_length=1024)]
+_REFERENCE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+InputName = Annotated[
+    str,
+    # As CrewAI's own braces take it: crewai.utilities.string_utils, 1.14.7 to 1.15.30.
+    Limits("the name of an input, such as topic", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=128),
+]
 Port = Annotated[int, Limits("a port", minimum=1, maximum=65535)]
 NamedObject = Annotated[
     Object,
     Limits("an object with a name", schema={"required": ["name"], "properties": {"name": {"type": "string"}}, **_OPEN}),
 ]
-BY_NAME = Limits(schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]})
-ATOMIC = Limits(schema={"x-kubernetes-list-type": "atomic"})
+
+
+def _by_name(most: int) -> Limits:
+    return Limits(max_items=most, schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]})
+
+
+def _atomic(most: int) -> Limits:
+    return Limits(max_items=most, schema={"x-kubernetes-list-type": "atomic"})
+
+
+def _lasts(
+    at: str, attribute: str, least: str = quantities.LEAST_DURATION, most: str = quantities.MOST_DURATION
+) -> Rule:
+    """A duration that is neither nothing nor more than can be worked with."""
+    return Rule(
+        f"!has(self.{at}) || (duration(self.{at}) >= duration('{least}') && duration(self.{at}) <= duration('{most}'))",
+        f"{at} must be from {least} to {most}",
+        lambda made: getattr(made, attribute) is None or quantities.lasts(getattr(made, attribute), least, most),
+        at=at,
+    )
+
+
+def _amounts(resources: Object) -> Iterator[tuple[str, str]]:
+    """What is wrong with requests and limits."""
+    for part in ("requests", "limits"):
+        amounts = resources.get(part)
+        if amounts is None:
+            continue
+        if not isinstance(amounts, Mapping):
+            yield f".{part}", "write an object such as {memory: 512Mi}"
+            continue
+        for name, amount in amounts.items():
+            try:
+                quantities.quantity(amount)
+            except ValueError as error:
+                yield f".{part}.{name[:100]}", f"write a quantity such as 512Mi or 5Gi: {error}"
+
+
+def _amounts_schema(description: str) -> dict[str, Any]:
+    # Kubernetes takes texts and numbers of any kind, for which a schema has no word.
+    return {"type": "object", "description": description, "maxProperties": 32, "additionalProperties": dict(_OPEN)}
+
+
+Resources = Annotated[
+    Object,
+    Limits(
+        check=_amounts,
+        schema={
+            "properties": {
+                "requests": _amounts_schema("What a node must have free, such as memory: 512Mi."),
+                "limits": _amounts_schema("What the container may use at most, such as memory: 1Gi."),
+            },
+            **_OPEN,
+        },
+    ),
+]
+Texts = Annotated[Mapping[str, str], Limits(max_items=100, max_length=253)]
+"""Labels, which have 63 characters at most, and what is like them."""
 
 
 class Isolation(StrEnum):
@@ -58,11 +128,26 @@ class ImageEntrypoint(StrEnum):
     KEEP = "Keep"
 
 
+class ApiAuth(StrEnum):
+    """What a caller of the crew's API has to show."""
+
+    TOKEN = "Token"  # noqa: S105 - a word of the spec
+    NONE = "None"
+
+
 class OnReplicaLoss(StrEnum):
     """What becomes of a kickoff whose replica or worker died."""
 
     RETRY = "Retry"
     FAIL = "Fail"
+
+
+class Processes(StrEnum):
+    """Which kickoffs may run in one process, one after the other."""
+
+    PER_KICKOFF = env.PER_KICKOFF
+    PER_SESSION = env.PER_SESSION
+    SHARED = env.SHARED
 
 
 class AppendFsync(StrEnum):
@@ -149,6 +234,7 @@ Declared = Annotated[
                     "type": "array",
                     "description": "The tasks in their order: name, agent, description, expected_output and so on.",
                     "minItems": 1,
+                    "maxItems": 500,
                     "items": _FREE,
                     "x-kubernetes-list-type": "atomic",
                 },
@@ -163,7 +249,7 @@ AGENT_NAME = r"^[-._a-zA-Z0-9]{1,200}$"
 
 def _agents_are_named(definition: "Definition") -> bool:
     agents = (definition.inline or {}).get("agents") or {}
-    return all(name != "crew" and re.search(AGENT_NAME, name) for name in agents)
+    return all(name != "crew" and matches(AGENT_NAME, name) for name in agents)
 
 
 @dataclass(frozen=True)
@@ -203,6 +289,72 @@ class Runtime:
     """Keep: the image's ENTRYPOINT runs with the runtime's command as its arguments, and has to end in exec "$@"."""
 
 
+_LABELS = {
+    "type": "object",
+    "properties": {
+        "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}},
+        "matchExpressions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["key", "operator"],
+                "properties": {
+                    "key": {"type": "string"},
+                    "operator": {"type": "string"},
+                    "values": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+        },
+    },
+}
+PolicyPeer = Annotated[
+    Object,
+    Limits(
+        "a peer as in a NetworkPolicy",
+        schema={
+            "minProperties": 1,
+            "properties": {
+                "podSelector": _LABELS,
+                "namespaceSelector": _LABELS,
+                "ipBlock": {
+                    "type": "object",
+                    "required": ["cidr"],
+                    "properties": {
+                        "cidr": {"type": "string"},
+                        "except": {"type": "array", "items": {"type": "string"}},
+                    },
+                },
+            },
+        },
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Api:
+    """Who may use the crew's HTTP API."""
+
+    RULES: ClassVar = (
+        Rule(
+            "!has(self.tokenFrom) || !has(self.auth) || self.auth == 'Token'",
+            "auth: None asks for no token: remove tokenFrom, or set auth to Token",
+            lambda api: api.token_from is None or api.auth is not ApiAuth.NONE,
+        ),
+    )
+
+    auth: ApiAuth | None = None
+    """Token: every call has to show a bearer token. None: the API is open to who reaches it. When unset it is Token,
+    but for a crew that ran before this field was known: that stays as it was, and Ready says ApiOpen if it is open."""
+    token_from: SecretSource | None = None
+    """The token; when unset one is generated once, into the key token of the Secret NAME-api-token, and kept."""
+    allow_from: (
+        Annotated[tuple[PolicyPeer, ...], Limits(max_items=100, schema={"x-kubernetes-list-type": "atomic"})] | None
+    ) = None
+    """Who reaches the API where the cluster enforces NetworkPolicies: peers as in a NetworkPolicy, such as an ingress
+    controller's namespace; an empty list for nobody. When unset it is every pod of the crew's own namespace, and for a
+    crew that ran before this field was known everybody, as before."""
+
+
 @dataclass(frozen=True)
 class Crew:
     """The crew: its code or its definition, and how it runs."""
@@ -218,6 +370,18 @@ class Crew:
             "image and entrypoint go together: the image holds the code, the entrypoint names the crew in it",
             lambda crew: (crew.image is None) == (crew.entrypoint is None),
         ),
+        Rule(
+            "!has(self.apiTokenFrom) || !has(self.api) || !has(self.api.tokenFrom)",
+            "apiTokenFrom is the older spelling of api.tokenFrom: keep one of the two",
+            lambda crew: crew.api_token_from is None or crew.api.token_from is None,
+        ),
+        Rule(
+            "!has(self.apiTokenFrom) || !has(self.api) || !has(self.api.auth) || self.api.auth == 'Token'",
+            "api.auth: None asks for no token: remove apiTokenFrom, or set api.auth to Token",
+            lambda crew: crew.api_token_from is None or crew.api.auth is not ApiAuth.NONE,
+        ),
+        _lasts("kickoffTimeout", "kickoff_timeout"),
+        _lasts("gracePeriod", "grace_period"),
     )
 
     image: Text | None = None
@@ -227,7 +391,7 @@ class Crew:
             str,
             Limits(
                 "module:attr, such as concierge.crew:Concierge",
-                pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+                pattern=_REFERENCE_PATTERN,
                 max_length=253,
             ),
         ]
@@ -239,29 +403,81 @@ class Crew:
     the replicas out."""
     runtime: Runtime = field(default_factory=Runtime)
     """How the runtime comes to the crew's image."""
-    env: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    env: Annotated[tuple[NamedObject, ...], _by_name(500)] = ()
     """Variables of the crew's container, as in a Pod. Names that begin with CREWOPS_ are the operator's and ignored."""
-    env_from: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    env_from: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], _atomic(100)] = ()
     """Secrets and ConfigMaps whose keys become variables of the crew's container, as in a Pod."""
     concurrency: Annotated[int, Limits("a number from 1 to 256", minimum=1, maximum=256)] = 4
     """Kickoffs that run at once in one replica, each in a process of its own."""
+    processes: Processes = Processes.PER_KICKOFF
+    """Which kickoffs may run in one process. PerKickoff: each has a process of its own, which then ends. PerSession:
+    those of one session on one replica may share one, which no other session ever enters. Shared: a process serves
+    any, one after the other, so what the crew keeps in Python objects is seen by later kickoffs of other sessions."""
+    warm_up: (
+        Annotated[
+            str,
+            Limits("module:function, such as concierge.models:load", pattern=_REFERENCE_PATTERN, max_length=253),
+        ]
+        | None
+    ) = None
+    """`module:function` that is called without arguments in each spare process, before a kickoff needs it: to load a
+    model, say. The crew's embedder is warmed up without it."""
+    inputs: Annotated[tuple[InputName, ...], Limits(max_items=100, unique=True)] | None = None
+    """Names of the inputs that a kickoff has to give; an empty list for none. When unset they are those that the crew's
+    texts ask for in braces."""
     kickoff_timeout: Duration = "30m"
     """After so long in a slot a kickoff is stopped, whatever it does; its time in the queue does not count."""
+    grace_period: Duration | None = None
+    """How long a replica that is told to stop (by a rollout, a scale-down, a drain of its node) lets its kickoffs run
+    before it hands them on; kickoffTimeout when unset, 10m at most."""
     on_replica_loss: OnReplicaLoss = OnReplicaLoss.RETRY
-    """What becomes of a kickoff whose replica or worker died. Retry: it starts again on any replica, 3 times at most,
-    so its tools may act twice. Fail: it ends as an error."""
+    """What becomes of a kickoff whose replica or worker died. Retry: any replica continues it behind its
+    finished tasks, or starts it again where that is impossible, 3 times at most; tools may act twice. Fail: it ends as
+    an error."""
+    api: Api = field(default_factory=Api)
+    """Who may use the crew's HTTP API: by a token, and from where."""
     api_token_from: SecretSource | None = None
-    """Bearer token that the crew's HTTP API asks for; without it the API is open to who reaches it. Webhooks are signed
-    with it."""
+    """Older spelling of `api.tokenFrom`."""
     webhook_hosts: Annotated[
         tuple[
             Annotated[str, Limits("a host name, * for any part of it", pattern=r"^[A-Za-z0-9.*_:-]+$", max_length=253)],
             ...,
         ],
-        ATOMIC,
+        _atomic(100),
     ] = ()
-    """Hosts that webhooks may name, such as *.example.com; any when unset, but for addresses of the pod itself, of its
-    link and of the cloud's metadata service, which have to be named here."""
+    """Hosts that webhooks may name, such as *.example.com; any when unset. Private addresses have to be named here, by
+    the host without a wildcard or by a pattern of addresses such as 10.*; those of the pod itself, of its link and of
+    the cloud's metadata service without any wildcard."""
+
+    @property
+    def token_from(self) -> SecretSource | None:
+        """The API's token, in whichever spelling."""
+        return self.api.token_from or self.api_token_from
+
+    @property
+    def auth(self) -> ApiAuth | None:
+        """What the spec says of it; None: nothing."""
+        return self.api.auth or (ApiAuth.TOKEN if self.token_from else None)
+
+
+@dataclass(frozen=True)
+class Kickoffs:
+    """What is kept of kickoffs, how many there may be, and what each may take."""
+
+    RULES: ClassVar = (_lasts("retention", "retention"), _lasts("humanInputTimeout", "human_input_timeout"))
+
+    retention: Duration = "24h"
+    """How long a kickoff's status, result and events are kept after its end, and an idempotency key after its first
+    use. Inputs go after an hour."""
+    max_bytes: Quantity | None = None
+    """Of Redis' memory that all kickoffs together may take, by their texts; beyond it new ones are refused, so that
+    memories can still be saved. A quarter of Redis' maxmemory when unset, 256Mi if it has none."""
+    max_waiting: Annotated[int, Limits("a number from 1 to 100000", minimum=1, maximum=100_000)] = 1000
+    """Kickoffs of the crew that may wait for a free slot of any replica; beyond it new ones are refused."""
+    human_input_timeout: Duration = "168h"
+    """How long a kickoff waits for a person's answer; then it ends as timeout."""
+    memory: Quantity = "1Gi"
+    """What one kickoff may take beyond what its process had at its start; one that takes more is stopped."""
 
 
 @dataclass(frozen=True)
@@ -279,6 +495,12 @@ class Storage:
             "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
             "storageClassName cannot change: a claim keeps its class",
             at="storageClassName",
+        ),
+        Rule(
+            "quantity(self.size).isGreaterThan(quantity('0'))",
+            "a volume has a size: write one such as 1Gi",
+            lambda storage: quantities.is_some(storage.size),
+            at="size",
         ),
     )
 
@@ -300,9 +522,11 @@ class ManagedRedis:
     """Its volume."""
     append_fsync: AppendFsync = AppendFsync.EVERYSEC
     """`always` loses nothing on power loss, but a write takes 4 times as long; `everysec` may lose the last second."""
-    max_memory: Annotated[str, Limits("a percentage such as 75%", pattern=quantities.PERCENT_PATTERN)] = "75%"
+    max_memory: Annotated[
+        str, Limits("a percentage such as 75%", pattern=quantities.PERCENT_PATTERN, max_length=len("100%"))
+    ] = "75%"
     """Of the container's memory limit: above it Redis refuses writes (it never evicts), the rest is for its buffers."""
-    resources: Annotated[Object, Limits(schema=_OPEN)] = field(
+    resources: Resources = field(
         default_factory=lambda: {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
     )
     """Requests and limits of its container. Without limits.memory Redis has no maxmemory."""
@@ -364,6 +588,8 @@ class Memory:
             "vectorType cannot change: the memories that are there are kept in the old one",
             at="vectorType",
         ),
+        _lasts("sessionTTL", "session_ttl"),
+        _lasts("timeout", "timeout", "50ms", "10m"),
     )
 
     backend: MemoryBackend = MemoryBackend.REDIS
@@ -388,6 +614,8 @@ class Memory:
     on_failure: OnFailure = OnFailure.FAIL_CLOSED
     """What a kickoff gets when its memory cannot be read or written. FailClosed: it ends as an error. Degrade: it ends
     and says that its memory was degraded."""
+    timeout: Duration = "2s"
+    """How long one call of Redis may take, before it counts as failed; at start it has ten times as long."""
     vector_type: VectorType = VectorType.FLOAT32
     """How the embedder's vectors are kept. Float16 takes half the memory and is searched faster, at three digits of
     precision; values beyond 65504 are refused. Needs a server that knows it (Redis 8, or RediSearch 2.10). A store that
@@ -400,29 +628,29 @@ class Memory:
 class Template:
     """How the crew's pods look, beyond what the operator needs of them; as in a Pod where not said otherwise."""
 
-    labels: Annotated[Mapping[str, str], Limits()] = field(default_factory=dict)
+    labels: Texts = field(default_factory=dict)
     """More labels of the pods; the operator's own win."""
-    annotations: Annotated[Mapping[str, str], Limits()] = field(default_factory=dict)
+    annotations: Annotated[Mapping[str, str], Limits(max_items=100, max_length=16384)] = field(default_factory=dict)
     """More annotations of the pods."""
-    resources: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
+    resources: Resources = field(default_factory=dict)
     """Requests and limits of the crew's container."""
-    node_selector: Mapping[str, str] = field(default_factory=dict)
+    node_selector: Texts = field(default_factory=dict)
     """Labels of the nodes to run on."""
-    tolerations: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    tolerations: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], _atomic(100)] = ()
     """Taints to tolerate."""
     affinity: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
     """Affinity and anti-affinity."""
-    topology_spread_constraints: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], ATOMIC] = ()
+    topology_spread_constraints: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], _atomic(100)] = ()
     """Spread over zones and nodes; a constraint without labelSelector gets the crew's pods."""
     service_account_name: Name | None = None
     """Service account of the pods; no token is mounted unless it is set."""
     security_context: Annotated[Object, Limits(schema=_OPEN)] = field(default_factory=dict)
     """Pod security context, laid over the restricted default."""
-    image_pull_secrets: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    image_pull_secrets: Annotated[tuple[NamedObject, ...], _by_name(100)] = ()
     """Secrets to pull images with."""
-    volumes: Annotated[tuple[NamedObject, ...], BY_NAME] = ()
+    volumes: Annotated[tuple[NamedObject, ...], _by_name(100)] = ()
     """More volumes of the pods."""
-    volume_mounts: Annotated[tuple[NamedObject, ...], ATOMIC] = ()
+    volume_mounts: Annotated[tuple[NamedObject, ...], _atomic(100)] = ()
     """More mounts of the crew's container."""
 
 
@@ -438,6 +666,8 @@ class Spec:
     """Where the crew's memory lives; a managed Redis of 1Gi when unset."""
     memory: Memory = field(default_factory=Memory)
     """How the crew remembers."""
+    kickoffs: Kickoffs = field(default_factory=Kickoffs)
+    """What is kept of kickoffs, how many there may be, and what each may take."""
     template: Template = field(default_factory=Template)
     """How the crew's pods look."""
 
@@ -455,4 +685,4 @@ class CrewDeployment:
     @property
     def key_prefix(self) -> str:
         """Of its keys in Redis."""
-        return self.spec.memory.key_prefix or f"{self.namespace}/{self.name}"
+        return self.spec.memory.key_prefix or names.key_prefix(self.namespace, self.name)

@@ -34,12 +34,13 @@ _CONDITION: Final = {
 
 _PROOF: Final = {
     "type": "object",
-    "description": "The last proof that memory is shared.",
+    "description": "A proof that memory is shared: it is repeated every five minutes, and written when it says "
+    "something new, and hourly. The metric crew_operator_last_proof_timestamp_seconds has the time of the last one.",
     "properties": {
         "time": _time("When it was made."),
         "latency": _text("From the write through one replica to the last read through another, such as 12ms."),
         "replicas": _number("Replicas that took part."),
-        "subject": _text("Digest of the pods and the Redis process that it speaks of; others are to be proven anew."),
+        "subject": _text("Digest of the pods and the Redis process it covers; after a change it is made again."),
     },
 }
 
@@ -58,20 +59,57 @@ STATUS: Final[dict[str, Any]] = {
             "description": "The store of the crew's memories.",
             "properties": {
                 "backend": _text("Redis."),
+                "redis": _text("Managed or External, as the crew was begun with; it cannot change."),
+                "keyPrefix": _text("Prefix of the crew's keys that it was begun with; it cannot change."),
+                "storage": _text("The largest size of the managed Redis' volume that was asked for; it cannot shrink."),
                 "endpoint": _text("Its address, without credentials."),
                 "searchMode": _text("How memories are searched: index (FT.*) or plain."),
                 "dimension": _number("Length of the vectors that it holds."),
                 "vectorType": _text("How it keeps them: Float32 or Float16."),
-                "redisRunID": _text("The server process that the conditions speak of; a new one is to be proven anew."),
+                "redisRunID": _text("The server process that the conditions speak of; a new one is checked again."),
                 "lastProof": _PROOF,
+            },
+        },
+        "api": {
+            "type": "object",
+            "description": "How the crew's HTTP API is protected.",
+            "properties": {
+                "auth": _text("Token or None: what spec.crew.api.auth says, or what holds without it."),
+                "tokenFrom": {
+                    "type": "object",
+                    "description": "Where the token lies.",
+                    "properties": {
+                        "secretKeyRef": {
+                            "type": "object",
+                            "description": "The Secret and its key.",
+                            "properties": {"name": _text("Name of the Secret."), "key": _text("Key in its data.")},
+                        }
+                    },
+                },
+                "asBefore": {
+                    "type": "array",
+                    "description": "Fields of spec.crew.api, auth or allowFrom, that are unset and mean what "
+                    "was before they were known; setting one ends that for good.",
+                    "items": {"type": "string"},
+                },
             },
         },
         "crew": {
             "type": "object",
-            "description": "What the replicas report of themselves.",
+            "description": "What the replicas are made of, and what they report of themselves.",
             "properties": {
+                "runtimeImage": _text("Image of the runtime that they were rolled out with; a new operator keeps it."),
+                "template": _text("Digest of the pod template that they were rolled out with."),
                 "crewaiVersion": _text("Version of CrewAI."),
                 "runtimeVersion": _text("Version of the CrewOps runtime."),
+            },
+        },
+        "credentials": {
+            "type": "object",
+            "description": "Digests of the versions of the Secrets that pods were made with; new ones roll the pods.",
+            "properties": {
+                "redis": _text("Of the managed Redis' password."),
+                "crew": _text("Of the crew's password or URL of Redis, and of its API's token."),
             },
         },
         "conditions": {
