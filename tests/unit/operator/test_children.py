@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from base64 import b64decode
 from copy import deepcopy
 from pathlib import Path
 
@@ -10,12 +11,22 @@ import yaml
 
 from crew_operator import desired
 from crew_operator.api import parse
+from crew_operator.api.access import ALLOW_FROM, AUTH, Access
+from crew_operator.api.spec import ApiAuth
 from crew_operator.desired import environment
 from support.crews import crew_manifest
 
 GOLDEN = Path(__file__).parent / "golden"
 INPUTS = desired.Inputs(
-    runtime_image="ghcr.io/crewops/crew-runtime:0.1.0", redis_image="redis:8", redis_password="s3cret-for-tests"
+    runtime_image="ghcr.io/crewops/crew-runtime:0.1.0",
+    redis_image="redis:8",
+    redis_password="s3cret-for-tests",
+    redis_operator_password="0perator-for-tests",
+)
+GUARDED = dataclasses.replace(
+    INPUTS,
+    operator=desired.Peer("crew-system", {"app.kubernetes.io/name": "crew-operator"}),
+    monitoring=({"podSelector": {"matchLabels": {"app": "prometheus"}}},),
 )
 
 CREWS = {
@@ -29,8 +40,19 @@ CREWS = {
         ],
         "crew__envFrom": [{"secretRef": {"name": "more"}}],
         "crew__concurrency": 8,
+        "crew__processes": "PerSession",
+        "crew__warmUp": "concierge.models:load",
+        "crew__inputs": ["message", "room-number"],
         "crew__onReplicaLoss": "Fail",
         "crew__kickoffTimeout": "1h30m",
+        "crew__gracePeriod": "20m",
+        "kickoffs": {
+            "retention": "72h",
+            "maxBytes": "512Mi",
+            "maxWaiting": 50,
+            "humanInputTimeout": "24h",
+            "memory": "2Gi",
+        },
         "crew__apiTokenFrom": {"secretKeyRef": {"name": "api", "key": "token"}},
         "redis__managed": {
             "image": "redis:8.2",
@@ -44,6 +66,7 @@ CREWS = {
             "isolation": "Crew",
             "sessionTTL": "720h",
             "onFailure": "Degrade",
+            "timeout": "500ms",
             "embedder": {"provider": "openai", "model": "text-embedding-3-small", "dimension": 1536},
         },
         "template": {
@@ -98,7 +121,11 @@ def crew(**changes):
 
 @pytest.mark.parametrize("name", CREWS)
 def test_children_are_the_golden_ones(name):
-    text = yaml.dump_all(desired.children(crew(**CREWS[name]), INPUTS), Dumper=PlainDumper, sort_keys=False, width=120)
+    one = crew(**CREWS[name])
+    token = {"api_token": "t0ken-for-tests"} if one.spec.crew.token_from is None else {}
+    text = yaml.dump_all(
+        desired.children(one, dataclasses.replace(INPUTS, **token)), Dumper=PlainDumper, sort_keys=False, width=120
+    )
     file = GOLDEN / f"{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         file.write_text(text)
@@ -114,6 +141,31 @@ def test_building_children_changes_no_input():
     assert desired.children(one, INPUTS) == desired.children(before, INPUTS)
 
 
+@pytest.mark.parametrize("name", CREWS)
+def test_the_two_halves_share_the_socket_and_nothing_else_that_can_be_written(name):
+    (pod,) = (one["spec"]["template"]["spec"] for one in desired.children(crew(**CREWS[name]), INPUTS)
+              if one["kind"] == "Deployment")  # fmt: skip
+    containers = {one["name"]: one for one in (*pod["initContainers"], *pod["containers"])}
+    written = {
+        name: {mount["name"] for mount in one["volumeMounts"] if not mount.get("readOnly")}
+        for name, one in containers.items()
+    }
+    assert written["server"] & written["crew"] == {"run"}
+    assert {mount["mountPath"] for mount in containers["server"]["volumeMounts"]} >= {"/tmp", "/crewops/run"}
+
+
+@pytest.mark.parametrize("name", CREWS)
+def test_no_volume_of_ours_can_fill_a_node(name):
+    (pod,) = (one["spec"]["template"]["spec"] for one in desired.children(crew(**CREWS[name]), INPUTS)
+              if one["kind"] == "Deployment")  # fmt: skip
+    users = {one["name"] for one in CREWS[name].get("template__volumes", ())} | {
+        one["name"] for one in CREWS[name].get("template", {}).get("volumes", ())
+    }
+    empty = [one for one in pod["volumes"] if "emptyDir" in one and one["name"] not in users]
+    assert len(empty) >= 4
+    assert [one["name"] for one in empty if not one["emptyDir"].get("sizeLimit")] == []
+
+
 def test_every_child_is_owned_and_found_by_label():
     for child in desired.children(crew(), INPUTS):
         assert child["metadata"]["ownerReferences"][0]["uid"] == "11111111-2222"
@@ -123,7 +175,32 @@ def test_every_child_is_owned_and_found_by_label():
 def test_password_is_in_the_secret_and_nowhere_else():
     secret, *others = desired.children(crew(), INPUTS)
     assert secret["kind"] == "Secret"
-    assert INPUTS.redis_password not in yaml.safe_dump_all(others)
+    text = yaml.safe_dump_all(others)
+    assert INPUTS.redis_password not in text
+    assert INPUTS.redis_operator_password not in text
+
+
+def test_token_is_in_its_secret_and_nowhere_else():
+    made = desired.children(crew(), dataclasses.replace(INPUTS, api_token="t0ken-for-tests"))
+    (secret,) = (one for one in made if one["metadata"]["name"] == "concierge-api-token")
+    assert b64decode(secret["data"]["token"]) == b"t0ken-for-tests"
+    rest = yaml.safe_dump_all([one for one in made if one is not secret])
+    assert "t0ken-for-tests" not in rest
+    assert secret["data"]["token"] not in rest
+
+
+def server_token(access, **changes):
+    """The reference by which the server gets its token; None: it gets none."""
+    found = {one["name"]: one for one in environment.server(crew(**changes), access)}
+    return found.get("CREWOPS_API_TOKEN", {}).get("valueFrom", {}).get("secretKeyRef")
+
+
+def test_the_server_gets_the_token_that_is_meant():
+    ref = {"name": "api", "key": "token"}
+    assert server_token(Access()) == {"name": "concierge-api-token", "key": "token"}
+    assert server_token(Access(), crew__api={"tokenFrom": {"secretKeyRef": ref}}) == ref
+    assert server_token(Access(), crew__apiTokenFrom={"secretKeyRef": ref}) == ref
+    assert server_token(Access(ApiAuth.NONE)) is None
 
 
 def test_user_cannot_override_what_the_operator_sets():
@@ -134,16 +211,70 @@ def test_user_cannot_override_what_the_operator_sets():
     assert environment.ignored(one) == ("CREWOPS_REDIS_URL",)
 
 
+def test_a_crew_that_requires_no_input_is_not_one_that_says_nothing_of_inputs():
+    def variables(**changes):
+        return {one["name"]: one.get("value") for one in environment.worker(crew(**changes))}
+
+    assert variables(crew__inputs=[])["CREWOPS_INPUTS"] == ""
+    assert "CREWOPS_INPUTS" not in variables()
+
+
+def test_an_operator_that_knows_more_settings_rolls_no_crew_that_has_none_of_them():
+    open_as_before = Access(ApiAuth.NONE, frozenset({AUTH, ALLOW_FROM}))
+    names = {one["name"] for one in (*environment.worker(crew()), *environment.server(crew(), open_as_before))}
+    assert not names & {"CREWOPS_PROCESSES", "CREWOPS_WARM_UP", "CREWOPS_INPUTS", "CREWOPS_VECTOR_TYPE"}
+    assert "CREWOPS_API_TOKEN" not in names
+
+
 def test_redis_without_memory_limit_gets_no_maxmemory():
     children = desired.children(crew(redis__managed={"resources": {"requests": {"memory": "1Gi"}}}), INPUTS)
     assert "maxmemory 0\n" in children[1]["data"]["redis.conf"]
 
 
+def policies(inputs, **changes):
+    made = desired.children(crew(**changes), inputs)
+    return {one["metadata"]["name"]: one for one in made if one["kind"] == "NetworkPolicy"}
+
+
+def rules(inputs, **changes):
+    """Port of the crew's replicas -> who is let in to it; None: everybody."""
+    policy = policies(inputs, **changes)["concierge"]
+    assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "crew"
+    return {
+        (port["port"], port.get("endPort", port["port"]), port["protocol"]): rule.get("from")
+        for rule in policy["spec"]["ingress"]
+        for port in rule["ports"]
+    }
+
+
+HTTP, HEALTH = (8000, 8000, "TCP"), (8081, 8081, "TCP")
+
+
+def test_the_api_is_reached_from_the_crews_own_namespace_unless_the_spec_names_others():
+    assert rules(GUARDED)[HTTP] == [{"podSelector": {}}]
+    ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    assert rules(GUARDED, crew__api={"allowFrom": [ingress]})[HTTP] == [ingress]
+    # To Kubernetes a rule without peers means everybody.
+    assert set(rules(GUARDED, crew__api={"allowFrom": []})) == {HEALTH}
+
+
+def test_the_health_port_is_for_the_operator_and_monitoring():
+    operator, monitoring = rules(GUARDED)[HEALTH]
+    assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "crew-system"}
+    assert operator["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "crew-operator"}
+    assert monitoring == {"podSelector": {"matchLabels": {"app": "prometheus"}}}
+
+
+def test_a_crew_from_before_is_reached_at_every_port_but_the_health_port():
+    before = dataclasses.replace(GUARDED, access=Access(ApiAuth.NONE, frozenset({AUTH, ALLOW_FROM})))
+    found = rules(before)
+    everybody = {ports for ports, peers in found.items() if peers is None}
+    assert everybody == {(1, 8080, "TCP"), (8082, 65535, "TCP"), (1, 65535, "UDP")}
+    assert found[HEALTH] == rules(GUARDED)[HEALTH]
+
+
 def test_redis_lets_in_its_crew_and_the_operator_alone():
-    inputs = dataclasses.replace(
-        INPUTS, operator=desired.Peer("crew-system", {"app.kubernetes.io/name": "crew-operator"})
-    )
-    (policy,) = (one for one in desired.children(crew(), inputs) if one["kind"] == "NetworkPolicy")
+    policy = policies(GUARDED)["concierge-redis"]
     assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "redis"
     (rule,) = policy["spec"]["ingress"]
     of_crew, of_operator = rule["from"]
@@ -168,9 +299,11 @@ def test_claim_template_stays_as_it_lives_because_it_is_immutable():
     assert template["spec"]["resources"]["requests"]["storage"] == "1Gi"
 
 
-def test_new_secret_changes_both_pod_templates():
-    inputs = desired.Inputs(runtime_image="r", redis_image="redis:8", redis_password="p", auth_id="uid-2")
+def test_what_stands_for_the_credentials_is_in_each_pod_template():
+    inputs = desired.Inputs(
+        runtime_image="r", redis_image="redis:8", redis_credentials="of-redis", crew_credentials="of-crew"
+    )
     children = {child["kind"]: child for child in desired.children(crew(), inputs)}
-    for kind in ("StatefulSet", "Deployment"):
+    for kind, value in (("StatefulSet", "of-redis"), ("Deployment", "of-crew")):
         template = children[kind]["spec"]["template"]
-        assert template["metadata"]["annotations"]["crewops.dev/auth"] == "uid-2"
+        assert template["metadata"]["annotations"]["crewops.dev/auth"] == value

@@ -4,11 +4,13 @@
 there yet. A manifest names only the fields that we care about: server-side apply leaves the rest to others.
 """
 
+from crew_operator.api import access
 from crew_operator.api.spec import CrewDeployment
 from crew_operator.desired import crew_objects, definition, network_policy, redis_config, redis_objects, secret
 from crew_operator.desired.metadata import Inputs, Manifest, Peer
+from crew_operator.desired.redis_users import RedisUsers
 
-__all__ = ["Inputs", "Manifest", "Peer", "children"]
+__all__ = ["Inputs", "Manifest", "Peer", "RedisUsers", "children"]
 
 
 def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
@@ -16,8 +18,9 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
     managed = crew.spec.redis.managed
     redis: tuple[Manifest, ...] = ()
     if managed is not None:
+        users = RedisUsers(crew.key_prefix, inputs.redis_password, inputs.redis_operator_password)
         redis = (
-            secret.auth(crew, inputs.redis_password),
+            secret.auth(crew, users),
             redis_config.config_map(crew, managed),
             redis_objects.headless_service(crew),
             redis_objects.service(crew),
@@ -25,5 +28,8 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
             *([network_policy.redis(crew, inputs.operator)] if inputs.operator else []),
         )
     told = crew.spec.crew.definition
+    token = (secret.api_token(crew, inputs.api_token),) if access.is_generated(crew, inputs.access) else ()
+    policy = (network_policy.replicas(crew, inputs, inputs.operator),) if inputs.operator else ()
     declared = (definition.config_map(crew, told.inline),) if told is not None and told.inline is not None else ()
-    return (*redis, *declared, crew_objects.service(crew), crew_objects.deployment(crew, inputs))
+    own = (crew_objects.service(crew), crew_objects.disruption_budget(crew), crew_objects.deployment(crew, inputs))
+    return (*redis, *declared, *token, *policy, *own)

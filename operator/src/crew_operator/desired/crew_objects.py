@@ -1,4 +1,4 @@
-"""The crew: its Deployment and the Service in front of it."""
+"""The crew: its Deployment, the Service in front of it, and what a drain of nodes has to leave."""
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment
@@ -15,6 +15,16 @@ def service(crew: CrewDeployment) -> Manifest:
         "kind": "Service",
         "metadata": metadata.of(crew, crew.name, names.CREW),
         "spec": {"selector": names.selector(crew.name, names.CREW), "ports": [port]},
+    }
+
+
+def disruption_budget(crew: CrewDeployment) -> Manifest:
+    """Drains of nodes take one replica after the other. It never blocks one: a single replica may go, as one has to."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata.of(crew, crew.name, names.CREW),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": names.selector(crew.name, names.CREW)}},
     }
 
 

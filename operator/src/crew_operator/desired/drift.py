@@ -58,10 +58,14 @@ def _without_values(manifest: Manifest) -> Manifest:
 
 def _list_holds(wanted: Sequence[Any], live: Sequence[Any]) -> bool:
     """By name where every item has one, since others may add theirs; else item by item."""
-    if wanted and all(isinstance(one, Mapping) and "name" in one and "mountPath" not in one for one in wanted):
-        by_name = {one.get("name"): one for one in live if isinstance(one, Mapping)}
+    if wanted and all(_is_named(one) and "mountPath" not in one for one in wanted):
+        by_name = {one["name"]: one for one in live if _is_named(one)}
         return all(holds(one, by_name.get(one["name"])) for one in wanted)
     return len(wanted) == len(live) and all(holds(one, other) for one, other in zip(wanted, live, strict=True))
+
+
+def _is_named(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("name"), str)
 
 
 def _same(wanted: Any, live: Any) -> bool:

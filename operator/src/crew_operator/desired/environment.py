@@ -1,23 +1,32 @@
 """The variables of a replica's two containers, out of the spec and in the contract's words."""
 
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
+from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment, Injection, KeyRef, VectorType
+from crew_operator.api.access import Access
+from crew_operator.api.spec import CrewDeployment, Injection, KeyRef, Kickoffs, Memory, Processes, VectorType
 from crew_runtime import contract
 from crew_runtime.contract import env
 
-GRACE_PERIOD = 60
-"""Seconds that a replica has to finish its kickoffs when it is told to stop."""
+MOST_GRACE = 600
+"""Seconds that a replica has at most to finish its kickoffs when it is told to stop, unless the spec gives it more."""
+STOPPING = 10
+"""Seconds behind that in which what still runs is stopped and handed on."""
 FAREWELL = 5
 """Seconds before that in which it goes on as ever: until every node knows that it is going, requests still reach it."""
 
 EnvVar = dict[str, Any]
+T = TypeVar("T")
 
 
 def shared(crew: CrewDeployment) -> list[EnvVar]:
     """For both halves: who they are, where the memory is, how it behaves."""
     memory = crew.spec.memory
+    kickoffs = crew.spec.kickoffs
     values: dict[str, str | None] = {
         env.NAMESPACE: crew.namespace,
         env.NAME: crew.name,
@@ -27,30 +36,48 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
         env.MEMORY_ON_FAILURE: memory.on_failure.value,
         env.CONCURRENCY: str(crew.spec.crew.concurrency),
         env.KICKOFF_TIMEOUT: _seconds(crew.spec.crew.kickoff_timeout),
-        env.GRACE_PERIOD: str(GRACE_PERIOD),
+        env.GRACE_PERIOD: str(grace_period(crew)),
+        env.BACKEND_DEADLINE: _unless(memory.timeout, Memory.timeout, _seconds),
+        env.SLOT_MEMORY: _unless(kickoffs.memory, Kickoffs.memory, _mebibytes),
         env.SOCKET: env.DEFAULT_SOCKET,
-        # Set only when asked for: an operator that begins to set it would roll every crew.
-        env.VECTOR_TYPE: memory.vector_type.value if memory.vector_type is not VectorType.FLOAT32 else None,
+        env.PROCESSES: _unless(crew.spec.crew.processes, Processes.PER_KICKOFF, str),
+        env.INPUTS: _unless(crew.spec.crew.inputs, None, ",".join),
+        env.VECTOR_TYPE: _unless(memory.vector_type, VectorType.FLOAT32, str),
         **_embedder(crew),
     }
     return [
-        *({"name": name, "value": value} for name, value in values.items() if value is not None),
+        *_plain(values),
         {"name": env.REPLICA, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
         *_redis(crew),
     ]
 
 
-def server(crew: CrewDeployment) -> list[EnvVar]:
+def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
     """For the half that never runs the user's code."""
-    token = crew.spec.crew.api_token_from
-    loss = {"name": env.ON_REPLICA_LOSS, "value": crew.spec.crew.on_replica_loss.value}
-    hosts = crew.spec.crew.webhook_hosts
+    token = accesses.token(crew, access)
+    kickoffs = crew.spec.kickoffs
+    values = {
+        env.ON_REPLICA_LOSS: crew.spec.crew.on_replica_loss.value,
+        env.KICKOFF_RETENTION: _unless(kickoffs.retention, Kickoffs.retention, partial(_seconds, least=1)),
+        env.KICKOFF_BYTES: _unless(kickoffs.max_bytes, None, _bytes),
+        env.QUEUE_LIMIT: _unless(kickoffs.max_waiting, Kickoffs.max_waiting, str),
+        env.HUMAN_INPUT_TIMEOUT: _unless(
+            kickoffs.human_input_timeout, Kickoffs.human_input_timeout, partial(_seconds, least=1)
+        ),
+        env.WEBHOOK_HOSTS: " ".join(crew.spec.crew.webhook_hosts) or None,
+    }
     return [
         *shared(crew),
-        loss,
-        *([{"name": env.WEBHOOK_HOSTS, "value": " ".join(hosts)}] if hosts else []),
-        *([_secret(env.API_TOKEN, token.secret_key_ref)] if token else []),
+        *_plain(values),
+        *([_secret(env.API_TOKEN, token)] if token else []),
     ]
+
+
+def grace_period(crew: CrewDeployment) -> int:
+    """Seconds that a replica has when it is told to stop: for its kickoffs to go on, then for stopping them."""
+    asked = crew.spec.crew.grace_period
+    longest = min(float(MOST_GRACE), quantities.seconds(crew.spec.crew.kickoff_timeout))
+    return math.ceil(longest if asked is None else quantities.seconds(asked)) + STOPPING
 
 
 def worker(crew: CrewDeployment) -> list[EnvVar]:
@@ -61,7 +88,8 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
         what = {"name": env.DEFINITION, "value": names.DEFINITION_PATH}
     else:
         what = {"name": env.ENTRYPOINT, "value": spec.entrypoint}
-    variables = [*shared(crew), what, *_home(crew), *_own(crew)]
+    warm_up = [{"name": env.WARM_UP, "value": spec.warm_up}] if spec.warm_up else []
+    variables = [*shared(crew), what, *warm_up, *_home(crew), *_own(crew)]
     return list({one["name"]: one for one in variables}.values())  # a name may stand there once
 
 
@@ -116,9 +144,27 @@ def _embedder(crew: CrewDeployment) -> dict[str, str | None]:
     }
 
 
+def _plain(values: Mapping[str, str | None]) -> list[EnvVar]:
+    return [{"name": name, "value": value} for name, value in values.items() if value is not None]
+
+
 def _secret(name: str, ref: KeyRef) -> EnvVar:
     return {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.name, "key": ref.key}}}
 
 
-def _seconds(duration: str) -> str:
-    return f"{quantities.seconds(duration):g}"
+def _unless(value: T | None, default: T | None, written: Callable[[T], str]) -> str | None:
+    """What is set only when asked for: an operator that begins to set it would roll every crew."""
+    return None if value is None or value == default else written(value)
+
+
+def _mebibytes(quantity: str) -> str:
+    return str(max(16, int(quantities.quantity(quantity) / (1 << 20))))
+
+
+def _bytes(quantity: str) -> str:
+    return str(max(1 << 16, int(quantities.quantity(quantity))))
+
+
+def _seconds(duration: str, *, least: float = 0) -> str:
+    """At least what the server takes: a shorter one would only keep it from starting."""
+    return f"{max(least, quantities.seconds(duration)):g}"

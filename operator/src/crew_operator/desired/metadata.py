@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from crew_operator.api import names
+from crew_operator.api.access import Access
 from crew_operator.api.spec import CrewDeployment
 
 Manifest = dict[str, Any]
@@ -29,13 +30,23 @@ class Inputs:
     redis_image: str
     """Of a managed Redis whose spec names none."""
     redis_password: str = ""
-    """Of the managed Redis; generated once, then read back from its Secret."""
-    auth_id: str = ""
-    """uid of that Secret: a new one has a new password, and Redis and the crew are rolled to it."""
+    """The crew's, of the managed Redis; generated once, then read back from its Secret."""
+    redis_operator_password: str = ""
+    """The operator's own; likewise."""
+    redis_credentials: str = ""
+    """What stands for the password that Redis was started with: another value rolls it."""
+    crew_credentials: str = ""
+    """The same for all that the crew is let in with, and that it lets others in with."""
     claim_size: str | None = None
     """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
     operator: Peer | None = None
     """The operator's own pods; None: it does not know them, and makes no NetworkPolicy, which would keep it out."""
+    monitoring: tuple[Mapping[str, Any], ...] = ()
+    """Who else reaches the replicas' health port; peers as in a NetworkPolicy."""
+    access: Access = field(default_factory=Access)
+    """Who may use the crew's API."""
+    api_token: str = ""
+    """Of the crew's API where the operator generates it: once, then read back from its Secret."""
     files_checksum: str = ""
     """Of the definition and the certificate that the crew mounts: a change rolls the crew."""
 

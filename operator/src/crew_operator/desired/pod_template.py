@@ -1,7 +1,9 @@
 """A replica's pod: the server half as a native sidecar, the user's container beside it.
 
 The sidecar starts first and must say that it lives before the crew's container is started; it becomes ready only when
-the worker in that container is. Hence its startup probe asks /livez, its readiness probe /readyz.
+the worker in that container is. Hence its startup probe asks /livez, its readiness probe /readyz: in the form that
+goes on saying yes while Redis is away, for then every replica would be out of the Service, and clients would get no
+answer at all instead of one that says why. (A server that does not know that form says what it says to all.)
 """
 
 from copy import deepcopy
@@ -18,6 +20,10 @@ _GROUP = 65532
 
 _RUN_MOUNT = {"name": "run", "mountPath": names.RUN_PATH}
 _TMP_MOUNT = {"name": "tmp", "mountPath": "/tmp"}  # noqa: S108 - a volume of its own
+_SERVER_TMP_MOUNT = {"name": "server-tmp", "mountPath": "/tmp"}  # noqa: S108 - and not the one of the user's code
+_SIZES = {"run": "16Mi", "server-tmp": "64Mi", "state": "10Gi", "tmp": "10Gi"}
+"""Of the pod's own volumes: beyond it the kubelet evicts the pod instead of letting it fill the node. The first has a
+socket in it; the user's two hold what libraries download, so they only stop what runs away."""
 _DEFINITION_MOUNT = {"name": "definition", "mountPath": names.DEFINITION_PATH, "readOnly": True}
 _PAYLOAD_MOUNT = {"name": "payload", "mountPath": names.PAYLOAD_PATH}
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -29,8 +35,8 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
     annotations = dict(template.annotations)
     if inputs.files_checksum:
         annotations[names.CONFIG_ANNOTATION] = inputs.files_checksum
-    if inputs.auth_id:
-        annotations[names.AUTH_ANNOTATION] = inputs.auth_id
+    if inputs.crew_credentials:
+        annotations[names.AUTH_ANNOTATION] = inputs.crew_credentials
     return {
         "metadata": {
             "labels": {**template.labels, **metadata.labels(crew, names.CREW)},
@@ -40,7 +46,7 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
             "initContainers": [*_payload(crew, inputs), _server(crew, inputs)],
             "containers": [_crew(crew, inputs)],
             "volumes": [*_volumes(crew), *deepcopy([dict(one) for one in template.volumes])],
-            "terminationGracePeriodSeconds": environment.FAREWELL + environment.GRACE_PERIOD,
+            "terminationGracePeriodSeconds": environment.FAREWELL + environment.grace_period(crew),
             "enableServiceLinks": False,
             "automountServiceAccountToken": template.service_account_name is not None,
             "securityContext": _pod_security(crew),
@@ -85,13 +91,13 @@ def _server(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
             {"name": "http", "containerPort": contract.HTTP_PORT},
             {"name": "health", "containerPort": contract.HEALTH_PORT},
         ],
-        "env": environment.server(crew),
+        "env": environment.server(crew, inputs.access),
         "startupProbe": _probe("/livez", period=1, failures=60),
-        "readinessProbe": _probe("/readyz", period=2, failures=2),
+        "readinessProbe": _probe(contract.SERVING_PATH, period=2, failures=2, timeout=2),
         "livenessProbe": _probe("/livez", period=10, failures=6),
         "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": True},
-        "volumeMounts": [_RUN_MOUNT, _TMP_MOUNT, *_ca_mounts(crew)],
+        "volumeMounts": [_RUN_MOUNT, _SERVER_TMP_MOUNT, *_ca_mounts(crew)],
     }
 
 
@@ -122,17 +128,20 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, *, period: int, failures: int, timeout: int = 3) -> dict[str, Any]:
+    """All in seconds. Of a server that was stopped only the readiness probe tells, for its connections stay open: that
+    takes 6 s at most, as a probe is begun each period and two have to fail.
+    """
     return {
         "httpGet": {"path": path, "port": contract.HEALTH_PORT},
         "periodSeconds": period,
         "failureThreshold": failures,
-        "timeoutSeconds": 3,
+        "timeoutSeconds": timeout,
     }
 
 
 def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
-    volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {}} for name in ("run", "state", "tmp")]
+    volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {"sizeLimit": size}} for name, size in _SIZES.items()]
     if environment.injected(crew):
         volumes.append({"name": "payload", "emptyDir": {"sizeLimit": "64Mi"}})
     if (config_map := definition.config_map_name(crew)) is not None:

@@ -46,7 +46,7 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
                     "labels": metadata.labels(crew, names.REDIS),
                     "annotations": {
                         names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(redis)),
-                        **({names.AUTH_ANNOTATION: inputs.auth_id} if inputs.auth_id else {}),
+                        **({names.AUTH_ANNOTATION: inputs.redis_credentials} if inputs.redis_credentials else {}),
                     },
                 },
                 "spec": _pod(crew, redis, inputs),

@@ -1,71 +1,102 @@
-"""What must be refused, seen from what runs: the schema's rules on old and new, for servers without CEL.
+"""What must be refused, seen from what was decided before: the schema's rules on old and new, for servers without CEL.
 
-A refused change leaves everything as it was.
+What was decided stands in the status, which the operator alone writes. A child is no witness: whoever edits it by hand
+would decide for the crew. A refusal stops what it refuses and nothing else: all other wishes of the spec are followed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment
+from crew_operator.api import quantities
+from crew_operator.api.spec import CrewDeployment, ManagedRedis, Redis
 from crew_operator.errors import Problem
-from crew_runtime.contract import env
+
+MANAGED = "Managed"
+EXTERNAL = "External"
 
 
 @dataclass(frozen=True)
-class Running:
-    """What exists already; None where nothing does."""
+class Settled:
+    """What a crew was begun with and keeps; empty where nothing was decided yet."""
 
-    deployment: Mapping[str, Any] | None = None
-    stateful_set: Mapping[str, Any] | None = None
-    claim: Mapping[str, Any] | None = None
+    key_prefix: str = ""
+    redis: str = ""
+    """Managed or External."""
+    storage: str = ""
+    """The largest size that was asked for."""
 
-
-def problems(crew: CrewDeployment, running: Running) -> tuple[Problem, ...]:
-    """Why the change from what runs to this spec must not be made; empty when it may."""
-    return (*_exchanged_redis(crew, running), *_shrunk_storage(crew, running), *_changed_prefix(crew, running))
-
-
-def claim_size(claim: Mapping[str, Any]) -> str:
-    """What a claim (or claim template) asks for."""
-    return str(claim["spec"]["resources"]["requests"]["storage"])
+    def shown(self) -> dict[str, str]:
+        """By their names in `status.memory`."""
+        return {"keyPrefix": self.key_prefix, "redis": self.redis, "storage": self.storage}
 
 
-def _exchanged_redis(crew: CrewDeployment, running: Running) -> tuple[Problem, ...]:
-    deployed = running.deployment is not None
-    was_managed = running.stateful_set is not None
-    if not deployed or was_managed == (crew.spec.redis.managed is not None):
-        return ()
-    if not was_managed and _variable(running.deployment, env.REDIS_PASSWORD) is not None:
-        return ()  # a managed Redis whose StatefulSet someone deleted: it is made again
-    says = "managed and external cannot be exchanged: the memories would stay behind; make a new CrewDeployment"
-    return (Problem("spec.redis", says),)
+def settled(status: Mapping[str, Any]) -> Settled:
+    """As a status says it."""
+    memory = status.get("memory") or {}
+    return Settled(
+        key_prefix=str(memory.get("keyPrefix") or ""),
+        redis=str(memory.get("redis") or ""),
+        storage=str(memory.get("storage") or ""),
+    )
 
 
-def _shrunk_storage(crew: CrewDeployment, running: Running) -> tuple[Problem, ...]:
+def problems(crew: CrewDeployment, before: Settled) -> tuple[Problem, ...]:
+    """Why parts of this spec must not be followed; empty when all may."""
+    found = []
+    if _is_exchanged(crew, before):
+        says = "managed and external cannot be exchanged: the memories would stay behind; make a new CrewDeployment"
+        found.append(Problem("spec.redis", says))
+    if (managed := crew.spec.redis.managed) is not None and _is_less(managed.storage.size, before.storage):
+        size = before.storage
+        says = f"the volume has {size} and cannot shrink to {managed.storage.size}: put {size} back, or more"
+        found.append(Problem("spec.redis.managed.storage.size", says))
+    if before.key_prefix not in ("", crew.key_prefix):
+        says = f"keyPrefix cannot change: the memories under {before.key_prefix} would be lost from sight; put it back"
+        found.append(Problem("spec.memory.keyPrefix", says))
+    return tuple(found)
+
+
+def allowed(crew: CrewDeployment, before: Settled, last: CrewDeployment | None) -> CrewDeployment | None:
+    """The crew with what was decided in place of what is refused.
+
+    Args:
+        last: the last one that nothing was refused of, if it is known. None is the answer when it would be needed: the
+            status does not hold a whole Redis.
+    """
+    spec = crew.spec
+    if _is_exchanged(crew, before):
+        if last is None or _is_exchanged(last, before):
+            return None
+        spec = replace(spec, redis=last.spec.redis)
+    if (managed := spec.redis.managed) is not None and _is_less(managed.storage.size, before.storage):
+        spec = replace(spec, redis=_with_size(managed, before.storage))
+    if before.key_prefix:
+        spec = replace(spec, memory=replace(spec.memory, key_prefix=before.key_prefix))
+    return replace(crew, spec=spec)
+
+
+def decide(crew: CrewDeployment, before: Settled) -> Settled:
+    """What is decided by following a spec that `allowed` gave."""
     managed = crew.spec.redis.managed
-    if managed is None or running.claim is None:
-        return ()
-    size = claim_size(running.claim)
-    if quantities.quantity(managed.storage.size) >= quantities.quantity(size):
-        return ()
-    says = f"the volume has {size} and cannot shrink to {managed.storage.size}: put {size} back, or more"
-    return (Problem("spec.redis.managed.storage.size", says),)
+    storage = managed.storage.size if managed is not None else ""
+    return Settled(
+        key_prefix=before.key_prefix or crew.key_prefix,
+        redis=before.redis or (MANAGED if managed is not None else EXTERNAL),
+        storage=before.storage if _is_less(storage, before.storage) else storage,
+    )
 
 
-def _changed_prefix(crew: CrewDeployment, running: Running) -> tuple[Problem, ...]:
-    before = (_variable(running.deployment, env.KEY_PREFIX) or {}).get("value")
-    if before is None or before == crew.key_prefix:
-        return ()
-    says = f"keyPrefix cannot change: the memories under {before} would be lost from sight; put it back"
-    return (Problem("spec.memory.keyPrefix", says),)
+def _is_exchanged(crew: CrewDeployment, before: Settled) -> bool:
+    return before.redis not in ("", MANAGED if crew.spec.redis.managed is not None else EXTERNAL)
 
 
-def _variable(deployment: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
-    """A variable of the crew's container."""
-    containers = ((deployment or {}).get("spec") or {}).get("template", {}).get("spec", {}).get("containers", [])
-    for container in containers:
-        if container.get("name") == names.CREW_CONTAINER:
-            return next((one for one in container.get("env", []) if one["name"] == name), None)
-    return None
+def _is_less(size: str, than: str) -> bool:
+    try:
+        return bool(than) and quantities.quantity(size or 0) < quantities.quantity(than)
+    except ValueError:
+        return False  # the status was written by somebody else
+
+
+def _with_size(managed: ManagedRedis, size: str) -> Redis:
+    return Redis(managed=replace(managed, storage=replace(managed.storage, size=size)))

@@ -1,26 +1,38 @@
-"""The Secret of the managed Redis: the password for clients, and the same as a line of configuration for the server."""
+"""The Secrets that are made once: that of the managed Redis with the passwords of the crew and of the operator and the
+server's users with both, and that of the token of the crew's API.
+"""
 
 from base64 import b64encode
+from collections.abc import Mapping
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment
 from crew_operator.desired import metadata
 from crew_operator.desired.metadata import Manifest
+from crew_operator.desired.redis_users import RedisUsers
 
 
-def auth(crew: CrewDeployment, password: str) -> Manifest:
+def auth(crew: CrewDeployment, users: RedisUsers) -> Manifest:
+    """The passwords of the managed Redis, and its users."""
+    values = {
+        names.PASSWORD_KEY: users.crew_password,
+        names.OPERATOR_PASSWORD_KEY: users.operator_password,
+        names.AUTH_FILE: users.configuration(),
+    }
+    return _opaque(crew, names.redis_auth(crew.name), names.REDIS, values)
+
+
+def api_token(crew: CrewDeployment, token: str) -> Manifest:
+    """The token that callers of the crew's API show."""
+    return _opaque(crew, names.api_token(crew.name), names.CREW, {names.API_TOKEN_KEY: token})
+
+
+def _opaque(crew: CrewDeployment, name: str, component: str, values: Mapping[str, str]) -> Manifest:
     """`data` and not `stringData`: only what is stored can be compared and owned."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata.of(crew, names.redis_auth(crew.name), names.REDIS),
+        "metadata": metadata.of(crew, name, component),
         "type": "Opaque",
-        "data": {
-            names.PASSWORD_KEY: _encode(password),
-            names.AUTH_FILE: _encode(f"requirepass {password}\n"),
-        },
+        "data": {key: b64encode(value.encode()).decode() for key, value in values.items()},
     }
-
-
-def _encode(text: str) -> str:
-    return b64encode(text.encode()).decode()
