@@ -6,10 +6,10 @@ The order runs from cause to consequence. A chain in which no check speaks ends 
 from collections.abc import Callable
 
 from crew_operator.api.names import ConditionType
-from crew_operator.api.reasons import Reason
 from crew_operator.status import checks
 from crew_operator.status.checks import Check, Verdict
 from crew_operator.status.observed import Observed, RedisLook, reports
+from crew_runtime.contract.reasons import Reason
 
 Chain = tuple[Check, ...]
 
@@ -25,6 +25,7 @@ MEMORY_READY: Chain = (
     checks.redis_takes_writes,
     checks.every_replica_writes,  # names those that could not
     checks.every_replica_reports,  # a replica that is silent may be cut off
+    checks.redis_is_one,
     checks.redis_is_the_one_known,
     checks.every_replica_wrote_since_redis_started,  # a look at the Redis before is no look at this one
 )
@@ -42,7 +43,9 @@ RUNTIME_COMPATIBLE: Chain = (
 )
 
 PROGRESSING: Chain = (
+    checks.passes_end,
     checks.spec_is_valid,
+    checks.names_are_free,
     checks.change_is_allowed,
     checks.references_exist,
     checks.children_are_accepted,
@@ -90,15 +93,33 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
         ConditionType.RUNTIME_COMPATIBLE,
         ConditionType.MEMORY_SHARED,
     )
-    ignored = f"{', '.join(seen.ignored_env)} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
+    if seen.broken:
+        return Verdict("Unknown", Reason.INTERNAL_ERROR, found[ConditionType.PROGRESSING].message)
+    but = _but(seen)
+    words = "; ".join(text for _, text in but)
     for type_ in order:
         verdict = found[type_]
         if verdict.status != "True":
-            also = f"; also: {ignored}" if seen.ignored_env else ""
+            also = f"; also: {words}" if but else ""
             return Verdict(verdict.status, verdict.reason, f"{type_.value}: {verdict.message}{also}")
-    if seen.ignored_env:
-        return Verdict("True", Reason.ENV_IGNORED, f"serves, but {ignored}")
+    if but:
+        return Verdict("True", but[0][0], f"serves, but {words}")
     return Verdict("True", Reason.ALL_GOOD, f"{_replicas(len(seen.ready_replicas))} with one memory")
+
+
+def _but(seen: Observed) -> list[tuple[Reason, str]]:
+    """What somebody should know of a crew that serves, the worst first."""
+    found = []
+    if seen.open_as_before:
+        text = "its API asks for no token, as before there was spec.crew.api: set spec.crew.api.auth to Token or None"
+        found.append((Reason.API_OPEN, text))
+    if seen.redis_nearly_full:
+        found.append((Reason.REDIS_NEARLY_FULL, "Redis is more than 85 % full"))
+    if seen.ignored_env:
+        names = ", ".join(seen.ignored_env)
+        text = f"{names} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
+        found.append((Reason.ENV_IGNORED, text))
+    return found
 
 
 def _available(seen: Observed) -> Verdict:
@@ -107,6 +128,9 @@ def _available(seen: Observed) -> Verdict:
 
 
 def _answers(seen: Observed) -> Verdict:
+    if seen.redis_nearly_full:
+        text = f"Redis takes writes, but will be full before long. {Reason.REDIS_NEARLY_FULL.remedy}"
+        return Verdict("True", Reason.REDIS_NEARLY_FULL, text)
     engine = "Redis" if isinstance(seen.redis, RedisLook) else "the store"
     count = len(seen.ready_replicas)
     others = f"and {_replicas(count)}" if count else "(no replica is ready to ask it too)"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from crew_operator.api.reasons import BY_WORD, Reason
 from crew_operator.errors import Problem
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
+from crew_runtime.contract.reasons import BY_WORD, Reason
 from crew_runtime.contract.report import Report
 
 Status = Literal["True", "False", "Unknown"]
@@ -48,10 +48,19 @@ _OF_THE_RUNTIME = frozenset(
         Reason.WORKER_NEVER_CONNECTED,
         Reason.IMAGE_RUNS_AS_ROOT,
         Reason.ENTRYPOINT_BROKEN,
+        Reason.WARM_UP_BROKEN,
         Reason.DEFINITION_BROKEN,
+        Reason.KICKOFF_BROKEN,
     }
 )
 """Why the runtime and a crew's image do not go together; a worker that gives up uses the same words."""
+
+
+def passes_end(seen: Observed) -> Verdict | None:
+    """The operator comes to the end of what it does for this CrewDeployment."""
+    if not seen.broken:
+        return None
+    return _bad(Reason.INTERNAL_ERROR, f"reconciling keeps failing: {seen.broken}. {Reason.INTERNAL_ERROR.remedy}")
 
 
 # The spec ------------------------------------------------------------------------------------------------------------
@@ -60,6 +69,11 @@ _OF_THE_RUNTIME = frozenset(
 def spec_is_valid(seen: Observed) -> Verdict | None:
     """The parser found nothing."""
     return _problems(Reason.SPEC_INVALID, seen.problems)
+
+
+def names_are_free(seen: Observed) -> Verdict | None:
+    """No object of somebody else stands where a child should."""
+    return _problems(Reason.NAME_TAKEN, seen.taken)
 
 
 def change_is_allowed(seen: Observed) -> Verdict | None:
@@ -188,7 +202,7 @@ def redis_takes_writes(seen: Observed) -> Verdict | None:
         return None
     reason = _REDIS_REASONS[look.state]
     trouble = seen.redis_pod.trouble if seen.redis_pod is not None else ""
-    message = f"{look.message}; {trouble}" if trouble else look.message
+    message = f"{look.message}; {trouble}" if trouble else look.message.removesuffix(".")
     return _bad(reason, f"{message}. {reason.remedy}")
 
 
@@ -221,9 +235,17 @@ def every_replica_writes(seen: Observed) -> Verdict | None:
 def redis_is_the_one_known(seen: Observed) -> Verdict | None:
     """A restart may be over before anybody looks. Another process is said once, for what was proven of the one before
     is to be proven again."""
-    if not isinstance(seen.redis, RedisLook) or not seen.redis_known or seen.redis.run_id == seen.redis_known:
+    if not seen.redis_restarted:
         return None
     return _bad(Reason.REDIS_RESTARTED, "Redis was started again, or another server took its place")
+
+
+def redis_is_one(seen: Observed) -> Verdict | None:
+    """Servers behind a balancer are one Redis as long as they hold the same data."""
+    if not seen.redis_apart:
+        return None
+    text = "several servers answer at the address of Redis, and they hold different data"
+    return _bad(Reason.REDIS_APART, f"{text}. {Reason.REDIS_APART.remedy}")
 
 
 def every_replica_wrote_since_redis_started(seen: Observed) -> Verdict | None:

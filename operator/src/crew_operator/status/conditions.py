@@ -7,6 +7,8 @@ from typing import Any
 
 from crew_operator.api.names import ConditionType
 from crew_operator.status.checks import Verdict
+from crew_operator.words import quoted
+from crew_runtime.contract.reasons import Reason
 
 Condition = dict[str, Any]
 
@@ -27,8 +29,8 @@ class Transition:
 
     @property
     def warning(self) -> bool:
-        """It got worse, or stays bad for another reason."""
-        return self.status == "False"
+        """It got worse, or stays bad for another reason; or will before long."""
+        return self.status == "False" or self.reason == Reason.REDIS_NEARLY_FULL.word
 
 
 def merge(
@@ -71,9 +73,5 @@ def _condition(
         "observedGeneration": generation,
         "lastTransitionTime": before["lastTransitionTime"] if same and before is not None else timestamp(now),
         "reason": verdict.reason.word,
-        "message": _short(verdict.message),
+        "message": quoted(verdict.message, MAX_MESSAGE, lines=True),  # of pods and images much is others' words
     }
-
-
-def _short(message: str) -> str:
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."

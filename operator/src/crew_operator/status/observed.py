@@ -1,11 +1,13 @@
 """The facts that a pass has gathered, or the failure to gather them."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
-from crew_operator.api.reasons import Reason
 from crew_operator.errors import Problem
+from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.report import Report
 
 
@@ -40,9 +42,15 @@ class RedisLook:
     latency: float = 0.0
     """Seconds for PING and write together."""
     run_id: str = ""
-    """Of the server process: another one means that it was restarted or failed over."""
+    """Of the server process: another one means that it was restarted or failed over. Empty: it did not say; not every
+    user may ask."""
+    data_id: str = ""
+    """Names the data that the server holds, whichever process holds it: another one means another, or an emptied,
+    database. Empty: it could not be read."""
     up_since: float = 0.0
     """Unix time, up to a second late; 0: it did not say."""
+    fullness: float = 0.0
+    """What is used of its maxmemory, from 0 to 1; 0 when it has none, or did not say."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +61,6 @@ class RedisPod:
     ip: str = ""
     trouble: str = ""
     """Why its container does not run."""
-
-
-@dataclass(frozen=True)
-class ContainerTrouble:
-    """Why a pod's containers do not run."""
-
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,7 @@ class Workload:
     up_to_date: bool = True
     """Its controller has seen the newest generation."""
     deadline_exceeded: bool = False
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,29 +116,46 @@ class Observed:
     """All that a pass knows."""
 
     generation: int
+    broken: str = ""
+    """Why no pass comes to its end; all looks are Failures then."""
     managed: bool = True
     problems: tuple[Problem, ...] = ()
     """Of the spec as it is now; what runs is then an older one's."""
     refused: tuple[Problem, ...] = ()
     """Changes that would lose or hide memories."""
+    taken: tuple[Problem, ...] = ()
+    """Objects of others that have the names of children."""
     missing: tuple[Problem, ...] = ()
     """Secrets and ConfigMaps that the spec names and that are not there."""
     rejected: str = ""
     """The API server's words when it refused a child."""
     not_resized: str = ""
     """The API server's words when it refused to grow the claim."""
+    settled: Mapping[str, str] = field(default_factory=dict)
+    """What may not change any more, by its name in `status.memory`; empty when that was not decided now."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Workload -> digest of the versions of its Secrets; empty when that was not looked at now."""
+    rollout: Mapping[str, str] = field(default_factory=dict)
+    """What the crew's pods are made of, by its name in `status.crew`; empty when that was not decided now."""
     ignored_env: tuple[str, ...] = ()
+    api: Mapping[str, Any] = field(default_factory=dict)
+    """`status.api`."""
+    open_as_before: bool = False
+    """The API asks for no token, and nobody said that it should not."""
     workload: Workload | Failure | None = None
     """None: there is no Deployment (yet)."""
     replicas: tuple[Replica, ...] | Failure = ()
     redis_pod: RedisPod | None = None
     redis: RedisLook | Failure | None = None
     """None: there was nothing to ask."""
-    redis_known: str = ""
-    """`run_id` of the server that the status last spoke of."""
+    redis_restarted: bool = False
+    """Another server than the one that the status speaks of has answered, for the first time."""
+    redis_several: bool = False
+    """Several servers answer at its address, side by side."""
+    redis_apart: bool = False
+    """And they hold different data."""
+    redis_nearly_full: bool = False
     proof: Proof | None = None
-    embedder_dimension: int | None = field(default=None)
-    """As declared in the spec."""
 
     @property
     def live_replicas(self) -> tuple[Replica, ...]:
@@ -153,7 +171,8 @@ class Observed:
     def subject(self) -> str:
         """What a proof must speak of to count now."""
         pods = {f"{one.uid}/{one.restarts}" for one in self.ready_replicas}
-        run_id = self.redis.run_id if isinstance(self.redis, RedisLook) else ""
+        look = self.redis if isinstance(self.redis, RedisLook) else None
+        run_id = "" if look is None else look.run_id if look.run_id and not self.redis_several else look.data_id
         return hashlib.sha256(" ".join([*sorted(pods), f"redis/{run_id}"]).encode()).hexdigest()[:16]
 
 

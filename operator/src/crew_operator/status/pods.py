@@ -1,42 +1,35 @@
 """Pods and a Deployment as the API server gives them -> facts."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crew_operator.api import names
-from crew_operator.api.reasons import BY_WORD, Reason
-from crew_operator.status.observed import ContainerTrouble, RedisPod, Replica, Workload
-
-Object = Mapping[str, Any]
+from crew_operator.status.observed import RedisPod, Replica, Workload
+from crew_runtime.contract import pods as contract
+from crew_runtime.contract import resource
+from crew_runtime.contract.pods import Object
 
 _HASH_LABEL = "pod-template-hash"
-_PULL_WORDS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-_CRASH_WORDS = frozenset({"CrashLoopBackOff", "RunContainerError", "StartError"})
-_HARMLESS_WORDS = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def replicas(pods: Sequence[Object]) -> tuple[Replica, ...]:
-    """The crew's pods, oldest first. Pods that ended (evicted, for one) are nobody's replicas."""
-    own = [one for one in pods if _component(one) == names.CREW and _phase(one) not in ("Succeeded", "Failed")]
-    own.sort(key=lambda one: (str(one["metadata"].get("creationTimestamp", "")), one["metadata"]["name"]))
+    """The crew's pods, oldest first."""
+    own = contract.replicas(pods)
     # new pods are made from the newest template, so the youngest pod shows which one that is
-    newest = _label(own[-1], _HASH_LABEL) if own else ""
+    newest = contract.label(own[-1], _HASH_LABEL) if own else ""
     return tuple(_replica(one, newest) for one in own)
 
 
 def redis_pod(pods: Iterable[Object], name: str) -> RedisPod | None:
     """The pod of the managed Redis of the CrewDeployment `name`."""
-    for one in pods:
-        if one["metadata"]["name"] == names.redis_pod(name):
-            status = one.get("status") or {}
-            found = trouble(one)
-            return RedisPod(
-                uid=str(one["metadata"].get("uid", "")),
-                ip=str(status.get("podIP") or ""),
-                trouble=found.message if found is not None else "",
-            )
-    return None
+    one = contract.redis(pods, name)
+    if one is None:
+        return None
+    found = contract.trouble(one)
+    return RedisPod(
+        uid=str(one["metadata"].get("uid", "")),
+        ip=contract.address(one),
+        trouble=found.message if found is not None else "",
+    )
 
 
 def workload(deployment: Object | None) -> Workload | None:
@@ -55,83 +48,66 @@ def workload(deployment: Object | None) -> Workload | None:
             one.get("type") == "Progressing" and one.get("reason") == "ProgressDeadlineExceeded"
             for one in status.get("conditions") or ()
         ),
+        uid=str(deployment["metadata"].get("uid") or ""),
     )
 
 
-def trouble(pod: Object) -> ContainerTrouble | None:
-    """Why a pod's containers do not run; None while they do, or simply start."""
-    status = pod.get("status") or {}
-    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (one.get("state") or {}).get("waiting") or {}
-        word = str(waiting.get("reason") or "")
-        if word not in _HARMLESS_WORDS:
-            if (told := _told(one)) is not None:
-                return told
-            detail = str(waiting.get("message") or "").strip()
-            last = _last_end(one)
-            message = f"container {one.get('name')}: {word}" + (f": {detail}" if detail else "") + last
-            return ContainerTrouble(_reason(word, detail), message)
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return ContainerTrouble(Reason.POD_NOT_STARTED, f"not scheduled: {condition.get('message') or ''}".strip())
-    return None
+def pruned(pod: Object) -> dict[str, Any]:
+    """What this module and the contract's read of a pod, for who keeps many."""
+    about, status = pod["metadata"], pod.get("status") or {}
+    return {
+        "metadata": {
+            **_some(about, "name", "namespace", "creationTimestamp", "deletionTimestamp"),
+            "labels": _some(about.get("labels") or {}, resource.OWNER_LABEL, resource.COMPONENT_LABEL, _HASH_LABEL),
+        },
+        "status": {
+            **_some(status, "phase", "podIP"),
+            "conditions": [_some(one, "type", "status", "reason", "message") for one in status.get("conditions") or ()],
+            **{
+                name: [_pruned_container(one) for one in status.get(name) or ()]
+                for name in ("initContainerStatuses", "containerStatuses")
+            },
+        },
+    }
+
+
+def pruned_status(status: Object) -> dict[str, Any]:
+    """What this module reads of a Deployment's status."""
+    return {
+        **_some(status, "replicas", "readyReplicas", "updatedReplicas", "observedGeneration"),
+        "conditions": [_some(one, "type", "reason") for one in status.get("conditions") or ()],
+    }
+
+
+def _pruned_container(status: Object) -> dict[str, Any]:
+    state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated") or {}
+    return {
+        **_some(status, "name", "restartCount"),
+        "state": {
+            **({"running": {}} if "running" in state else {}),
+            **({"waiting": _some(state["waiting"], "reason", "message")} if state.get("waiting") else {}),
+        },
+        "lastState": {"terminated": _some(last, "message", "reason", "exitCode")} if last else {},
+    }
+
+
+def _some(data: Object, *keys: str) -> dict[str, Any]:
+    return {key: data[key] for key in keys if data.get(key) is not None}
 
 
 def _replica(pod: Object, newest: str) -> Replica:
-    metadata, status = pod["metadata"], pod.get("status") or {}
-    statuses = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    metadata = pod["metadata"]
     return Replica(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
-        ip=str(status.get("podIP") or ""),
-        ready=any(one.get("type") == "Ready" and one.get("status") == "True" for one in status.get("conditions") or ()),
+        ip=contract.address(pod),
+        ready=contract.is_ready(pod),
         terminating=metadata.get("deletionTimestamp") is not None,
-        restarts=sum(int(one.get("restartCount") or 0) for one in statuses),
-        newest=_label(pod, _HASH_LABEL) == newest,
-        trouble=trouble(pod),
-        crew_runs=any(one.get("name") == names.CREW_CONTAINER and _runs(one) for one in statuses),
+        restarts=contract.restarts(pod),
+        newest=contract.label(pod, _HASH_LABEL) == newest,
+        trouble=contract.trouble(pod),
+        crew_runs=any(
+            one.get("name") == resource.CREW_CONTAINER and "running" in (one.get("state") or {})
+            for one in contract.statuses(pod)
+        ),
     )
-
-
-def _told(container: Object) -> ContainerTrouble | None:
-    """What a launcher or worker that gave up left as its termination message: JSON, in the last line of it."""
-    said = str(((container.get("lastState") or {}).get("terminated") or {}).get("message") or "")
-    try:
-        told = json.loads(said.strip().rpartition("\n")[2])
-    except ValueError:
-        return None
-    if not isinstance(told, dict) or (reason := BY_WORD.get(str(told.get("reason")))) is None:
-        return None
-    return ContainerTrouble(reason, str(told.get("message") or reason.cause))
-
-
-def _runs(container: Object) -> bool:
-    return "running" in (container.get("state") or {})
-
-
-def _reason(word: str, detail: str) -> Reason:
-    if word == "CreateContainerConfigError" and "runAsNonRoot" in detail:
-        return Reason.IMAGE_RUNS_AS_ROOT
-    if word in _PULL_WORDS:
-        return Reason.IMAGE_NOT_PULLED
-    return Reason.CONTAINER_CRASHES if word in _CRASH_WORDS else Reason.POD_NOT_STARTED
-
-
-def _last_end(container: Object) -> str:
-    ended = (container.get("lastState") or {}).get("terminated") or {}
-    if not ended:
-        return ""
-    said = str(ended.get("message") or ended.get("reason") or "").strip()
-    return f" (last exit code {ended.get('exitCode')}{': ' + said[-200:] if said else ''})"
-
-
-def _component(pod: Object) -> str:
-    return _label(pod, names.COMPONENT_LABEL)
-
-
-def _label(pod: Object, name: str) -> str:
-    return str((pod["metadata"].get("labels") or {}).get(name, ""))
-
-
-def _phase(pod: Object) -> str:
-    return str((pod.get("status") or {}).get("phase", ""))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from crew_operator.api import names
 from crew_operator.status import chains, conditions
@@ -10,6 +10,8 @@ from crew_operator.status.conditions import timestamp
 from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, reports
 from crew_runtime import contract
 
+PROOF_TOLD: Final = 3600.0
+"""Seconds after which a proof is told though it says nothing new; the time of the last one is a metric."""
 _SHARED = names.ConditionType.MEMORY_SHARED.value
 
 
@@ -24,7 +26,16 @@ class Identity:
 
 
 def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float) -> dict[str, Any]:
-    """The status to write. Equal to `before` when there is nothing new to say."""
+    """The status to write. Equal to `before` when there is nothing new to say; a proof that says the same again is not,
+    but goes with whatever is.
+    """
+    quiet = _status(before, seen, who, now, _told_already(before, seen.proof))
+    return _status(before, seen, who, now, seen.proof) if differs(before, quiet) else quiet
+
+
+def _status(
+    before: Mapping[str, Any], seen: Observed, who: Identity, now: float, proof: Proof | None
+) -> dict[str, Any]:
     found = conditions.merge(before.get("conditions") or (), chains.verdicts(seen), seen.generation, now)
     return _without_nothing(
         {
@@ -32,8 +43,10 @@ def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float)
             **_counts(seen, before),
             "selector": ",".join(f"{key}={value}" for key, value in names.selector(who.name, names.CREW).items()),
             "endpoint": f"http://{who.name}.{who.namespace}.svc:{contract.HTTP_PORT}",
-            "memory": _memory(seen, who, before.get("memory") or {}),
+            "api": dict(seen.api),
+            "memory": _memory(seen, who, before.get("memory") or {}, proof),
             "crew": _crew(seen, before.get("crew") or {}),
+            "credentials": {**(before.get("credentials") or {}), **seen.credentials},
             "conditions": found,
         }
     )
@@ -60,15 +73,29 @@ def _counts(seen: Observed, before: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[str, Any]:
+def _told_already(before: Mapping[str, Any], proof: Proof | None) -> Proof | None:
+    """None when the status tells of one that says the same, made not long before."""
+    told = (before.get("memory") or {}).get("lastProof") or {}
+    if proof is None or (told.get("subject"), told.get("replicas")) != (proof.subject, proof.replicas):
+        return proof
+    try:
+        since = proof.time - conditions.seconds(str(told.get("time")))
+    except ValueError:
+        return proof
+    # the time in the status is cut to the second; one from the future was written by another clock
+    return None if -1 < since < PROOF_TOLD else proof
+
+
+def _memory(seen: Observed, who: Identity, before: Mapping[str, Any], last: Proof | None) -> dict[str, Any]:
     """What no replica tells just now stays as it was last told."""
     workers = [report.worker for _, report in reports(seen.live_replicas)]
     modes = [one.search_mode for one in workers if one.search_mode]
     dimensions = [one.dimension for one in workers if one.dimension]
     kept = [one.vector_type.capitalize() for one in workers if one.vector_type]
-    proof = _proof(seen.proof) if seen.proof is not None and seen.proof.ok else before.get("lastProof")
+    proof = _proof(last) if last is not None and last.ok else before.get("lastProof")
     return {
         "backend": "Redis",
+        **{name: seen.settled.get(name) or before.get(name) for name in ("redis", "keyPrefix", "storage")},
         "endpoint": who.store or f"redis://{names.redis(who.name)}.{who.namespace}.svc:{contract.REDIS_PORT}",
         "searchMode": modes[0] if modes else before.get("searchMode"),
         "dimension": dimensions[0] if dimensions else before.get("dimension"),
@@ -79,6 +106,9 @@ def _memory(seen: Observed, who: Identity, before: Mapping[str, Any]) -> dict[st
 
 
 def _run_id(seen: Observed) -> str | None:
+    """Of several that take turns the one that was told stays told."""
+    if seen.redis_several:
+        return None
     return seen.redis.run_id if isinstance(seen.redis, RedisLook) else None
 
 
@@ -111,6 +141,7 @@ def _crew(seen: Observed, before: Mapping[str, Any]) -> dict[str, Any]:
     crewai = [one.crewai_version for one in workers if one.crewai_version]
     runtime = [one.runtime_version for one in workers if one.runtime_version]
     return {
+        **{name: seen.rollout.get(name) or before.get(name) for name in ("runtimeImage", "template")},
         "crewaiVersion": crewai[-1] if crewai else before.get("crewaiVersion"),
         "runtimeVersion": runtime[-1] if runtime else before.get("runtimeVersion"),
     }
