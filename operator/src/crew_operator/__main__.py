@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import signal
 import sys
 
@@ -14,8 +15,21 @@ def main() -> int:
     """The console script. 0 after a signal; raises what ended the operator otherwise."""
     found = settings.parse(sys.argv[1:])
     logs.configure(found.log_level, found.log_format)
+    _raise_limits()
     asyncio.run(_run(found))
     return 0
+
+
+def _raise_limits() -> None:
+    """One descriptor for each replica: the soft limit is 1,024 in many places."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # where a sandbox forbids it: beyond the limit replicas are asked by the clock
+        log.warning("cannot raise the limit of open files", extra={"detail": str(error)})
 
 
 async def _run(found: settings.Settings) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -10,17 +11,26 @@ from functools import partial
 
 from crew_operator import handlers, kube_client, leadership, probes, replica_client
 from crew_operator.api import names
+from crew_operator.cluster_cache import ClusterCache
+from crew_operator.doorbells import Doorbells
 from crew_operator.errors import ApiError, NotFoundError, OperatorError, UnreachableError
+from crew_operator.feed import Feed
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.reconcile import Key, Reconciler
 from crew_operator.settings import Settings
+from crew_operator.sharding import Shares
 from crew_operator.workqueue import Result, WorkQueue
 
 log = logging.getLogger(__name__)
 
-SETTLE = 0.05
-"""Seconds that a key waits for more of the same burst of events."""
+STUCK_AFTER = 180.0
+"""Seconds without the end of a pass after which /healthz fails: thrice the deadline of one, so something swallows it.
+An API server that is away makes passes fail, which is an end."""
+RECURSION = 60_000
+"""Python's own limit is 1,000 levels; the API server stores objects of up to 10,000, and who reads JSON goes down as
+deep. A reader that gave up would end the watch of all crews for one whose affinity is a joke. The parser refuses it.
+"""
 CRD_AGAIN = 3.0
 """Seconds between two looks for our CRD."""
 
@@ -40,28 +50,69 @@ class Running:
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
     """Run until left. The cluster is the pod's own, or the kubeconfig's."""
+    sys.setrecursionlimit(max(RECURSION, sys.getrecursionlimit()))
     metrics = Metrics()
     async with (
         kube_client.connect(settings.kubeconfig, metrics) as kube,
         replica_client.connect() as replicas,
+        contextlib.aclosing(Doorbells[Key](lambda key, after: queue.add(key, after), metrics)) as doorbells,
     ):
-        reconciler = Reconciler(kube, replicas, settings, metrics)
-        queue: WorkQueue[Key] = WorkQueue(_counted(reconciler.reconcile, metrics), retry_after=_retry_after)
-        metrics.waiting.set_function(lambda: len(queue))
+        cache = ClusterCache(namespaced=bool(settings.namespaces))
+        reconciler = Reconciler(kube, replicas, cache, doorbells, settings, metrics)
+        handle = _counted(reconciler.reconcile, metrics)
+        shares = None
+        if settings.shards > 1:
+            shares = _shares(kube, settings, cache, reconciler, metrics, lambda key: queue.add(key))
+            handle = shares.gate(handle, Result())
+        queue: WorkQueue[Key] = WorkQueue(handle, retry_after=_retry_after)
+        metrics.waiting.set_function(queue.overdue)
 
         async def act() -> None:
             metrics.leading.set(1)
             if settings.namespaces:
                 await _served(kube, settings.namespaces[0])
-            await _act(settings, reconciler, queue)
+            await _act(settings, cache, queue)
 
-        ended = asyncio.ensure_future(leadership.lead(kube, settings.lease, act) if settings.lease else act())
-        async with probes.serve(settings, metrics, lambda: not ended.done()) as ports:
+        if shares is not None:
+            acting: Awaitable[None] = shares.run(act)
+        else:
+            acting = leadership.lead(kube, settings.lease, act) if settings.lease else act()
+        ended = asyncio.ensure_future(acting)
+
+        def trouble() -> str:
+            if ended.done():
+                return "the workers have ended"
+            return f"passes have not ended for {STUCK_AFTER:g} s" if queue.stuck(STUCK_AFTER) else ""
+
+        async with probes.serve(settings, metrics, trouble) as ports:
             try:
                 yield Running(queue, metrics, ports, ended)
             finally:
                 ended.cancel()
                 await asyncio.gather(ended, return_exceptions=True)
+
+
+def _shares(
+    kube: KubeClient,
+    settings: Settings,
+    cache: ClusterCache,
+    reconciler: Reconciler,
+    metrics: Metrics,
+    add: Callable[[Key], None],
+) -> Shares:
+    """This operator's part of the CrewDeployments."""
+
+    def taken(number: int) -> None:
+        for key in (Key(*one) for one in cache.crews):
+            if shares.of(key) == number:
+                add(key)
+
+    def given(number: int) -> None:
+        reconciler.leave(lambda key: shares.of(key) == number)
+
+    shares = Shares(kube, settings.lease, settings.shards, taken=taken, given=given)
+    metrics.shards.set_function(lambda: len(shares.held))
+    return shares
 
 
 async def _served(kube: KubeClient, namespace: str) -> None:
@@ -76,11 +127,11 @@ async def _served(kube: KubeClient, namespace: str) -> None:
             return
 
 
-async def _act(settings: Settings, reconciler: Reconciler, queue: WorkQueue[Key]) -> None:
+async def _act(settings: Settings, cache: ClusterCache, queue: WorkQueue[Key]) -> None:
     """Watch and reconcile until cancelled, or until one of the two ends by itself, which is a failure."""
     stop = threading.Event()
     made = handlers.registry(
-        _listener(reconciler, queue),
+        Feed(cache, queue).event,
         partial(kube_client.access, settings.kubeconfig),
         everywhere=not settings.namespaces,
     )
@@ -94,21 +145,6 @@ async def _act(settings: Settings, reconciler: Reconciler, queue: WorkQueue[Key]
         stop.set()
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _listener(reconciler: Reconciler, queue: WorkQueue[Key]) -> handlers.Told:
-    """Brings what the watches tell from their thread into this loop."""
-    loop = asyncio.get_running_loop()
-
-    def add(key: Key, anew: bool) -> None:
-        if anew:
-            reconciler.touch(key)
-        queue.add(key, after=SETTLE)
-
-    def told(namespace: str, name: str, anew: bool) -> None:
-        loop.call_soon_threadsafe(add, Key(namespace, name), anew)
-
-    return told
 
 
 async def _first(tasks: list[asyncio.Task[None]]) -> None:

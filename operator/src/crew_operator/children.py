@@ -1,225 +1,438 @@
-"""Brings the children of a CrewDeployment to what they should be: reads what lives, applies what differs, no more."""
+"""Brings the children of a CrewDeployment to what they should be: reads what lives, applies what differs, no more.
+
+Nothing is written before all that bears a child's name is known to be this CrewDeployment's.
+"""
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crew_operator import desired, references
+from crew_operator import live as live_objects
+from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
+from crew_operator.api.access import Access
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import Peer, drift, refusals, runtime_image, secret
-from crew_operator.desired.refusals import Running
-from crew_operator.errors import ConflictError, Problem, RejectedError
+from crew_operator.cluster_cache import ClusterCache
+from crew_operator.desired import Inputs, Peer, RedisUsers, credentials, drift, refusals, runtime_image, secret
+from crew_operator.desired.refusals import Settled
+from crew_operator.desired.runtime_image import Rollout
+from crew_operator.errors import Problem, RejectedError
 from crew_operator.kube_client import KubeClient
+from crew_operator.live import CLAIM, Live, Which
 from crew_operator.redis_client import Target
 from crew_operator.references import References
+from crew_operator.rolls import Digests, Generated, Roll, Rolls
 from crew_operator.settings import Settings
+from crew_operator.status import pods
+from crew_operator.status.observed import Workload
+from crew_runtime.contract import tokens
 
 Object = dict[str, Any]
 log = logging.getLogger(__name__)
-
-KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy")
-"""Listed by label; the Secret is read by its name: a label taken off by hand must not cost the password."""
-
-
-@dataclass
-class Live:
-    """What exists of a CrewDeployment."""
-
-    objects: dict[tuple[str, str], Object] = field(default_factory=dict)
-    claim: Object | None = None
-
-    def get(self, kind: str, name: str) -> Object | None:
-        """The object, or None."""
-        return self.objects.get((kind, name))
-
-    def put(self, found: Object, kind: str) -> None:
-        """Keep the newest state of an object."""
-        self.objects[kind, found["metadata"]["name"]] = found
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came of it."""
 
-    deployment: Object | None
+    workload: Workload | None
+    """The Deployment."""
     target: Target | None
     missing: tuple[Problem, ...] = ()
     refused: tuple[Problem, ...] = ()
+    taken: tuple[Problem, ...] = ()
+    """Names that somebody else has."""
     rejected: str = ""
     not_resized: str = ""
+    settled: Settled | None = None
+    """What may not change any more; None when this pass decided nothing."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Workload -> digest of the versions of the Secrets that its pods were made with."""
+    rollout: Rollout | None = None
+    """What the crew's pods are made of; None when this pass did not come to them."""
+    references: Mapping[Which, str] = field(default_factory=dict)
+    """Secrets and ConfigMaps of the user -> their versions."""
 
     @property
     def clean(self) -> bool:
         """Everything is as the spec says."""
-        return not (self.missing or self.refused or self.rejected or self.not_resized)
+        return not (self.missing or self.refused or self.taken or self.rejected or self.not_resized)
+
+
+@dataclass(frozen=True)
+class _Applied:
+    """Our last apply of an object: which one, its resourceVersion after it, and the digest of what was sent."""
+
+    uid: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One pass over one CrewDeployment."""
+
+    crew: CrewDeployment
+    access: Access
+    live: Live
+    found: References
+    recorded: Mapping[str, str]
+    """Credentials in the status."""
+    rolled_out: Rollout
+    """In the status as well."""
+    skip: Collection[Which]
+    """Children that are left as they are."""
 
 
 class Children:
     """Reads and writes the children of all CrewDeployments."""
 
-    def __init__(self, kube: KubeClient, settings: Settings, password: Callable[[], str] = secrets.token_hex) -> None:
+    def __init__(
+        self,
+        kube: KubeClient,
+        cache: ClusterCache,
+        settings: Settings,
+        password: Callable[[], str] = secrets.token_hex,
+    ) -> None:
         self._kube = kube
+        self._cache = cache
         self._settings = settings
         self._password = password
-        self._applied: dict[str, tuple[str, Object]] = {}
-        """uid of an object -> its resourceVersion after our last apply, and what that was."""
+        self._digests = Digests()
+        self._rolls = Rolls(self._digests)
+        self._applied: dict[str, dict[Which, _Applied]] = {}
+        """By the uid of the CrewDeployment."""
+        self._claims: dict[str, str] = {}
+        """uid -> what the claim asks for, or will when its StatefulSet has made it."""
 
-    async def bring(self, crew: CrewDeployment) -> Outcome:
-        """Apply what differs. Raises ApiError and UnreachableError for what may pass by itself."""
-        live = await self._read(crew)
+    async def bring(
+        self,
+        asked: CrewDeployment,
+        access: Access,
+        status: Mapping[str, Any],
+        last: CrewDeployment | None = None,
+        *,
+        real: bool = True,
+    ) -> Outcome:
+        """Apply what differs. Raises ApiError and UnreachableError for what may pass by itself.
+
+        Args:
+            access: who may use the crew's API.
+            status: as it was read: what was decided before.
+            last: the last spec that nothing was refused of, if one is known.
+            real: read what lives from the API server, and not from the cache.
+        """
+        before = refusals.settled(status)
+        refused = refusals.problems(asked, before)
+        crew = refusals.allowed(asked, before, last)
+        if crew is None:
+            live = await self._read(asked, access, real=real)
+            return Outcome(_deployment(live, asked), None, refused=refused)
+        live = await self._read(crew, access, real=real)
         found = await references.read(self._kube, crew)
-        deployment = live.get("Deployment", crew.name)
-        running = Running(deployment, live.get("StatefulSet", names.redis(crew.name)), live.claim)
-        refused = refusals.problems(crew, running)
-        if refused or found.problems:
-            target = _target(crew, found, references.decode(_password_of(live, crew) or ""))
-            return Outcome(deployment, target, missing=tuple(found.problems), refused=refused)
-        return await self._apply(crew, live, found)
-
-    async def _read(self, crew: CrewDeployment) -> Live:
-        live = Live()
-        for kind in KINDS:
-            for one in await self._kube.list(kind, crew.namespace, {names.OWNER_LABEL: crew.name}):
-                live.put(one, kind)
-        if crew.spec.redis.managed is not None:
-            auth = await self._kube.get("Secret", crew.namespace, names.redis_auth(crew.name))
-            if auth is not None:
-                live.put(auth, "Secret")
-            live.claim = await self._kube.get("PersistentVolumeClaim", crew.namespace, names.redis_claim(crew.name))
-        return live
-
-    async def _apply(self, crew: CrewDeployment, live: Live, found: References) -> Outcome:
-        managed = crew.spec.redis.managed is not None
-        rejected = not_resized = password = auth_id = ""
-        try:
-            if managed:
-                password, auth_id = await self._auth(crew, live)
-            inputs = desired.Inputs(
-                runtime_image=self._settings.runtime_image,
-                redis_image=self._settings.redis_image,
-                redis_password=password,
-                auth_id=auth_id,
-                claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
-                files_checksum=found.checksum,
-                operator=Peer(*self._settings.own_pods) if self._settings.own_pods else None,
+        taken = live.taken(crew)
+        if not self._may_go_on(crew, live, found):
+            target = _target(crew, found, _users_of(live, crew))
+            missing = tuple(found.problems)
+            return Outcome(
+                _deployment(live, crew), target, missing, refused=refused, taken=taken, references=found.versions
             )
-            wanted = desired.children(crew, runtime_image.chosen(crew, inputs, live.get("Deployment", crew.name)))
-            for child in wanted:
-                await self._put_right(child, live)
-            await self._drop_policy(crew, wanted, live)
-            not_resized = await self._grow(crew, live.claim)
-        except RejectedError as error:
-            rejected = error.message
-        return Outcome(
-            deployment=live.get("Deployment", crew.name),
-            target=_target(crew, found, password),
-            rejected=rejected,
-            not_resized=not_resized,
+        recorded, rolled_out = status.get("credentials") or {}, runtime_image.recorded(status)
+        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found))
+        outcome = await self._apply(job)
+        settled = refusals.decide(crew, before)
+        if outcome.not_resized:
+            settled = replace(settled, storage=before.storage)
+        return replace(
+            outcome,
+            missing=tuple(found.problems),
+            refused=refused,
+            taken=taken,
+            settled=settled,
+            references=found.versions,
         )
 
-    async def _drop_policy(self, crew: CrewDeployment, wanted: Sequence[Object], live: Live) -> None:
-        """What an operator made that had NetworkPolicies on shuts out who may come in now."""
-        there = live.get("NetworkPolicy", names.redis(crew.name))
-        if there is not None and not any(one["kind"] == "NetworkPolicy" for one in wanted):
-            about = there["metadata"]
-            log.info("deleting", extra={"kind": "NetworkPolicy", "object": about["name"]})
-            await self._kube.delete("NetworkPolicy", crew.namespace, about["name"], uid=about["uid"], grace=0)
+    def forget(self, uid: str) -> None:
+        """The CrewDeployment with this uid is gone."""
+        self._applied.pop(uid, None)
+        self._claims.pop(uid, None)
+        self._rolls.forget(uid)
 
-    async def _auth(self, crew: CrewDeployment, live: Live) -> tuple[str, str]:
-        """The password and the uid of its Secret. Made once; a Secret that has one keeps it."""
-        name = names.redis_auth(crew.name)
-        known = references.decode(_password_of(live, crew) or "")
-        if not known and live.get("Secret", name) is None:
-            known = await self._make_password(crew, live)
-        password = known or self._password()
-        await self._put_right(secret.auth(crew, password), live)
-        auth = live.get("Secret", name) or {}
-        return password, str(auth.get("metadata", {}).get("uid", ""))
+    @staticmethod
+    def _may_go_on(crew: CrewDeployment, live: Live, found: References) -> bool:
+        """A crew is begun when nothing is in its way; one that runs is kept right but for what is."""
+        if live.foreign and not live.objects:
+            return False
+        if any(("Secret", name) in live.foreign for name in (names.redis_auth(crew.name), names.api_token(crew.name))):
+            return False  # whoever made it knows the password, or the token
+        begun = live.get("Deployment", crew.name) or live.get("StatefulSet", names.redis(crew.name))
+        return not found.problems or begun is not None
 
-    async def _make_password(self, crew: CrewDeployment, live: Live) -> str:
-        """By create and not by apply: if another was faster, its password holds."""
-        made = self._password()
+    async def _read(self, crew: CrewDeployment, access: Access, *, real: bool) -> Live:
+        expected = desired.children(crew, self._inputs(access))
+        live = await live_objects.read(self._kube, self._cache, crew, expected, real=real)
+        if real or self._wants_claim(crew, live):
+            if crew.spec.redis.managed is not None:
+                await live_objects.read_claim(self._kube, crew, live)
+            if live.claim is not None:
+                self._claims[crew.uid] = str(live.claim["spec"]["resources"]["requests"]["storage"])
+        return live
+
+    def _wants_claim(self, crew: CrewDeployment, live: Live) -> bool:
+        """Before there is a StatefulSet somebody else's may be in its way, and one that is left over may be small."""
+        managed = crew.spec.redis.managed
+        if managed is None:
+            return False
+        known = self._claims.get(crew.uid)
+        begun = live.get("StatefulSet", names.redis(crew.name)) is not None
+        return not begun or known is None or _is_more(managed.storage.size, known)
+
+    def _inputs(self, access: Access) -> Inputs:
+        """What is known without a look."""
+        return Inputs(
+            runtime_image=self._settings.runtime_image,
+            redis_image=self._settings.redis_image,
+            operator=Peer(*self._settings.own_pods) if self._settings.own_pods else None,
+            monitoring=self._settings.monitoring,
+            access=access,
+        )
+
+    async def _apply(self, job: _Job) -> Outcome:
+        crew, live = job.crew, job.live
+        users, password, token = None, Generated(), Generated()
         try:
-            live.put(await self._kube.create(drift.stamped(secret.auth(crew, made))), "Secret")
-        except ConflictError:
-            there = await self._kube.get("Secret", crew.namespace, names.redis_auth(crew.name))
-            if there is None:
-                raise
-            live.put(there, "Secret")
-            return references.decode(_password_of(live, crew) or "")
-        return made
+            if crew.spec.redis.managed is not None:
+                users, password = await self._auth(crew, live)
+            if accesses.is_generated(crew, job.access):
+                token = await self._api_token(crew, live)
+        except RejectedError as error:
+            return Outcome(_deployment(live, crew), None, rejected=error.message)
+        rolls = {
+            credentials.REDIS: self._judge(job, credentials.REDIS, password, Generated()),
+            credentials.CREW: self._judge(job, credentials.CREW, password, token),
+        }
+        inputs = replace(
+            self._inputs(job.access),
+            api_token=token.value,
+            redis_password=users.crew_password if users else "",
+            redis_operator_password=users.operator_password if users else "",
+            redis_credentials=rolls[credentials.REDIS].annotation,
+            crew_credentials=rolls[credentials.CREW].annotation,
+            claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
+            files_checksum=job.found.checksum,
+        )
+        inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
+        wanted = desired.children(crew, inputs)
+        rejected = await self._put_all_right(job, wanted)
+        not_resized = await self._grow(crew, live.claim)
+        if (size := _claim_size(live.get("StatefulSet", names.redis(crew.name)))) is not None:
+            self._claims.setdefault(crew.uid, size)  # there was none: its controller makes one
+        return Outcome(
+            workload=_deployment(live, crew),
+            target=_target(crew, job.found, users),
+            rejected="; ".join(rejected.values()),
+            not_resized=not_resized,
+            credentials=self._remember(job, rolls, rejected),
+            rollout=_rollout(job, wanted, rejected),
+        )
 
-    async def _put_right(self, child: Object, live: Live) -> None:
+    async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
+        """What the API server refuses of one child keeps no other from being put right."""
+        rejected: dict[Which, str] = {}
+        for child in wanted:
+            which = child["kind"], child["metadata"]["name"]
+            if which in job.skip:
+                continue
+            try:
+                await self._put_right(job.crew, child, job.live)
+            except RejectedError as error:
+                rejected[which] = error.message
+        named = {one["metadata"]["name"] for one in wanted if one["kind"] == "NetworkPolicy"}
+        for name in {names.redis(job.crew.name), job.crew.name} - named:
+            try:
+                await self._drop_policy(job.crew, name, job.live)
+            except RejectedError as error:
+                rejected["NetworkPolicy", name] = error.message
+        return rejected
+
+    async def _drop_policy(self, crew: CrewDeployment, name: str, live: Live) -> None:
+        """What an operator made that had NetworkPolicies on shuts out who may come in now."""
+        if (there := live.get("NetworkPolicy", name)) is not None:
+            log.info("deleting", extra={"kind": "NetworkPolicy", "object": name})
+            await self._kube.delete("NetworkPolicy", crew.namespace, name, uid=there["metadata"]["uid"], grace=0)
+
+    # Credentials
+
+    async def _auth(self, crew: CrewDeployment, live: Live) -> tuple[RedisUsers, Generated]:
+        known = _users_of(live, crew)
+        users = RedisUsers(
+            crew.key_prefix,
+            known.crew_password or self._password(),
+            # An operator before this one had none of its own.
+            known.operator_password or self._password(),
+        )
+        return users, await self._kept(crew, users.crew_password, secret.auth(crew, users), live)
+
+    async def _api_token(self, crew: CrewDeployment, live: Live) -> Generated:
+        token = _token_of(live, crew) or self._password()
+        return await self._kept(crew, token, secret.api_token(crew, token), live)
+
+    async def _kept(self, crew: CrewDeployment, value: str, wanted: Object, live: Live) -> Generated:
+        """Made once; a Secret that has its values keeps them. By create and not by apply: if another was faster, this
+        pass ends, and the next one asks whose it is.
+        """
+        name = wanted["metadata"]["name"]
+        before = live.get("Secret", name)
+        if before is None:
+            made = await self._kube.create(drift.stamped(wanted))
+            self._cache.written("Secret", made)
+            live.put(made, "Secret")
+        await self._put_right(crew, wanted, live)
+        now = live.get("Secret", name)
+        return Generated(value, _uid(now), credentials.version(before) if before else "", credentials.version(now))
+
+    def _judge(self, job: _Job, workload: str, password: Generated, token: Generated) -> Roll:
+        there = job.live.get(*_workload(job.crew, workload))
+        own = job.found.credentials if workload == credentials.CREW else {}
+        return self._rolls.judge(job.crew, workload, there, str(job.recorded.get(workload) or ""), password, token, own)
+
+    def _remember(self, job: _Job, rolls: Mapping[str, Roll], rejected: Collection[Which]) -> dict[str, str]:
+        """What goes into the status: of workloads that could not be brought to it nothing new."""
+        found = {}
+        for workload, roll in rolls.items():
+            which = _workload(job.crew, workload)
+            if which not in rejected and which not in job.skip:
+                self._rolls.made(job.crew, workload, roll)
+                found[workload] = roll.now.seen
+        return {workload: seen for workload, seen in found.items() if seen}
+
+    # One child
+
+    async def _put_right(self, crew: CrewDeployment, child: Object, live: Live) -> None:
         wanted = drift.stamped(child)
         kind, name = wanted["kind"], wanted["metadata"]["name"]
-        there = live.get(kind, name) or await self._unlabelled(wanted)
-        if there is not None and not self._differs(wanted, there):
-            live.put(there, kind)
+        there = live.get(kind, name)
+        if there is not None and not self._differs(crew, wanted, there):
             return
         log.info("applying", extra={"kind": kind, "object": name, "exists": there is not None})
         try:
-            if there is not None and drift.foreign_ports(wanted, there):
-                await self._kube.merge(kind, wanted["metadata"]["namespace"], name, _ports_of(wanted))
-            now = await self._kube.apply(wanted)
+            now = await self._kube.apply_new(wanted) if there is None else await self._over(wanted, there)
         except RejectedError as error:
             raise RejectedError(error.status, f"the {kind} {name} was refused: {error.message}") from error
-        self._applied[now["metadata"]["uid"]] = (str(now["metadata"]["resourceVersion"]), wanted)
+        about = now["metadata"]
+        self._applied.setdefault(crew.uid, {})[kind, name] = _Applied(
+            str(about["uid"]), str(about["resourceVersion"]), self._digests.of(wanted)
+        )
+        self._cache.written(kind, now)
         live.put(now, kind)
 
-    async def _unlabelled(self, wanted: Object) -> Object | None:
-        """An object of ours that lost its label by hand is not listed; one that is not there costs a second look."""
-        return await self._kube.get(wanted["kind"], wanted["metadata"]["namespace"], wanted["metadata"]["name"])
+    async def _over(self, wanted: Object, there: Object) -> Object:
+        """Exactly the object that was found to be ours is changed."""
+        uid = str(there["metadata"]["uid"])
+        if drift.foreign_ports(wanted, there):
+            about = wanted["metadata"]
+            await self._kube.merge(wanted["kind"], about["namespace"], about["name"], _ports_of(wanted), uid=uid)
+        return await self._kube.apply(wanted, uid=uid)
 
-    def _differs(self, wanted: Object, there: Object) -> bool:
+    def _differs(self, crew: CrewDeployment, wanted: Object, there: Object) -> bool:
         """The comparison knows the API server's usual rewriting; what it does not know is settled by having applied
         the same to the same state before.
         """
         if not drift.drifted(wanted, there):
             return False
-        version, applied = self._applied.get(str(there["metadata"].get("uid")), ("", {}))
-        return not (version == there["metadata"].get("resourceVersion") and applied == wanted)
+        about = there["metadata"]
+        now = _Applied(str(about.get("uid")), str(about.get("resourceVersion")), self._digests.of(wanted))
+        return self._applied.get(crew.uid, {}).get((wanted["kind"], wanted["metadata"]["name"])) != now
 
     async def _grow(self, crew: CrewDeployment, claim: Object | None) -> str:
-        """Ask for a larger claim; why it was refused, or nothing."""
+        """Ask for a larger claim; why it was refused, or nothing. One that is larger already is left alone."""
         managed = crew.spec.redis.managed
         if managed is None or claim is None:
             return ""
         size = managed.storage.size
-        if quantities.quantity(size) <= quantities.quantity(refusals.claim_size(claim)):
+        if not _is_more(size, claim["spec"]["resources"]["requests"]["storage"]):
             return ""
         name = names.redis_claim(crew.name)
         log.info("growing the claim", extra={"object": name, "size": size})
+        patch = {"spec": {"resources": {"requests": {"storage": size}}}}
         try:
-            await self._kube.merge(
-                "PersistentVolumeClaim",
-                crew.namespace,
-                name,
-                {"spec": {"resources": {"requests": {"storage": size}}}},
-            )
+            await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
         except RejectedError as error:
             return error.message
+        self._claims[crew.uid] = size
         return ""
+
+
+def _deployment(live: Live, crew: CrewDeployment) -> Workload | None:
+    return pods.workload(live.get("Deployment", crew.name))
+
+
+def _is_more(size: Any, than: Any) -> bool:
+    return quantities.quantity(size) > quantities.quantity(than)
+
+
+def _skipped(crew: CrewDeployment, live: Live, found: References) -> set[Which]:
+    """Other people's objects, and what would be made out of something that is not there or not ours."""
+    skip = set(live.foreign)
+    if (CLAIM, names.redis_claim(crew.name)) in live.foreign:
+        skip.add(("StatefulSet", names.redis(crew.name)))
+    if found.problems:
+        skip.add(("Deployment", crew.name))
+    return skip
+
+
+def _workload(crew: CrewDeployment, workload: str) -> Which:
+    if workload == credentials.REDIS:
+        return "StatefulSet", names.redis(crew.name)
+    return "Deployment", crew.name
+
+
+def _rollout(job: _Job, wanted: Sequence[Object], rejected: Collection[Which]) -> Rollout | None:
+    which = "Deployment", job.crew.name
+    if which in rejected or which in job.skip:
+        return None
+    return runtime_image.rollout(next(one for one in wanted if (one["kind"], one["metadata"]["name"]) == which))
+
+
+def _uid(found: Object | None) -> str:
+    return str(((found or {}).get("metadata") or {}).get("uid") or "")
 
 
 def _ports_of(service: Object) -> Object:
     return {"spec": {"ports": service["spec"]["ports"]}}
 
 
-def _password_of(live: Live, crew: CrewDeployment) -> str | None:
-    auth = live.get("Secret", names.redis_auth(crew.name)) or {}
-    value = (auth.get("data") or {}).get(names.PASSWORD_KEY)
-    return str(value) if value else None
+def _users_of(live: Live, crew: CrewDeployment) -> RedisUsers:
+    """With the passwords that the Secret has, without the newline that `echo` puts behind one; empty if none."""
+    crews, own = (
+        _value_of(live, names.redis_auth(crew.name), key).strip()
+        for key in (names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY)
+    )
+    return RedisUsers(crew.key_prefix, crews, own)
+
+
+def _token_of(live: Live, crew: CrewDeployment) -> str:
+    """Empty also when somebody wrote into our Secret what the server would refuse."""
+    try:
+        return tokens.read(_value_of(live, names.api_token(crew.name), names.API_TOKEN_KEY))
+    except ValueError:
+        return ""
+
+
+def _value_of(live: Live, name: str, key: str) -> str:
+    """Of a Secret that was read; empty when there is none."""
+    return references.decode(str(((live.get("Secret", name) or {}).get("data") or {}).get(key) or ""))
 
 
 def _claim_size(stateful_set: Object | None) -> str | None:
     templates = ((stateful_set or {}).get("spec") or {}).get("volumeClaimTemplates") or ()
-    return next((refusals.claim_size(one) for one in templates), None)
+    return next((str(one["spec"]["resources"]["requests"]["storage"]) for one in templates), None)
 
 
-def _target(crew: CrewDeployment, found: References, password: str) -> Target | None:
+def _target(crew: CrewDeployment, found: References, users: RedisUsers | None) -> Target | None:
     if crew.spec.redis.external is not None:
         return Target(crew.key_prefix, url=found.redis_url, ca=found.ca) if found.redis_url else None
-    return Target(crew.key_prefix, password=password) if password else None
+    return Target(crew.key_prefix, users=users) if users is not None and users.crew_password else None

@@ -6,7 +6,9 @@
     │   ├── NotFoundError       404: often an answer, not a failure
     │   ├── ConflictError       409: someone was faster, look again
     │   └── RejectedError       400, 403, 422: the same request will not pass; shows in Ready
-    └── UnreachableError    no answer from the API server; backs off
+    ├── UnreachableError    no answer from the API server; backs off
+    ├── PassTooLongError    a pass that did not end in time; backs off
+    └── LeadershipLostError another operator may act; ends this process
 
 Anything else that is raised is a bug: it propagates to the queue, is logged with its trace and counted.
 """
@@ -63,6 +65,10 @@ class RejectedError(ApiError):
 
 class LeadershipLostError(OperatorError):
     """Another operator may act now."""
+
+
+class PassTooLongError(OperatorError):
+    """A pass did not end within its deadline, and was ended."""
 
 
 class UnreachableError(OperatorError):

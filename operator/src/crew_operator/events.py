@@ -10,7 +10,24 @@ from typing import Any
 from crew_operator.api import names
 from crew_operator.api.names import ConditionType
 from crew_operator.desired import metadata
-from crew_operator.status.conditions import Transition, timestamp
+from crew_operator.status.conditions import MAX_MESSAGE, Condition, Transition, timestamp
+from crew_runtime.contract.reasons import Reason
+
+STARTING_FOR = 180.0
+"""Seconds after its creation in which a crew that was never ready may be merely starting."""
+_STARTING = frozenset(
+    one.word
+    for one in (
+        Reason.REPLICAS_NOT_READY,
+        Reason.REDIS_POD_MISSING,
+        Reason.REDIS_UNREACHABLE,
+        Reason.REDIS_LOADING,
+        Reason.REDIS_RESTARTED,
+        Reason.REPLICA_LOST_REDIS,
+        Reason.POD_NOT_STARTED,
+    )
+)
+"""What pods, volumes, names and policies look like while they come to be."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +39,43 @@ class Note:
     warning: bool = False
 
 
-def notes(transitions: Sequence[Transition]) -> tuple[Note, ...]:
-    """One for each transition. Of conditions that are said for the first time only Ready's: the rest is just new."""
+def notes(transitions: Sequence[Transition], *, starting: bool = False) -> tuple[Note, ...]:
+    """One for each transition. Of conditions that are said for the first time only Ready's: the rest is just new.
+
+    Args:
+        starting: the crew was made a moment ago and was never ready; what may go by itself is no warning then.
+    """
     return tuple(
-        Note(one.reason, f"{one.type}={one.status}: {one.message}", one.warning)
+        Note(
+            one.reason,
+            f"{one.type}={one.status}: {one.message}",
+            one.warning and not (starting and one.reason in _STARTING),
+        )
         for one in transitions
         if one.before is not None or (one.type == ConditionType.READY.value and one.status == "False")
     )
 
 
-def event(owner: Mapping[str, Any], note: Note, first: float, now: float, count: int) -> dict[str, Any]:
-    """The manifest. `owner`: the CrewDeployment; times in Unix seconds."""
+def overdue(conditions: Sequence[Condition]) -> tuple[Note, ...]:
+    """What was no warning while the crew started, and is one now that it should have."""
+    return tuple(
+        Note(one["reason"], f"{one['type']}={one['status']}: {one['message']}", warning=True)
+        for one in conditions
+        if one["status"] == "False" and one["reason"] in _STARTING
+    )
+
+
+def event(
+    owner: Mapping[str, Any], note: Note, first: float, now: float, count: int, *, combined: bool = False
+) -> dict[str, Any]:
+    """The manifest. `owner`: the CrewDeployment; times in Unix seconds.
+
+    Args:
+        combined: it stands for all further messages of its reason.
+    """
     about = owner["metadata"]
-    said = metadata.checksum([about.get("uid"), note.reason, note.message, note.warning])
+    text = "" if combined else note.message
+    said = metadata.checksum([about.get("uid"), note.reason, text, note.warning])
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -48,7 +89,7 @@ def event(owner: Mapping[str, Any], note: Note, first: float, now: float, count:
         },
         "type": "Warning" if note.warning else "Normal",
         "reason": note.reason,
-        "message": note.message,
+        "message": f"(combined from similar events) {note.message}"[:MAX_MESSAGE] if combined else note.message,
         "source": {"component": names.FIELD_MANAGER},
         "reportingComponent": names.FIELD_MANAGER,
         "firstTimestamp": timestamp(first),

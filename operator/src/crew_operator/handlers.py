@@ -1,8 +1,9 @@
-"""Kopf's only room: what happens in the cluster -> a key in the queue. No work is done here.
+"""Kopf's only room: it watches, and what it sees is told on. No work is done here.
 
 Kopf logs and drops what a handler of `on.event` raises, and its change handlers can lose updates (upstream 641, 1178):
-hence a handler is one line that cannot fail, and the queue does the rest. It has a thread and an event loop of its own,
-because when it ends it cancels every task of its loop that it does not know, and it takes the process' signals.
+hence a handler is a line or two that cannot fail, and cache and queue do the rest. Kopf has a thread and an event loop
+of its own, because when it ends it cancels every task of its loop that it does not know, and it takes the process'
+signals.
 """
 
 import asyncio
@@ -12,30 +13,55 @@ import os
 import platform
 import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kopf
 
-from crew_operator import kube_client
+from crew_operator import cluster_cache, kube_client, live
 from crew_operator.api import names
 
-CHILDREN = (
-    ("", "v1", "configmaps"),
-    ("", "v1", "secrets"),
-    ("", "v1", "services"),
-    ("apps", "v1", "deployments"),
-    ("apps", "v1", "statefulsets"),
-    ("networking.k8s.io", "v1", "networkpolicies"),
-)
-
-PODS = ("", "v1", "pods")
-"""Not ours to apply, only to look at."""
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    kind: kube_client.resource(kind) for kind in (names.KIND, *live.CACHED, cluster_cache.POD)
+}
+"""What is watched: CrewDeployments, and of what the cache is asked for, whatever bears our label."""
 
 Login = Callable[[], Awaitable[kube_client.Access]]
-Told = Callable[[str, str, bool], None]
-"""Namespace and name of the CrewDeployment that something happened to; whether its children must be read anew."""
+Told = Callable[[str | None, str, dict[str, Any]], None]
+"""An event's type, None for an object of a listing; the object's kind; the object."""
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Nobody asks what changed since a handler ran last; to find out, Kopf copies each object twice."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """A handler of events makes none."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing."""
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing."""
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        """Nothing."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
 
 
 class _Connection(kopf.ConnectionInfo):
@@ -46,7 +72,7 @@ class _Connection(kopf.ConnectionInfo):
 
 
 def registry(told: Told, login: Login, *, everywhere: bool) -> kopf.OperatorRegistry:
-    """The handlers of one operator. Both functions are called in Kopf's thread.
+    """The handlers of one operator. `told` and `login` are called in Kopf's thread.
 
     Args:
         everywhere: serve all namespaces, and begin when the CRD is installed later. Otherwise the CRD has to be there:
@@ -66,23 +92,22 @@ def registry(told: Told, login: Login, *, everywhere: bool) -> kopf.OperatorRegi
         settings.watching.server_timeout = 300  # an int: the API server takes no other
         settings.process.ultimate_exiting_timeout = None  # no SIGKILL on a timer: the pod's grace period is one
 
-        for one in (*CHILDREN, PODS):
-            settings.watching.label_selectors[one] = names.OWNER_LABEL
+        settings.queueing.idle_timeout = 0.5  # Kopf keeps a task for each object so long after its last event
+        settings.persistence.diffbase_storage = _NoDiffs()
+        settings.persistence.progress_storage = _NoProgress()
+        for kind, one in KINDS.items():
+            if kind != names.KIND:
+                settings.watching.label_selectors[one] = names.OWNER_LABEL
 
-    # async: Kopf would run each plain function in a thread
-    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=made)
-    async def on_crew(namespace: str | None, name: str | None, **_: Any) -> None:
-        told(str(namespace), str(name), True)
+    def kind_of(kind: str) -> None:
+        # async: Kopf would run each plain function in a thread
+        async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+            told(event["type"], kind, dict(event["object"]))
 
-    async def on_child(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        told(str(namespace), labels[names.OWNER_LABEL], True)
+        kopf.on.event(*KINDS[kind], id=f"event-{kind}", registry=made)(on_event)
 
-    @kopf.on.event(*PODS, labels={names.OWNER_LABEL: kopf.PRESENT}, registry=made)
-    async def on_pod(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
-        told(str(namespace), labels[names.OWNER_LABEL], False)
-
-    for one in CHILDREN:
-        kopf.on.event(*one, labels={names.OWNER_LABEL: kopf.PRESENT}, registry=made)(on_child)
+    for kind in KINDS:
+        kind_of(kind)
     return made
 
 

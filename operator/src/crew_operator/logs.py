@@ -38,7 +38,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, with its fields behind it."""
-        return " ".join([super().format(record), *(f"{key}={value}" for key, value in _fields(record).items())])
+        return " ".join([super().format(record), *(f"{key}={_shown(value)}" for key, value in _fields(record).items())])
 
 
 def configure(level: str, style: str) -> None:
@@ -48,6 +48,12 @@ def configure(level: str, style: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("kopf", "httpx", "httpcore", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def _shown(value: Any) -> str:
+    """A value that is one line, whoever wrote it: no line can be forged, no terminal is given orders."""
+    text = str(value)
+    return text if text.isprintable() and text and not set(text) & set(" \"'=") else repr(text)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

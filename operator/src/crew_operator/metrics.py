@@ -1,6 +1,6 @@
 """The operator's figures for Prometheus. One registry a process; the names are an interface, as alerts use them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -21,11 +21,26 @@ class Metrics:
             registry=self.registry,
         )
         self.leading = Gauge("crew_operator_leading", "1 where it acts, 0 on standby.", registry=self.registry)
-        self.waiting = Gauge("crew_operator_queue_depth", "Keys that are due.", registry=self.registry)
+        self.waiting = Gauge(
+            "crew_operator_queue_depth", "Crews that are due and wait for a worker.", registry=self.registry
+        )
         self.writes = Counter(
             "crew_operator_writes", "Writes to the API server.", ["verb", "kind"], registry=self.registry
         )
+        self.requests = Counter(
+            "crew_operator_requests", "Requests to the API server, but for watches.", ["verb"], registry=self.registry
+        )
         self.acts = Counter("crew_operator_heals", "Acts of healing.", ["act"], registry=self.registry)
+        self.heals_held = Counter(
+            "crew_operator_heals_held",
+            "Acts of healing that were held back: too many crews looked sick at once.",
+            registry=self.registry,
+        )
+        self.writes_held = Counter(
+            "crew_operator_status_writes_held",
+            "Status writes that were put off: that crew's status changes too often.",
+            registry=self.registry,
+        )
         self.conditions = Gauge(
             "crew_operator_condition",
             "1 for the status that a condition has.",
@@ -35,21 +50,56 @@ class Metrics:
         self.redis_seconds = Gauge(
             "crew_operator_redis_seconds", "Last PING and write.", ["namespace", "name"], registry=self.registry
         )
+        self.proof_time = Gauge(
+            "crew_operator_last_proof_timestamp_seconds",
+            "Unix time of the last proof that memory is shared.",
+            ["namespace", "name"],
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "crew_operator_change_streams", "Replicas whose /changes is held open.", registry=self.registry
+        )
+        self.streams_ended = Counter(
+            "crew_operator_change_streams_ended",
+            "Such streams that ended or did not come about: closed, unreachable, silent (no answer in time), refused "
+            "(an older runtime, or too many listen), head (no HTTP), flood (more than a server of ours would send).",
+            ["why"],
+            registry=self.registry,
+        )
+        self.shards = Gauge(
+            "crew_operator_shards",
+            "Shards whose CrewDeployments this operator acts for; 0 where one operator acts for all.",
+            registry=self.registry,
+        )
+        self.watched = Gauge(
+            "crew_operator_watched",
+            "1 for a crew whose replicas all have an open stream: it is looked at when one signals, else by the clock.",
+            ["namespace", "name"],
+            registry=self.registry,
+        )
+        self._shown: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
         for result in ("ok", "error", "bug"):
             self.passes.labels(result)
 
-    def show(self, namespace: str, name: str, conditions: Iterable[Mapping[str, Any]]) -> None:
+    def show(self, namespace: str, name: str, conditions: Collection[Mapping[str, Any]]) -> None:
         """Set the conditions of one CrewDeployment."""
+        said = tuple((one["type"], one["status"]) for one in conditions)
+        if self._shown.get((namespace, name)) == said:
+            return  # eighteen figures, at every look
+        self._shown[namespace, name] = said
         for one in conditions:
             for status in STATUSES:
                 self.conditions.labels(namespace, name, one["type"], status).set(one["status"] == status)
 
     def forget(self, namespace: str, name: str, types: Iterable[str]) -> None:
         """Drop the figures of a CrewDeployment that is gone."""
+        self._shown.pop((namespace, name), None)
         for type_ in types:
             for status in STATUSES:
                 _remove(self.conditions, namespace, name, type_, status)
         _remove(self.redis_seconds, namespace, name)
+        _remove(self.proof_time, namespace, name)
+        _remove(self.watched, namespace, name)
 
     def text(self) -> bytes:
         """What /metrics answers."""

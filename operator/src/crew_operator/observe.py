@@ -2,18 +2,24 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from crew_operator import redis_client
 from crew_operator.api import names
+from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.errors import OperatorError
 from crew_operator.kube_client import KubeClient
 from crew_operator.redis_client import Target
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.status import pods
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisPod, Replica
+from crew_runtime.contract.report import Report
 
 Pods = list[dict[str, Any]]
+AT_ONCE: Final = 32
+"""Replicas of one crew that are asked at once: each answer may be as long as the door lets it."""
+ENOUGH: Final = 20.0
+"""Seconds after which no further replica is asked: hundreds that are silent must not use up a pass."""
 
 
 @dataclass(frozen=True)
@@ -22,48 +28,69 @@ class Eyes:
 
     kube: KubeClient
     replicas: ReplicaClient
+    cache: ClusterCache
 
 
-async def look(eyes: Eyes, namespace: str, name: str, target: Target | None, known: Observed) -> Observed:
+async def look(
+    eyes: Eyes, namespace: str, name: str, target: Target | None, known: Observed, *, real: bool = False
+) -> Observed:
     """`known` with what pods, Redis and replicas say now. Never raises.
 
     Args:
         target: who to be to Redis; None while that is not known.
         known: what the pass knows already: the spec's problems, the Deployment.
+        real: ask the API server for the pods, and not the cache.
     """
-    listed = await _pods(eyes.kube, namespace, name)
+    listed = await _pods(eyes, namespace, name, real=real)
     if isinstance(listed, Failure):
-        asked = None if target is None or known.managed else await redis_client.look(target)
+        asked = None if target is None or known.managed else await redis_client.look(target, namespace)
         return replace(known, replicas=listed, redis=asked or listed)
     redis_pod = pods.redis_pod(listed, name) if known.managed else None
     looked, replicas = await asyncio.gather(
-        _redis(target, known.managed, redis_pod), _reports(eyes.replicas, pods.replicas(listed))
+        _redis(target, known.managed, redis_pod, namespace), _reports(eyes.replicas, pods.replicas(listed))
     )
     return replace(known, replicas=replicas, redis_pod=redis_pod, redis=looked)
 
 
-async def _pods(kube: KubeClient, namespace: str, name: str) -> Pods | Failure:
+async def _pods(eyes: Eyes, namespace: str, name: str, *, real: bool) -> Pods | Failure:
+    owner = namespace, name
+    if not real:
+        return list(eyes.cache.list(owner, (POD,)).values())
+    before = eyes.cache.snapshot(owner, (POD,))
     try:
-        return await kube.list("Pod", namespace, {names.OWNER_LABEL: name})
+        found = await eyes.kube.list(POD, namespace, {names.OWNER_LABEL: name})
     except OperatorError as error:
         return Failure(str(error))
+    eyes.cache.read(owner, (POD,), ((POD, one) for one in found), before)
+    return found
 
 
-async def _redis(target: Target | None, managed: bool, pod: RedisPod | None) -> RedisLook | None:
+async def _redis(target: Target | None, managed: bool, pod: RedisPod | None, namespace: str) -> RedisLook | None:
     if target is None:
         return None
     if not managed:
-        return await redis_client.look(target)
+        return await redis_client.look(target, namespace)
     if pod is None or not pod.ip:
         return None
-    return await redis_client.look(replace(target, host=pod.ip))
+    return await redis_client.look(replace(target, host=pod.ip), namespace)
 
 
 async def _reports(client: ReplicaClient, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    return tuple(await asyncio.gather(*(_report(client, one) for one in replicas)))
+    turn = asyncio.Semaphore(AT_ONCE)
+    until = asyncio.get_running_loop().time() + ENOUGH
+    return tuple(await asyncio.gather(*(_report(client, one, turn, until) for one in replicas)))
 
 
-async def _report(client: ReplicaClient, one: Replica) -> Replica:
+async def _report(client: ReplicaClient, one: Replica, turn: asyncio.Semaphore, until: float) -> Replica:
     if not one.ip or one.terminating:
         return one
-    return replace(one, report=await client.report(one.ip))
+    async with turn:
+        if asyncio.get_running_loop().time() > until:
+            return replace(one, report=Failure("not asked: the others took too long"))
+        report = await client.report(one.ip)
+    return replace(one, report=report, ready=one.ready and not _locked_out(report))
+
+
+def _locked_out(report: Report | Failure) -> bool:
+    """Its pod stays ready while Redis is away, so that clients are answered and told why; it serves no kickoff then."""
+    return isinstance(report, Report) and not report.ready and not report.backend.ready

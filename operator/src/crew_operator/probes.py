@@ -10,14 +10,19 @@ from crew_operator.settings import Settings
 
 
 @contextlib.asynccontextmanager
-async def serve(settings: Settings, metrics: Metrics, alive: Callable[[], bool]) -> AsyncIterator[dict[str, int]]:
-    """Serve until left; gives the ports by name, as 0 in the settings means any free one."""
+async def serve(settings: Settings, metrics: Metrics, trouble: Callable[[], str]) -> AsyncIterator[dict[str, int]]:
+    """Serve until left; gives the ports by name, as 0 in the settings means any free one.
+
+    Args:
+        trouble: what is wrong with the operator; empty while nothing is.
+    """
 
     async def text(_: web.Request) -> web.Response:
         return web.Response(body=metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def health(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if alive() else web.Response(text="the workers have ended\n", status=503)
+        said = trouble()
+        return web.Response(text=f"{said or 'ok'}\n", status=503 if said else 200)
 
     routes = {"metrics": [web.get("/metrics", text)]}
     probes = [web.get("/healthz", health), web.get("/readyz", health)]

@@ -5,20 +5,25 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from crew_operator.replica_client import ReplicaClient, Step
+from crew_operator.replica_client import ReplicaClient
 from crew_operator.status.observed import Observed, Proof, Replica
+from crew_operator.status.replies import Step
 
 RETRY_AFTER: Final = 10.0
 """Seconds after a proof that failed."""
 
 
-def due(seen: Observed, last: Proof | None, now: float, interval: float) -> bool:
-    """Is another proof wanted? `now` in Unix seconds, `interval` in seconds."""
+def due(seen: Observed, last: Proof | None, now: float, interval: float, holds: float = 0.0) -> bool:
+    """Is another proof wanted? `now` in Unix seconds, `interval` in seconds.
+
+    Args:
+        holds: Unix time until which a proof that succeeded counts, however old it is.
+    """
     if not seen.ready_replicas:
         return False
     if last is None or last.subject != seen.subject:
         return True
-    return now - last.time >= (interval if last.ok else RETRY_AFTER)
+    return now >= (max(last.time + interval, holds) if last.ok else last.time + RETRY_AFTER)
 
 
 async def prove(client: ReplicaClient, seen: Observed, nonce: str, now: float) -> Proof | None:

@@ -1,27 +1,34 @@
 """One pass for one key: parse -> children -> observe -> prove -> status -> heal. Level-triggered: it takes a key, never
 an event, and comes to the same end whatever was missed.
 
-A whole pass reads the CrewDeployment and its children and is made when an event told of a change, and every `resync`
-seconds. The passes between look at pods, Redis and replicas only, so that a healthy crew costs one request a look.
+A whole pass compares the children with the spec and is made when an event told of a change. The passes between look at
+pods, Redis and replicas only. They are made when a replica signals a change (`doorbells`), each second while something
+is wrong, and now and then by the clock, for what no replica would notice. Both take what the API server knows from the
+cache, so a healthy crew costs it no request; every `resync` seconds, and after a gap in a watch, a pass reads for real,
+and finds what events missed.
 """
 
+import asyncio
+import contextlib
 import itertools
 import logging
+import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from crew_operator import healing, observe, proof, redis_client
-from crew_operator.api import names, parse
+from crew_operator import events, healing, observe, proof, redis_client, references
+from crew_operator.api import access, names, parse, restrictions
 from crew_operator.api.names import ConditionType
-from crew_operator.api.reasons import Reason
 from crew_operator.api.spec import CrewDeployment
 from crew_operator.children import Children, Outcome
+from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
-from crew_operator.errors import InvalidSpecError
-from crew_operator.events import Note, notes
+from crew_operator.doorbells import Doorbells
+from crew_operator.errors import InvalidSpecError, OperatorError, PassTooLongError, UnreachableError
+from crew_operator.events import Note
 from crew_operator.healing import History, ReplaceRedisPod
 from crew_operator.kube_client import KubeClient
 from crew_operator.logs import context
@@ -30,14 +37,29 @@ from crew_operator.observe import Eyes
 from crew_operator.recorder import Recorder
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.settings import Settings
-from crew_operator.status import chains, conditions, pods, summary
-from crew_operator.status.observed import Observed, Proof, RedisLook
+from crew_operator.status import chains, conditions, filling, identity, pacing, pods, summary
+from crew_operator.status.identity import Servers
+from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, Workload, reports
+from crew_operator.status.pacing import Pace
+from crew_operator.words import quoted
 from crew_operator.workqueue import Result
+from crew_runtime.contract.reasons import Reason
 
 log = logging.getLogger(__name__)
 
 REPLACE_GRACE = 5
 """Seconds for a wedged Redis to end by itself: it will not, but a merely slow one may."""
+PASS_DEADLINE = 60.0
+"""Seconds for a whole pass: the doors' own deadlines end it long before, unless there are very many replicas."""
+TELL_DEADLINE = 20.0
+"""Seconds for telling that passes fail."""
+TOLD_AFTER = 3
+"""Passes in a row that failed unforeseen."""
+TOLD_AFTER_SECONDS = 60.0
+"""Of passes that fail for an error of the API server, which may pass by itself."""
+MISSING_AGAIN = 5.0
+"""Seconds between two looks for what the spec names and is not there, or for what is in its way."""
+_ABOUT = ("namespace", "name", "uid", "generation", "creationTimestamp")
 RESTLESS_FOR = 120.0
 """Seconds after the last change during which a crew that is not ready is looked at more often."""
 
@@ -56,112 +78,231 @@ class Key(NamedTuple):
 class Memo:
     """What is kept of one CrewDeployment between passes. Losing it costs a pass, nothing else."""
 
+    real_at: float
+    """When the next pass is due that does not believe the cache."""
+    pods_listed: bool = False
+    """Once by this process: unlike a child, a pod is not asked for by its name when the cache does not have it."""
     dirty: bool = True
     read_at: float = 0.0
-    manifest: dict[str, Any] = field(default_factory=dict)
+    """When the last whole pass was."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """The CrewDeployment's metadata, as far as they are of use."""
     crew: CrewDeployment | None = None
     """Of the last spec that could be parsed: what runs."""
     outcome: Outcome | None = None
     known: Observed = field(default_factory=lambda: Observed(generation=0))
     status: Mapping[str, Any] = field(default_factory=dict)
     proof: Proof | None = None
+    proof_holds: float = 0.0
+    """Unix time until which a proof that a former operator made is as good as new."""
     history: History = field(default_factory=History)
     changed_at: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+    servers: Servers = field(default_factory=Servers)
+    restarted: bool = False
+    """Another Redis has answered, and the status does not say so yet."""
+    nearly_full: bool = False
+    """Redis is, or was a moment ago."""
+    was_ready: bool = False
+    hushed: bool = False
+    """The crew starts, and what would be a warning later was none."""
+    held: bool = False
+    """What was seen last is not in the status yet."""
+    failures: int = 0
+    """Passes in a row."""
+    failing_since: float = 0.0
 
 
 class Reconciler:
     """Passes for all CrewDeployments."""
 
-    def __init__(self, kube: KubeClient, replicas: ReplicaClient, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        kube: KubeClient,
+        replicas: ReplicaClient,
+        cache: ClusterCache,
+        doorbells: "Doorbells[Key]",
+        settings: Settings,
+        metrics: Metrics,
+    ) -> None:
         self._kube = kube
-        self._eyes = Eyes(kube, replicas)
+        self._cache = cache
+        self._doorbells = doorbells
+        self._eyes = Eyes(kube, replicas, cache)
         self._settings = settings
         self._metrics = metrics
-        self._children = Children(kube, settings)
+        self._children = Children(kube, cache, settings)
         self._recorder = Recorder(kube)
         self._memos: dict[Key, Memo] = {}
+        self._fleet = healing.Fleet()
         self._passes = itertools.count(1)
-
-    def touch(self, key: Key) -> None:
-        """Something of it changed: the next pass is a whole one."""
-        if key in self._memos:
-            self._memos[key].dirty = True
 
     async def reconcile(self, key: Key) -> Result:
         """One pass. Raises what may pass by itself; the queue then comes back later."""
         context.set({"pass": next(self._passes), "namespace": key.namespace, "name": key.name})
-        memo = self._memos.setdefault(key, Memo())
-        with self._metrics.seconds.time():
-            if memo.dirty or time.monotonic() - memo.read_at >= self._settings.resync:
-                if not await self._read(key, memo):
-                    return self._forget(key)
-                await self._bring(memo)
-            seen = await self._look(key, memo)
-            await self._tell(key, memo, seen)
-            await self._heal(key, memo, seen)
-        return Result(after=self._pause(memo))
+        memo = self._memos.get(key)
+        if memo is None:
+            # spread: all crews of an operator that starts are new to it at once
+            memo = self._memos[key] = Memo(
+                real_at=time.monotonic() + self._settings.resync * (1 + pacing.share(str(key))) / 2
+            )
+        try:
+            with self._metrics.seconds.time():
+                async with _deadline():
+                    result = await self._pass(key, memo)
+        except Exception as error:
+            memo.dirty = True  # wherever it ended: the next pass is a whole one
+            await self._tell_failure(key, memo, error)
+            raise
+        memo.failures = 0
+        return result
 
-    async def _read(self, key: Key, memo: Memo) -> bool:
-        """The CrewDeployment as it is; False when there is none any more."""
+    async def _pass(self, key: Key, memo: Memo) -> Result:
+        if self._cache.take_doubt(key):
+            memo.real_at = 0.0
+        real = not self._cache.synced or time.monotonic() >= memo.real_at
+        if not real and (names.KIND, key.name) not in self._cache.snapshot(key, (names.KIND,)):
+            return self._forget(key)
+        memo.dirty |= self._cache.take_news(key)
+        if real or memo.dirty or await self._is_due(key, memo):
+            manifest = await self._read(key, memo, real=real)
+            if manifest is None:
+                return self._forget(key)
+            await self._bring(memo, manifest, real=real)
+        seen = await self._look(key, memo, real=real or not memo.pods_listed)
+        if not isinstance(seen.replicas, Failure):
+            memo.pods_listed = True
+            memo.real_at = time.monotonic() + self._settings.resync if real else memo.real_at
+        self._follow(key, seen)
+        await self._tell(key, memo, seen)
+        await self._heal(key, memo, seen)
+        return Result(after=min(self._pause(key, memo), self._whole_in(memo)))
+
+    async def _is_due(self, key: Key, memo: Memo) -> bool:
+        """Whether a whole pass is, for what no event tells of."""
+        if time.monotonic() - memo.read_at < self._again(memo):
+            return False
+        if not memo.outcome or not memo.outcome.references or self._waits(memo):
+            return True
+        memo.read_at = time.monotonic()
+        return await references.changed(self._kube, key.namespace, memo.outcome.references)
+
+    async def _read(self, key: Key, memo: Memo, *, real: bool) -> dict[str, Any] | None:
+        """The CrewDeployment as it is; None when there is none any more."""
         memo.dirty = False
         memo.read_at = time.monotonic()
-        manifest = await self._kube.get(names.KIND, key.namespace, key.name)
+        manifest = await self._manifest(key, real=real)
         if manifest is None or manifest["metadata"].get("deletionTimestamp"):
-            return False
-        another = manifest["metadata"].get("uid") != memo.manifest.get("metadata", {}).get("uid")
-        memo.manifest = manifest
+            return None
+        known_as = _uid(memo)
+        another = manifest["metadata"].get("uid") != known_as
+        memo.about = {"metadata": {name: manifest["metadata"].get(name) for name in _ABOUT}}
         memo.status = manifest.get("status") or {}
         if another:
+            self._children.forget(known_as)
             memo.crew, memo.proof, memo.history = None, summary.last_proof(memo.status), History()
-        return True
+            memo.proof_holds = time.time() + self._settings.proof_interval / 2 * pacing.share(str(key))
+            memo.servers, memo.restarted = identity.known(_known_redis(memo.status)), False
+            memo.was_ready, memo.hushed = _is_ready(memo.status), False
+        return manifest
 
-    async def _bring(self, memo: Memo) -> None:
+    async def _manifest(self, key: Key, *, real: bool) -> dict[str, Any] | None:
+        if not real:
+            return self._cache.get(key, names.KIND, key.name)
+        before = self._cache.snapshot(key, (names.KIND,))
+        manifest = await self._kube.get(names.KIND, key.namespace, key.name)
+        self._cache.read(key, (names.KIND,), [(names.KIND, manifest)] if manifest else [], before)
+        return manifest
+
+    async def _bring(self, memo: Memo, manifest: Mapping[str, Any], *, real: bool) -> None:
         """Parse, and bring the children to what the spec says; what cannot work leaves them as they were."""
-        generation = int(memo.manifest["metadata"].get("generation", 0))
+        generation = int(manifest["metadata"].get("generation", 0))
         crew: CrewDeployment | None
         try:
-            crew = parse.crew_deployment(memo.manifest)
+            crew = self._understood(manifest)
         except InvalidSpecError as error:
             memo.known = Observed(generation=generation, problems=error.problems)
             crew = memo.crew  # its children are kept right as long as we know what they should be
         else:
             memo.known = Observed(generation=generation, ignored_env=environment.ignored(crew))
         if crew is None:
-            memo.known = replace(memo.known, workload=await self._workload(memo))
+            memo.known = replace(
+                memo.known, workload=await self._workload(memo), api=access.of_no_spec(memo.status) or {}
+            )
             return
-        try:
-            memo.outcome = await self._children.bring(crew)
-        except Exception:
-            memo.dirty = True  # not finished: the next pass is a whole one again
-            raise
+        allowed = access.of(crew.spec.crew, memo.status)
+        memo.outcome = await self._children.bring(crew, allowed, memo.status, memo.crew, real=real)
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
         memo.known = replace(
             memo.known,
             managed=crew.spec.redis.managed is not None,
+            api=access.told(crew, allowed),
+            open_as_before=allowed.open_as_before,
             missing=memo.outcome.missing,
             refused=memo.outcome.refused,
+            taken=memo.outcome.taken,
+            settled=memo.outcome.settled.shown() if memo.outcome.settled is not None else {},
+            credentials=memo.outcome.credentials,
+            rollout=memo.outcome.rollout.shown() if memo.outcome.rollout is not None else {},
             rejected=memo.outcome.rejected,
             not_resized=memo.outcome.not_resized,
-            workload=pods.workload(memo.outcome.deployment),
+            workload=memo.outcome.workload,
         )
+
+    def _understood(self, manifest: Mapping[str, Any]) -> CrewDeployment:
+        """Raises InvalidSpecError, also for what this operator's administrator does not allow."""
+        crew = parse.crew_deployment(manifest)
+        allowed = self._settings.restrictions
+        if allowed is not None and (found := restrictions.problems(crew, allowed)):
+            raise InvalidSpecError(found)
+        return crew
 
     async def _workload(self, memo: Memo) -> Any:
         """Of a spec that was never understood: what runs from before this process was started."""
-        about = memo.manifest["metadata"]
+        about = memo.about["metadata"]
         return pods.workload(await self._kube.get("Deployment", about["namespace"], about["name"]))
 
-    async def _look(self, key: Key, memo: Memo) -> Observed:
+    async def _look(self, key: Key, memo: Memo, *, real: bool) -> Observed:
         """What is, and a proof of what is shared if one is due."""
-        target = memo.outcome.target if memo.outcome is not None else None
-        seen = await observe.look(self._eyes, key.namespace, key.name, target, memo.known)
-        seen = replace(seen, proof=memo.proof, redis_known=_known_redis(memo.status))
-        if isinstance(seen.redis, RedisLook):
-            self._metrics.redis_seconds.labels(*key).set(seen.redis.latency)
-        if self._memory_is_ready(seen) and proof.due(seen, memo.proof, time.time(), self._settings.proof_interval):
+        seen = await self._see(key, memo, real=real)
+        interval, now = self._settings.proof_interval, time.time()
+        if self._memory_is_ready(seen) and proof.due(seen, memo.proof, now, interval, memo.proof_holds):
+            begun = time.monotonic()
             made = await proof.prove(self._eyes.replicas, seen, secrets.token_hex(8), time.time())
             memo.proof = made or memo.proof
+            if time.monotonic() - begun > self._settings.tick:
+                seen = await self._see(key, memo, real=real)  # what was seen before a slow proof is old by now
+        if memo.proof is not None and memo.proof.ok:
+            self._metrics.proof_time.labels(*key).set(memo.proof.time)
         return replace(seen, proof=memo.proof)
+
+    async def _see(self, key: Key, memo: Memo, *, real: bool) -> Observed:
+        target = memo.outcome.target if memo.outcome is not None else None
+        memo.known = self._with_workload(key, memo.known)
+        seen = await observe.look(self._eyes, key.namespace, key.name, target, memo.known, real=real)
+        if isinstance(seen.redis, RedisLook):
+            self._metrics.redis_seconds.labels(*key).set(seen.redis.latency)
+            memo.servers, another = identity.follow(memo.servers, seen.redis)
+            memo.restarted |= another
+            memo.nearly_full = filling.nearly_full(memo.nearly_full, seen.redis)
+        return replace(
+            seen,
+            proof=memo.proof,
+            redis_restarted=memo.restarted,
+            redis_several=memo.servers.several,
+            redis_apart=memo.servers.apart,
+            redis_nearly_full=memo.nearly_full,
+        )
+
+    def _with_workload(self, key: Key, known: Observed) -> Observed:
+        """With the Deployment's newest status: an event that tells of no more makes no whole pass."""
+        if not isinstance(known.workload, Workload):
+            return known
+        found = pods.workload(self._cache.get(key, "Deployment", key.name))
+        if found is None or found.uid != known.workload.uid:
+            return known
+        return replace(known, workload=found)
 
     @staticmethod
     def _memory_is_ready(seen: Observed) -> bool:
@@ -172,18 +313,58 @@ class Reconciler:
         now = time.time()
         status = summary.status(memo.status, seen, self._identity(key, memo), now)
         self._metrics.show(*key, status["conditions"])
-        if not summary.differs(memo.status, status):
+        differs = summary.differs(memo.status, status)
+        if differs:
+            await self._write_status(key, memo, status, now)
+        elif memo.hushed and not _starts(memo, now):
+            memo.hushed = False
+            await self._recorder.say(memo.about, events.overdue(status["conditions"]), now)
+        memo.held = differs and memo.status is not status
+
+    async def _write_status(self, key: Key, memo: Memo, status: Mapping[str, Any], now: float) -> None:
+        """Unless this crew's status was written too often of late: a later pass will say how it is then."""
+        changes = conditions.transitions(memo.status.get("conditions") or (), status["conditions"])
+        if not pacing.may_write(memo.pace, time.monotonic(), news=bool(changes)):
+            self._metrics.writes_held.inc()
             return
-        before, memo.status = memo.status, status
-        changes = conditions.transitions(before.get("conditions") or (), status["conditions"])
+        memo.pace = pacing.written(memo.pace, time.monotonic())
+        self._cache.written(names.KIND, await self._kube.apply_status(_manifest(key, status)))
+        memo.status, memo.restarted = status, False
         if changes:
             memo.changed_at = time.monotonic()
+        memo.was_ready |= _is_ready(status)
+        starting = _starts(memo, now)
+        memo.hushed |= starting
+        await self._recorder.say(memo.about, events.notes(changes, starting=starting), now)
+
+    async def _tell_failure(self, key: Key, memo: Memo, error: Exception) -> None:
+        """A user sees no log: passes that fail again and again show in the status, which would stay as it was else."""
+        if not memo.failures:
+            memo.failing_since = time.monotonic()
+        memo.failures += 1
+        lasting = time.monotonic() - memo.failing_since >= TOLD_AFTER_SECONDS
+        foreseen = isinstance(error, OperatorError)
+        if memo.failures < TOLD_AFTER or not memo.about or isinstance(error, UnreachableError):
+            return
+        if foreseen and not lasting and not isinstance(error, PassTooLongError):
+            return
+        blind = Failure("the operator's pass failed")
+        seen = Observed(
+            generation=int(memo.about["metadata"].get("generation") or 0),
+            broken=quoted(str(error)) if foreseen else type(error).__name__,
+            managed=memo.known.managed,
+            # Without it the status would be one from before there was spec.crew.api, and the crew be opened.
+            api=access.of_no_spec(memo.status) or {},
+            workload=blind,
+            replicas=blind,
+            redis=blind,
+        )
         try:
-            await self._kube.apply_status(_manifest(key, status))
-        except Exception:
-            memo.dirty = True  # what the status says now is not known
-            raise
-        await self._recorder.say(memo.manifest, notes(changes), now)
+            async with asyncio.timeout(TELL_DEADLINE):
+                await self._tell(key, memo, seen)
+        except Exception as failure:  # noqa: BLE001 - the pass' own error is what is raised
+            log.warning("the failure of passes could not be shown", extra={"error": type(failure).__name__})
+        memo.dirty = True
 
     @staticmethod
     def _identity(key: Key, memo: Memo) -> summary.Identity:
@@ -194,26 +375,103 @@ class Reconciler:
     async def _heal(self, key: Key, memo: Memo, seen: Observed) -> None:
         acts, memo.history = healing.acts(seen, memo.history, time.monotonic())
         for act in acts:
-            await self._replace_redis(key, memo, act)
+            if self._fleet.allows(time.monotonic()):
+                await self._replace_redis(key, memo, act)
+            else:
+                self._hold(act)
+
+    def _hold(self, act: ReplaceRedisPod) -> None:
+        self._metrics.heals_held.inc()
+        if self._fleet.is_news(time.monotonic()):
+            text = "Redis looks wedged and is not replaced: too many look so at once, is this operator cut off?"
+            log.warning(text, extra={"wedged_for": act.wedged_for})
 
     async def _replace_redis(self, key: Key, memo: Memo, act: ReplaceRedisPod) -> None:
         name = names.redis_pod(key.name)
-        message = f"Redis took connections but gave no answer for {act.wedged_for:.0f} s: replacing the pod {name}"
+        if not await self._kube.delete("Pod", key.namespace, name, uid=act.uid, grace=REPLACE_GRACE):
+            return  # it is another one already
+        now = time.monotonic()
+        memo.history = healing.replaced(memo.history, now)
+        self._fleet.replaced(now)
         self._metrics.acts.labels("replace-redis-pod").inc()
+        message = f"Redis took connections but gave no answer for {act.wedged_for:.0f} s: its pod {name} was replaced"
         note = Note(Reason.REDIS_POD_REPLACED.word, message, warning=True)
-        await self._recorder.say(memo.manifest, [note], time.time())
-        await self._kube.delete("Pod", key.namespace, name, uid=act.uid, grace=REPLACE_GRACE)
+        await self._recorder.say(memo.about, [note], time.time())
 
-    def _pause(self, memo: Memo) -> float:
-        said = {one["type"]: one["status"] for one in memo.status.get("conditions") or ()}
-        restless = said.get(ConditionType.READY) != "True" and time.monotonic() - memo.changed_at < RESTLESS_FOR
-        return self._settings.restless_tick if restless else self._settings.tick
+    def _follow(self, key: Key, seen: Observed) -> None:
+        """Those that answered, ready or not: what makes one ready again is a change as well."""
+        if not isinstance(seen.replicas, Failure):
+            self._doorbells.follow(key, (one.ip for one, _ in reports(seen.live_replicas)))
+        self._metrics.watched.labels(*key).set(self._doorbells.is_watched(key))
+
+    def _pause(self, key: Key, memo: Memo) -> float:
+        """Seconds until this crew is looked at though nothing calls for it."""
+        now, settings = time.monotonic(), self._settings
+        if not _is_ready(memo.status):
+            return settings.restless_tick if now - memo.changed_at < RESTLESS_FOR else settings.tick
+        if memo.held or not self._doorbells.is_watched(key):
+            return settings.tick
+        return max(settings.tick, pacing.turn(str(key), settings.watched_tick, now))
+
+    @staticmethod
+    def _waits(memo: Memo) -> bool:
+        """For something that no event tells of: the API server to take a child, or a name to become free."""
+        return memo.outcome is not None and not memo.outcome.clean
+
+    def _again(self, memo: Memo) -> float:
+        """Seconds between two looks for what no event tells of; infinite when there is no such thing."""
+        if memo.known.missing or memo.known.taken:
+            return min(MISSING_AGAIN, self._settings.reread)
+        told_by_events = memo.outcome is None or not (memo.outcome.references or self._waits(memo))
+        return math.inf if told_by_events else self._settings.reread
+
+    def _whole_in(self, memo: Memo) -> float:
+        """Seconds until a look is due that is not for Redis and the replicas."""
+        now = time.monotonic()
+        return max(0.0, min(memo.real_at, memo.read_at + self._again(memo)) - now)
+
+    def leave(self, is_left: Callable[[Key], bool]) -> None:
+        """Another operator acts for these from now on."""
+        for key in [one for one in self._memos if is_left(one)]:
+            self._forget(key)
 
     def _forget(self, key: Key) -> Result:
         """It is gone; its children go by their owner references."""
-        self._memos.pop(key, None)
+        if (memo := self._memos.pop(key, None)) is not None:
+            self._children.forget(_uid(memo))
+        self._doorbells.forget(key)
         self._metrics.forget(*key, [one.value for one in ConditionType])
         return Result()
+
+
+@contextlib.asynccontextmanager
+async def _deadline() -> AsyncIterator[None]:
+    """For what is done within; PassTooLongError when it is over."""
+    try:
+        async with asyncio.timeout(PASS_DEADLINE) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise PassTooLongError(f"a pass did not end within {PASS_DEADLINE:g} s") from error
+
+
+def _is_ready(status: Mapping[str, Any]) -> bool:
+    said = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
+    return said.get(ConditionType.READY.value) == "True"
+
+
+def _starts(memo: Memo, now: float) -> bool:
+    """Made a moment ago, and never ready yet. `now` in Unix seconds."""
+    try:
+        made = conditions.seconds(str(memo.about["metadata"].get("creationTimestamp")))
+    except ValueError:
+        return False
+    return not memo.was_ready and now - made < events.STARTING_FOR
+
+
+def _uid(memo: Memo) -> str:
+    return str(memo.about.get("metadata", {}).get("uid") or "")
 
 
 def _known_redis(status: Mapping[str, Any]) -> str:

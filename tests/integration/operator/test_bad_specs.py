@@ -1,8 +1,15 @@
 """Promise: a spec that cannot work gets a reason and what to change; what runs is left as it was."""
 
+import copy
+import dataclasses
+
 import pytest
 
+from crew_operator import app
+from crew_operator.api import crd as crd_module
+from crew_operator.api import names
 from crew_operator.errors import RejectedError
+from crew_operator.settings import Restrictions
 from support.waiting import eventually
 
 EXTERNAL = {"external": {"urlFrom": {"secretKeyRef": {"name": "redis", "key": "url"}}}}
@@ -45,15 +52,159 @@ async def test_api_server_refuses_changes_that_would_lose_memories(cluster, chan
         await cluster.change(change)
 
 
-async def test_shrink_that_the_schema_cannot_see_is_refused_by_the_operator(cluster, operator):
-    """The claim was grown by hand, or by a spec that was deleted and made again smaller."""
-    about = {"name": "data-concierge-redis-0", "namespace": cluster.namespace}
+async def test_a_claim_that_is_larger_than_the_spec_says_is_used_as_it_is(cluster, operator):
+    """It was grown by hand, or by a spec that was deleted and made again smaller."""
+    labels = names.selector("concierge", names.REDIS)
+    about = {"name": "data-concierge-redis-0", "namespace": cluster.namespace, "labels": labels}
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}}
     await cluster.kube.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": about, "spec": spec})
     await cluster.make()
-    message = await cluster.condition("Ready", "False", "ChangeRefused")
-    assert "the volume has 5Gi and cannot shrink to 1Gi" in message
+    await cluster.exists("Deployment", "concierge")
+    claim = await cluster.get("PersistentVolumeClaim", "data-concierge-redis-0")
+    assert claim["spec"]["resources"]["requests"]["storage"] == "5Gi"
+
+
+async def without_rules(cluster):
+    """A server that knows the schema's types and not its rules on old and new."""
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{names.PLURAL}.{names.GROUP}"
+    crd = crd_module.manifest()
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for place in (spec, *spec["properties"].values(), *spec["properties"]["redis"]["properties"].values()):
+        place.pop("x-kubernetes-validations", None)
+    spec["properties"]["redis"]["properties"]["managed"]["properties"]["storage"].pop("x-kubernetes-validations")
+    await cluster.patch(path, {"spec": crd["spec"]})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"memory": {"keyPrefix": "other"}}, "keyPrefix cannot change"),
+        ({"redis": {"managed": {"storage": {"size": "512Mi"}}}}, "the volume has 1Gi and cannot shrink to 512Mi"),
+        ({"redis": {"managed": None, **EXTERNAL}}, "managed and external cannot be exchanged"),
+    ],
+)
+async def test_a_refusal_stops_what_it_refuses_and_nothing_else(cluster, settings, change, said):
+    """On a server without CEL, by an operator that saw the crew begin."""
+    if cluster.server is None:
+        pytest.skip("would change the CRD of a whole cluster")
+    await without_rules(cluster)
+    async with app.running(settings):
+        await cluster.make()
+        await cluster.exists("Deployment", "concierge")
+        await settled_in_the_status(cluster)
+        await cluster.change({**change, "replicas": 5})
+        assert said in await cluster.condition("Ready", "False", "ChangeRefused")
+        await cluster.kube.merge("StatefulSet", cluster.namespace, "concierge-redis", {"spec": {"replicas": 0}})
+
+        async def followed():
+            redis = await cluster.get("StatefulSet", "concierge-redis")
+            crew = await cluster.get("Deployment", "concierge")
+            return (redis["spec"]["replicas"], crew["spec"]["replicas"]) == (1, 5)
+
+        await eventually(followed, "Redis is scaled back, and the crew to what the spec says")
+    assert "CREWOPS_KEY_PREFIX" in str(await cluster.get("Deployment", "concierge"))
+    assert "other" not in await prefix(cluster)
+
+
+async def settled_in_the_status(cluster):
+    async def told():
+        memory = ((await cluster.crew()).get("status") or {}).get("memory") or {}
+        return {"redis", "keyPrefix", "storage"} <= set(memory)
+
+    await eventually(told, "the status holds what may not change")
+
+
+async def prefix(cluster):
+    (container,) = (await cluster.get("Deployment", "concierge"))["spec"]["template"]["spec"]["containers"]
+    return next(one["value"] for one in container["env"] if one["name"] == "CREWOPS_KEY_PREFIX")
+
+
+async def test_what_may_not_change_is_put_right_in_a_child_that_somebody_edited(cluster, settings):
+    """As `kubectl set env deployment/concierge CREWOPS_KEY_PREFIX=elsewhere`, also when nobody acts just then."""
+    await cluster.make()
+    async with app.running(settings):
+        await cluster.exists("Deployment", "concierge")
+        await settled_in_the_status(cluster)
+    variable = {"name": "CREWOPS_KEY_PREFIX", "value": "elsewhere"}
+    crew = await cluster.get("Deployment", "concierge")
+    containers = crew["spec"]["template"]["spec"]["containers"]
+    containers[0]["env"] = [variable if one["name"] == variable["name"] else one for one in containers[0]["env"]]
+    patch = {"spec": {"template": {"spec": {"containers": containers}}}}
+    await cluster.kube.merge("Deployment", cluster.namespace, "concierge", patch)
+    await cluster.delete("StatefulSet", "concierge-redis")
+    assert await prefix(cluster) == "elsewhere"
+    async with app.running(settings):
+
+        async def right():
+            return await prefix(cluster) == f"{cluster.namespace}/concierge"
+
+        await eventually(right, "the prefix is as it was")
+        await cluster.exists("StatefulSet", "concierge-redis")
+        conditions = (await cluster.crew())["status"]["conditions"]
+        assert "ChangeRefused" not in {one["reason"] for one in conditions}
+
+
+async def test_a_runtime_that_somebody_put_into_the_deployment_is_put_right(cluster, operator):
+    """As `kubectl set image deployment/concierge server=elsewhere/runtime:1`."""
+    await cluster.make()
+    before = (await cluster.exists("Deployment", "concierge"))["spec"]["template"]
+    await settled_in_the_status(cluster)
+    edited = copy.deepcopy(before)
+    (server,) = (one for one in edited["spec"]["initContainers"] if one["name"] == "server")
+    server["image"] = "elsewhere/runtime:1"
+    await cluster.kube.merge("Deployment", cluster.namespace, "concierge", {"spec": {"template": edited}})
+
+    async def right():
+        return (await cluster.get("Deployment", "concierge"))["spec"]["template"] == before
+
+    await eventually(right, "the runtime is the one that the crew was rolled out with")
+
+
+async def test_a_secret_that_goes_missing_stops_the_crew_and_not_its_redis(cluster, operator):
+    await secret(cluster, "api", token="t")
+    await cluster.make(crew__apiTokenFrom={"secretKeyRef": {"name": "api", "key": "token"}})
+    await cluster.exists("Deployment", "concierge")
+    await cluster.delete("Secret", "api")
+    await cluster.change({"replicas": 3})
+    await cluster.condition("Ready", "False", "ReferenceNotFound")
+    await cluster.kube.merge("StatefulSet", cluster.namespace, "concierge-redis", {"spec": {"replicas": 0}})
+
+    async def right():
+        return (await cluster.get("StatefulSet", "concierge-redis"))["spec"]["replicas"] == 1
+
+    await eventually(right, "Redis is scaled back")
+
+
+@pytest.mark.parametrize("blank", ["", " \n"])
+async def test_an_empty_token_is_told_and_opens_nothing(cluster, operator, blank):
+    await secret(cluster, "api", token=blank)
+    await cluster.make(crew__apiTokenFrom={"secretKeyRef": {"name": "api", "key": "token"}})
+    message = await cluster.condition("Ready", "False", "ReferenceNotFound")
+    assert "the key token of the Secret api is empty" in message
     assert await cluster.get("Deployment", "concierge") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://default:hunter2/SECRET@127.0.0.1:6379",
+        "redis://default:1234/SECRET@127.0.0.1:6379",
+        "redis://default:1234?SECRET@127.0.0.1:6379",
+        "redis://default:1234#SECRET@127.0.0.1:6379",
+        "redis://default:[SECRET@127.0.0.1",
+        "redis://default:SECRET@127.0.0.1:notaport",
+        "redis://default:SEC\nRET@127.0.0.1:1",
+        "SECRET",
+    ],
+)
+async def test_no_piece_of_a_password_that_is_not_encoded_is_shown(cluster, operator, url):
+    await secret(cluster, "redis", url=url)
+    await cluster.make(redis=EXTERNAL)
+    message = await cluster.condition("Ready", "False", "ReferenceNotFound")
+    assert "percent-encoded" in message
+    everything = f"{await cluster.crew()} {await cluster.events()}"
+    for piece in ("SECRET", "hunter2", "1234", "RET"):
+        assert piece not in everything
 
 
 async def test_missing_secret_is_named_and_found_once_it_is_there(cluster, operator):
@@ -76,7 +227,9 @@ async def test_what_a_definition_lacks_is_named(cluster, operator):
 async def test_wrong_key_and_wrong_url_in_a_secret_are_told_apart(cluster, operator):
     await secret(cluster, "redis", other="x", url="http://wrong")
     await cluster.make(redis={"external": {"urlFrom": {"secretKeyRef": {"name": "redis", "key": "uri"}}}})
-    assert "it has other, url" in await cluster.condition("Ready", "False", "ReferenceNotFound")
+    message = await cluster.condition("Ready", "False", "ReferenceNotFound")
+    assert "add the key uri to the Secret redis" in message
+    assert "other" not in message, "who may read the status may not read the names of a Secret's keys"
     await cluster.change({"redis": EXTERNAL})
 
     async def told():
@@ -106,6 +259,40 @@ async def test_child_that_the_api_server_refuses_is_told_and_the_old_one_stays(c
     assert "nowhere" in message or "volumeMounts" in message
     after = await cluster.get("Deployment", "concierge")
     assert after["spec"] == before["spec"]
+
+
+async def test_restricted_templates_are_refused_and_what_runs_is_left_as_it_was(cluster, settings):
+    restricted = dataclasses.replace(settings, restrictions=Restrictions())
+    beyond = {
+        "template": {"volumes": [{"name": "host", "hostPath": {"path": "/"}}], "securityContext": {"runAsUser": 0}}
+    }
+    async with app.running(restricted):
+        await cluster.make()
+        before = await cluster.exists("Deployment", "concierge")
+        await cluster.change(beyond)
+        message = await cluster.condition("Ready", "False", "SpecInvalid")
+        assert "not hostPath: this operator restricts templates @ spec.template.volumes[0].hostPath" in message
+        assert "@ spec.template.securityContext.runAsUser" in message
+        assert (await cluster.get("Deployment", "concierge"))["spec"] == before["spec"]
+        await cluster.delete("Deployment", "concierge")
+        again = await cluster.exists("Deployment", "concierge")
+        assert not any("hostPath" in one for one in again["spec"]["template"]["spec"]["volumes"])
+
+    async def accepted():
+        return "SpecInvalid" not in str((await cluster.crew())["status"]["conditions"])
+
+    async with app.running(settings):
+
+        async def mounted():
+            made = await cluster.exists("Deployment", "concierge")
+            return any("hostPath" in one for one in made["spec"]["template"]["spec"]["volumes"])
+
+        await eventually(mounted, "an operator without the restriction makes it", 30)
+        before = await cluster.get("Deployment", "concierge")
+        await eventually(accepted, "its status has nothing against the spec", 30)
+    async with app.running(restricted):
+        await cluster.condition("Ready", "False", "SpecInvalid")
+        assert (await cluster.get("Deployment", "concierge"))["spec"] == before["spec"], "a crew that runs runs on"
 
 
 async def test_ignored_variable_is_said_in_the_condition(cluster, operator):

@@ -5,10 +5,17 @@ import base64
 import dataclasses
 
 from crew_operator import app
+from crew_operator.api import parse
+from crew_operator.api.access import Access
+from crew_operator.children import Children
+from crew_operator.cluster_cache import ClusterCache
+from crew_operator.kube_client import connect
+from crew_operator.metrics import Metrics
 from support.waiting import eventually
 
 ALL = [
     ("Secret", "concierge-redis-auth"),
+    ("Secret", "concierge-api-token"),
     ("ConfigMap", "concierge-redis-config"),
     ("Service", "concierge-redis-headless"),
     ("Service", "concierge-redis"),
@@ -21,6 +28,15 @@ ALL = [
 async def password(cluster):
     secret = await cluster.exists("Secret", "concierge-redis-auth")
     return base64.b64decode(secret["data"]["password"]).decode()
+
+
+async def annotations(cluster):
+    """What the pods of Redis and of the crew were last rolled for."""
+    found = {}
+    for kind, name in (("StatefulSet", "concierge-redis"), ("Deployment", "concierge")):
+        template = (await cluster.get(kind, name))["spec"]["template"]
+        found[name] = template["metadata"].get("annotations", {}).get("crewops.dev/auth")
+    return found
 
 
 async def settled(cluster):
@@ -118,18 +134,33 @@ async def test_deleted_secret_gets_a_new_password_and_rolls_redis_and_crew(clust
     await cluster.make()
     await settled(cluster)
     before = await password(cluster)
+    old = await annotations(cluster)
     await cluster.delete("Secret", "concierge-redis-auth")
-    secret = await cluster.exists("Secret", "concierge-redis-auth")
+    await cluster.exists("Secret", "concierge-redis-auth")
     assert await password(cluster) != before
 
     async def rolled():
-        templates = [
-            (await cluster.get(kind, name))["spec"]["template"]
-            for kind, name in (("StatefulSet", "concierge-redis"), ("Deployment", "concierge"))
-        ]
-        return {one["metadata"]["annotations"]["crewops.dev/auth"] for one in templates} == {secret["metadata"]["uid"]}
+        now = await annotations(cluster)
+        return all(now[name] != old[name] for name in now)
 
-    await eventually(rolled, "both templates name the new Secret")
+    await eventually(rolled, "both templates stand for the new Secret")
+
+
+async def test_memory_of_the_operator_goes_with_the_crew(cluster, settings):
+    async with connect(cluster.kubeconfig, Metrics()) as kube:
+        children = Children(kube, ClusterCache(), settings)
+        for number in range(3):
+            made = await cluster.make(name=f"crew-{number}")
+            await children.bring(parse.crew_deployment(made), Access(), {})
+            await cluster.exists("Deployment", f"crew-{number}")
+            secret = await cluster.get("Secret", f"crew-{number}-redis-auth")
+            kept = repr((children._applied, children._rolls._past, children._claims))
+            assert made["metadata"]["uid"] in kept
+            assert base64.b64decode(secret["data"]["password"]).decode() not in kept
+            assert secret["data"]["password"] not in kept
+            assert len(kept) < 4096, "digests are kept, no manifests"
+            children.forget(made["metadata"]["uid"])
+        assert (children._applied, children._rolls._past, children._claims) == ({}, {}, {})
 
 
 async def test_scaling_reaches_the_deployment(cluster, operator):
@@ -184,13 +215,15 @@ async def test_a_policy_comes_stays_and_goes_with_what_the_operator_is_told_of_i
     async with app.running(guarded):
         await cluster.make()
         await settled(cluster)
-        made = await cluster.exists("NetworkPolicy", "concierge-redis")
-        await cluster.delete("NetworkPolicy", "concierge-redis")
-        again = await cluster.exists("NetworkPolicy", "concierge-redis", 30)
-        assert again["metadata"]["uid"] != made["metadata"]["uid"]
+        for name in ("concierge-redis", "concierge"):
+            made = await cluster.exists("NetworkPolicy", name)
+            await cluster.delete("NetworkPolicy", name)
+            again = await cluster.exists("NetworkPolicy", name, 30)
+            assert again["metadata"]["uid"] != made["metadata"]["uid"]
     async with app.running(settings):
 
         async def gone():
-            return await cluster.get("NetworkPolicy", "concierge-redis") is None
+            there = [await cluster.get("NetworkPolicy", name) for name in ("concierge-redis", "concierge")]
+            return there == [None, None]
 
         await eventually(gone, "the policy is gone", 30)

@@ -11,6 +11,7 @@ import yaml
 
 from crew_operator import kube_client, leadership
 from crew_operator.errors import LeadershipLostError
+from crew_operator.lease import Candidate
 from crew_operator.metrics import Metrics
 from support.relay import relay
 
@@ -75,7 +76,7 @@ async def test_one_that_dies_is_followed_within_the_promise(operators, monkeypat
     second = operators.start("second")
     with monkeypatch.context() as dead:
         # As a process that was killed: it neither renews nor gives back.
-        dead.setattr(leadership._Lock, "release", _nothing)
+        dead.setattr(Candidate, "release", _nothing)
         await _stop(first)
     await operators.wait("second")
     await _stop(second)

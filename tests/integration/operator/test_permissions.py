@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from crew_operator import app
+from crew_operator.api import names
 from support.eavesdrop import eavesdropping
 from support.helm import template
 from support.waiting import eventually
@@ -34,22 +35,27 @@ def granted(**values):
 
 async def live(cluster, node, settings):
     """Everything that the operator does to a crew: made, served, changed, put right, healed, guarded and bared."""
-    guarded = dataclasses.replace(settings, own_pods=("crew-system", {"app": "crew-operator"}))
+    # reads for real, as after hours it would
+    guarded = dataclasses.replace(settings, own_pods=("crew-system", {"app": "crew-operator"}), resync=5.0)
     async with app.running(guarded):
         await cluster.make()
         await cluster.exists("Deployment", "concierge")
         await cluster.exists("NetworkPolicy", "concierge-redis")
+        await cluster.exists("NetworkPolicy", "concierge")
         await node.start_redis()
         await node.start_replica("crew-1")
         await cluster.change({"replicas": 1})
         await cluster.condition("Ready", "True", seconds=20)
         for kind, name in (
             ("Secret", "concierge-redis-auth"),
+            ("Secret", "concierge-api-token"),
             ("ConfigMap", "concierge-redis-config"),
             ("Service", "concierge"),
             ("StatefulSet", "concierge-redis"),
             ("Deployment", "concierge"),
             ("NetworkPolicy", "concierge-redis"),
+            ("NetworkPolicy", "concierge"),
+            ("PodDisruptionBudget", "concierge"),
         ):
             await cluster.delete(kind, name)
             await cluster.exists(kind, name, 30)
@@ -75,7 +81,8 @@ async def lose_its_label(cluster):
 
 async def grow(cluster):
     """A claim as the StatefulSet's controller makes it, and then a larger one is asked for."""
-    about = {"namespace": cluster.namespace, "name": "data-concierge-redis-0"}
+    labels = names.selector("concierge", names.REDIS)
+    about = {"namespace": cluster.namespace, "name": "data-concierge-redis-0", "labels": labels}
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.kube.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": about, "spec": spec})
     await cluster.change({"redis": {"managed": {"storage": {"size": "2Gi"}}}})

@@ -3,17 +3,17 @@ from dataclasses import replace
 import pytest
 
 from crew_operator.api.names import ConditionType as Type
-from crew_operator.api.reasons import BY_WORD, Reason
 from crew_operator.errors import Problem
 from crew_operator.status import chains
 from crew_operator.status.observed import (
-    ContainerTrouble,
     Failure,
     Observed,
     RedisLook,
     RedisState,
     Workload,
 )
+from crew_runtime.contract.pods import ContainerTrouble
+from crew_runtime.contract.reasons import BY_WORD, Reason
 from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
 from support.observations import OK, good, replica
 
@@ -89,7 +89,9 @@ def test_image_that_does_not_fit_is_told_by_its_pod(reason):
     assert said(seen, Type.READY) == ("False", reason)
 
 
-@pytest.mark.parametrize("reason", ["EntrypointBroken", "CrewAIUnsupported", "CrewAIBroken", "HomeNotWritable"])
+@pytest.mark.parametrize(
+    "reason", ["EntrypointBroken", "KickoffBroken", "WarmUpBroken", "CrewAIUnsupported", "CrewAIBroken"]
+)
 def test_worker_that_gave_up_for_what_the_image_is(reason):
     seen = good(replicas=(failed("a", reason, "why"), replica("b")))
     assert said(seen, Type.RUNTIME_COMPATIBLE) == ("False", BY_WORD[reason])
@@ -231,10 +233,9 @@ def test_restarted_redis_is_not_ready_until_every_replica_wrote_to_it():
 
 
 def test_another_redis_process_is_said_even_if_it_was_back_before_anybody_looked():
-    seen = good(redis=RedisLook(RedisState.OK, run_id="2"), redis_known="1")
+    seen = good(redis=RedisLook(RedisState.OK, run_id="2"), redis_restarted=True)
     assert said(seen, Type.MEMORY_READY) == ("False", Reason.REDIS_RESTARTED)
-    assert said(replace(seen, redis_known="2"), Type.MEMORY_READY)[0] == "True"
-    assert said(replace(seen, redis_known=""), Type.MEMORY_READY)[0] == "True"
+    assert said(replace(seen, redis_restarted=False), Type.MEMORY_READY)[0] == "True"
 
 
 def unfit(name):
@@ -265,3 +266,44 @@ def test_a_pod_that_its_node_does_not_confirm_is_not_said_to_be_ready():
     verdict = chains.verdicts(seen)[Type.CREW_AVAILABLE]
     assert (verdict.status, verdict.reason) == ("False", Reason.REPLICAS_NOT_READY)
     assert "1 of 2 replicas are ready; b says that it is ready, its node does not" in verdict.message
+
+
+def test_an_api_that_is_open_as_before_is_told_and_takes_nothing_from_ready():
+    seen = good(open_as_before=True, ignored_env=("CREWOPS_REDIS_URL",))
+    assert said(seen, Type.READY) == ("True", Reason.API_OPEN)
+    message = chains.verdicts(seen)[Type.READY].message
+    assert "spec.crew.api.auth" in message
+    assert "CREWOPS_REDIS_URL" in message
+    assert {verdict.status for verdict in chains.verdicts(seen).values()} == {"True"}
+
+
+def test_passes_that_fail_are_told_and_nothing_else_is_claimed():
+    blind = Failure("the operator's pass failed")
+    seen = Observed(generation=1, broken="KeyError", workload=blind, replicas=blind, redis=blind)
+    assert said(seen, Type.PROGRESSING) == ("False", Reason.INTERNAL_ERROR)
+    assert said(seen, Type.READY) == ("Unknown", Reason.INTERNAL_ERROR)
+    assert "KeyError" in chains.verdicts(seen)[Type.READY].message
+    for type_ in (Type.CREW_AVAILABLE, Type.MEMORY_READY, Type.MEMORY_SHARED):
+        assert said(seen, type_)[0] == "Unknown"
+
+
+def test_servers_behind_one_address_are_one_redis_unless_their_data_differ():
+    several = good(redis=RedisLook(RedisState.OK, run_id="1", data_id="d"), redis_several=True)
+    other = replace(several, redis=RedisLook(RedisState.OK, run_id="2", data_id="d"))
+    assert several.subject == other.subject
+    assert replace(several, redis_several=False).subject != replace(other, redis_several=False).subject
+    assert said(several, Type.MEMORY_READY)[0] == "True"
+    assert said(replace(several, redis_apart=True), Type.MEMORY_READY) == ("False", Reason.REDIS_APART)
+
+
+def test_a_redis_that_does_not_say_who_it_is_is_known_by_its_data():
+    one, other = (good(redis=RedisLook(RedisState.OK, data_id=name)) for name in ("d1", "d2"))
+    assert one.subject != other.subject
+
+
+def test_a_redis_that_will_be_full_is_told_and_takes_nothing_from_ready():
+    seen = good(redis_nearly_full=True)
+    assert said(seen, Type.MEMORY_READY) == ("True", Reason.REDIS_NEARLY_FULL)
+    assert said(seen, Type.READY) == ("True", Reason.REDIS_NEARLY_FULL)
+    assert said(seen, Type.MEMORY_SHARED)[0] == "True"
+    assert "limits.memory" in chains.verdicts(seen)[Type.MEMORY_READY].message

@@ -2,9 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crew_operator.api.names import ConditionType
-from crew_operator.api.reasons import Reason
 from crew_operator.status import conditions
 from crew_operator.status.checks import Verdict
+from crew_runtime.contract.reasons import Reason
 
 verdict = st.builds(
     Verdict,
@@ -46,3 +46,9 @@ def test_long_message_is_cut_to_what_an_event_takes():
     found = {ConditionType.READY: Verdict("False", Reason.SPEC_INVALID, "x" * 5000)}
     (one,) = conditions.merge((), found, 1, 0)
     assert len(one["message"]) == conditions.MAX_MESSAGE
+
+
+def test_no_message_has_what_a_terminal_obeys():
+    verdict = Verdict("False", Reason.CONTAINER_CRASHES, "ended:\n  \x1b[2Jboo\x07")
+    [one] = conditions.merge([], {ConditionType.READY: verdict}, 1, 0)
+    assert one["message"] == "ended:\n   [2Jboo"

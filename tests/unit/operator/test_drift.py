@@ -80,3 +80,10 @@ def test_stamp_of_a_secret_tells_nothing_of_its_values():
     )
     assert one["metadata"] == other["metadata"]
     assert drift.drifted(one, other)
+
+
+def test_an_item_whose_name_is_no_text_is_compared_and_no_crash():
+    odd = {"spec": {"sysctls": [{"name": {}}]}}
+    assert drift.holds(odd, odd)
+    assert not drift.holds(odd, {"spec": {}})
+    assert not drift.holds({"spec": {"sysctls": [{"name": "x"}]}}, odd)

@@ -24,3 +24,32 @@ def test_new_conditions_are_no_news_except_a_crew_that_is_not_ready():
 def test_every_later_transition_is_news_and_false_is_a_warning():
     changes = [Transition("MemoryReady", "False", "X", "m", "True"), Transition("Ready", "True", "Y", "m", "False")]
     assert [note.warning for note in events.notes(changes)] == [True, False]
+
+
+def test_what_is_merely_starting_is_no_warning_and_what_is_wrong_is_one():
+    changes = [
+        Transition("Ready", "False", "RedisPodMissing", "m", None),
+        Transition("CrewAvailable", "False", "ReplicasNotReady", "m", "Unknown"),
+        Transition("Progressing", "False", "SpecInvalid", "m", "True"),
+    ]
+    assert [note.warning for note in events.notes(changes, starting=True)] == [False, False, True]
+    assert [note.warning for note in events.notes(changes)] == [True, True, True]
+
+
+def test_what_was_hushed_is_a_warning_when_the_crew_should_have_started():
+    conditions = [
+        {"type": "Ready", "status": "False", "reason": "ReplicasNotReady", "message": "m"},
+        {"type": "MemoryReady", "status": "True", "reason": "Answers", "message": "m"},
+        {"type": "Progressing", "status": "False", "reason": "SpecInvalid", "message": "told before"},
+    ]
+    assert events.overdue(conditions) == (Note("ReplicasNotReady", "Ready=False: m", warning=True),)
+
+
+def test_combined_events_have_one_name_whatever_they_say():
+    one, other = (
+        events.event(OWNER, Note("X", text, warning=True), 0, 1, 1, combined=True) for text in ("a", "b" * 1024)
+    )
+    assert one["metadata"] == other["metadata"]
+    assert one["message"] == "(combined from similar events) a"
+    assert len(other["message"]) <= 1024
+    assert events.event(OWNER, Note("X", "a", warning=True), 0, 1, 1)["metadata"] != one["metadata"]

@@ -1,7 +1,7 @@
 import itertools
 
 from crew_operator import healing
-from crew_operator.healing import History
+from crew_operator.healing import Fleet, History
 from crew_operator.status.observed import Observed, RedisLook, RedisPod, RedisState
 
 
@@ -15,6 +15,7 @@ def replay(steps):
     for now, state, uid in steps:
         acts, history = healing.acts(seen(state, uid), history, now)
         replaced += [now for _ in acts]
+        history = healing.replaced(history, now) if acts else history
     return replaced
 
 
@@ -50,6 +51,44 @@ def test_full_server_is_not_restarted():
 
 
 def test_external_redis_is_left_to_its_owner():
-    history = History(wedged_pod="pod-1", wedged_since=0.0)
+    history = History(wedged_pod="pod-1", wedged_for=900.0)
     acts, _ = healing.acts(seen(managed=False), history, 1000)
     assert acts == ()
+
+
+def test_time_in_which_nobody_looked_is_no_time_without_an_answer():
+    assert replay([(100, RedisState.WEDGED, "p"), (125, RedisState.WEDGED, "p")]) == []
+    assert replay([(100, RedisState.WEDGED, "p"), (1000, RedisState.WEDGED, "p"), (2000, RedisState.WEDGED, "p")]) == []
+    assert replay([(now, RedisState.WEDGED, "p") for now in range(0, 200, 30)]) == [120]
+
+
+def test_an_act_that_failed_is_due_again_at_the_next_look():
+    history = History()
+    for now in range(100, 121):
+        acts, history = healing.acts(seen(), history, now)
+    assert acts
+    for now in (121, 122):
+        acts, history = healing.acts(seen(), history, now)
+        assert acts, "it was not told as done"
+    acts, _ = healing.acts(seen(), healing.replaced(history, 122), 123)
+    assert not acts
+
+
+def test_over_all_crews_only_a_few_are_replaced_in_a_while():
+    fleet, replaced = Fleet(), []
+    histories = dict.fromkeys(range(50), History())
+    for now in range(0, 1200, 3):
+        for crew, history in histories.items():
+            due, histories[crew] = healing.acts(seen(uid=f"pod-{crew}"), history, now)
+            if due and fleet.allows(now):
+                fleet.replaced(now)
+                histories[crew] = healing.replaced(histories[crew], now)
+                replaced.append(now)
+    assert len(replaced) == 3 * 4
+    for first in replaced:
+        assert sum(first <= one < first + healing.INTERVAL for one in replaced) <= healing.AT_MOST
+
+
+def test_that_acts_are_held_back_is_told_once_a_minute():
+    fleet = Fleet()
+    assert [now for now in range(150) if fleet.is_news(now)] == [0, 60, 120]

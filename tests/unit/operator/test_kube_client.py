@@ -3,7 +3,7 @@ import json
 import pytest
 from kubernetes.aio.client import ApiException
 
-from crew_operator.errors import ApiError
+from crew_operator.errors import RejectedError
 from crew_operator.kube_client import _error, bearer
 
 
@@ -19,8 +19,18 @@ def test_what_is_no_token_is_none(header):
 
 def test_an_operator_that_is_newer_than_its_crd_is_told_what_to_do():
     """What Kubernetes 1.36 answers to an apply with a field that the schema does not have."""
-    said = ".status.memory.lastProof.subject: field not declared in schema"
+    what = "failed to create typed patch object (lobby/concierge; crewops.dev/v1alpha1, Kind=CrewDeployment)"
+    said = f"{what}: .status.memory.lastProof.subject: field not declared in schema"
     found = _error(ApiException(status=500, reason="Internal Server Error", body=json.dumps({"message": said})))
-    assert type(found) is ApiError
+    assert isinstance(found, RejectedError)
     assert found.message.startswith(said)
     assert "apply crds/crewdeployments.yaml" in found.message
+
+
+def test_a_field_that_a_child_cannot_have_is_a_refusal_and_no_fault_of_the_crd():
+    """It came out of a piece of the spec that is handed on as it is; Kubernetes answers 500 and not 422."""
+    what = "failed to create typed patch object (lobby/concierge; apps/v1, Kind=Deployment)"
+    said = f"{what}: .spec.template.spec.affinity.nodes: field not declared in schema"
+    found = _error(ApiException(status=500, reason="Internal Server Error", body=json.dumps({"message": said})))
+    assert isinstance(found, RejectedError)
+    assert "crds/crewdeployments.yaml" not in found.message

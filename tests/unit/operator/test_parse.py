@@ -3,10 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crew_operator.api import parse
-from crew_operator.api.spec import Isolation, OnFailure
+from crew_operator.api.spec import Isolation, OnFailure, Processes
 from crew_operator.errors import InvalidSpecError
 from support.crews import crew_manifest
 
+TOKEN = {"secretKeyRef": {"name": "api", "key": "token"}}
 TASK = {"name": "t", "agent": "a"}
 EXTERNAL = {"urlFrom": {"secretKeyRef": {"name": "redis", "key": "url"}}}
 
@@ -17,6 +18,13 @@ def problems(**changes):
     return [str(problem) for problem in caught.value.problems]
 
 
+def nested(levels):
+    value = []
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
 def test_minimal_spec_gets_the_defaults():
     crew = parse.crew_deployment(crew_manifest(redis=None, replicas=None))
     assert crew.spec.replicas == 1
@@ -24,6 +32,8 @@ def test_minimal_spec_gets_the_defaults():
     assert crew.spec.redis.managed.storage.size == "1Gi"
     assert crew.spec.memory.isolation is Isolation.SESSION
     assert crew.spec.memory.on_failure is OnFailure.FAIL_CLOSED
+    assert crew.spec.crew.processes is Processes.PER_KICKOFF
+    assert crew.spec.crew.inputs is None
     assert crew.key_prefix == "lobby/concierge"
 
 
@@ -58,6 +68,18 @@ def test_wrong_types_are_all_named_at_once():
         ({"crew": {"definition": {"inline": {"agents": {"crew": {}}, "tasks": [TASK]}}}}, "none of them crew"),
         ({"crew": {"definition": {"inline": {"agents": {"a b": {}}, "tasks": [TASK]}}}}, "letters, digits"),
         ({"crew__entrypoint": "no colon"}, "write module:attr, such as concierge.crew:Concierge, not 'no colon'"),
+        (
+            {"crew__processes": "Threads"},
+            "write PerKickoff or PerSession or Shared, not 'Threads' @ spec.crew.processes",
+        ),
+        ({"crew__warmUp": "load()"}, "write module:function, such as concierge.models:load, not 'load()'"),
+        ({"crew__warmUp": f"a:{'b' * 252}"}, "write module:function, such as concierge.models:load, not 'a:bbb"),
+        ({"crew__inputs": "topic"}, "write a list, not 'topic' @ spec.crew.inputs"),
+        ({"crew__inputs": ["a", "b", "a"]}, "remove it: 'a' is there already @ spec.crew.inputs[2]"),
+        ({"crew__inputs": ["{topic}"]}, "write the name of an input, such as topic, not '{topic}'"),
+        ({"crew__inputs": ["a,b"]}, "write the name of an input, such as topic, not 'a,b' @ spec.crew.inputs[0]"),
+        ({"crew__inputs": ["n" * 129]}, "write the name of an input, such as topic, not 'nnn"),
+        ({"crew__inputs": [f"n{index}" for index in range(101)]}, "write at most 100 items, not 101"),
         ({"crew__entrypoint": None}, "image and entrypoint go together"),
         ({"crew": {}}, "set either image and entrypoint, or definition"),
         (
@@ -65,10 +87,44 @@ def test_wrong_types_are_all_named_at_once():
             "set one of",
         ),
         ({"redis": {"external": {}}}, "add it: it is required @ spec.redis.external.urlFrom"),
+        ({"crew__api": {"auth": "Basic"}}, "write Token or None, not 'Basic' @ spec.crew.api.auth"),
+        ({"crew__api": {"auth": "None", "tokenFrom": TOKEN}}, "remove tokenFrom, or set auth to Token @ spec.crew.api"),
+        ({"crew__api": {"auth": "None"}, "crew__apiTokenFrom": TOKEN}, "remove apiTokenFrom, or set api.auth to Token"),
+        ({"crew__api": {"tokenFrom": TOKEN}, "crew__apiTokenFrom": TOKEN}, "keep one of the two @ spec.crew"),
+        ({"crew__api": {"allowFrom": "all"}}, "write a list, not 'all' @ spec.crew.api.allowFrom"),
+        ({"crew__api": {"allowFrom": ["all"]}}, "write an object, not 'all' @ spec.crew.api.allowFrom[0]"),
         ({"crew__kickoffTimeout": "soon"}, "write a duration such as 90s, 30m or 720h, not 'soon'"),
         ({"crew__env": [{"value": "x"}]}, "add it: it is required @ spec.crew.env[0].name"),
         ({"template__nodeSelector": {"disk": 1}}, "write a text in quotes, not 1 @ spec.template.nodeSelector.disk"),
         ({"template__tolerations": "all"}, "write a list, not 'all' @ spec.template.tolerations"),
+        ({"crew__kickoffTimeout": "0s"}, "kickoffTimeout must be from 1s to 876000h @ spec.crew.kickoffTimeout"),
+        ({"memory__sessionTTL": "0s"}, "sessionTTL must be from 1s to 876000h @ spec.memory.sessionTTL"),
+        ({"memory__sessionTTL": "1h" * 20}, "write a duration such as 90s, 30m or 720h"),
+        ({"redis__managed__storage__size": "0"}, "a volume has a size"),
+        ({"redis__managed__storage__size": "1e99"}, "a volume has a size"),
+        ({"redis__managed__storage__size": "9" * 33}, "write a quantity such as 512Mi or 5Gi"),
+        ({"redis__managed__maxMemory": "75%\n"}, "write a percentage"),
+        ({"crew__image": "registry.example/x:1\n"}, "write a text that is not empty"),
+        (
+            {"redis__managed__resources": {"limits": "1Gi"}},
+            "write an object such as {memory: 512Mi} @ spec.redis.managed.resources.limits",
+        ),
+        (
+            {"redis__managed__resources": {"limits": {"memory": "1e99"}}},
+            "that is more than Kubernetes can count @ spec.redis.managed.resources.limits.memory",
+        ),
+        (
+            {"template__resources": {"requests": {"cpu": []}}},
+            "that is no quantity such as 512Mi or 5Gi @ spec.template",
+        ),
+        ({"template__affinity": nested(33)}, "write at most 32 levels of objects and lists @ spec.template.affinity"),
+        ({"template__affinity": nested(100_000)}, "write at most 32 levels of objects and lists"),
+        ({"crew__env": [{"name": "X", "valueFrom": nested(33)}]}, "write at most 32 levels"),
+        ({"template__tolerations": [{}] * 101}, "write at most 100 items, not 101 @ spec.template.tolerations"),
+        ({"template__labels": {str(one): "x" for one in range(101)}}, "write at most 100 entries, not 101"),
+        ({"template__labels": {"a": "x" * 254}}, "write at most 253 characters, not 254 @ spec.template.labels.a"),
+        ({"replicas": nested(100_000)}, "write a number from 0 to 1000, not an object @ spec.replicas"),
+        ({"replicas": 10**5000}, "write a number from 0 to 1000, not so large a number @ spec.replicas"),
         ({"name": "Concierge"}, "take a name of at most 46 lower-case letters"),
         ({"name": "c" * 47}, "take a name of at most 46 lower-case letters"),
     ],
@@ -93,7 +149,21 @@ anything = st.recursive(
 
 
 @given(
-    st.sampled_from(["replicas", "crew", "redis", "memory", "template", "crew__env", "redis__managed", "crew__image"]),
+    st.sampled_from(
+        [
+            "replicas",
+            "crew",
+            "redis",
+            "memory",
+            "template",
+            "crew__env",
+            "crew__inputs",
+            "redis__managed",
+            "crew__image",
+            "crew__api",
+            "crew__apiTokenFrom",
+        ]
+    ),
     anything,
 )
 def test_any_value_parses_or_is_told_as_problems(where, value):

@@ -1,7 +1,7 @@
 import pytest
 
-from crew_operator.api.reasons import Reason
 from crew_operator.status import pods
+from crew_runtime.contract.reasons import Reason
 
 
 def pod(name="concierge-1", *, component="crew", created="2026-01-01T00:00:00Z", **status):
@@ -90,3 +90,15 @@ def test_redis_pod_is_found_by_its_name():
 def test_deployment_that_its_controller_has_not_seen_is_not_up_to_date():
     deployment = {"metadata": {"generation": 4}, "spec": {"replicas": 3}, "status": {"observedGeneration": 3}}
     assert pods.workload(deployment).up_to_date is False
+
+
+def test_a_pause_of_the_kubelet_that_grows_does_not_change_the_message():
+    said = [
+        pods.replicas(
+            [pod(containerStatuses=[waiting("CrashLoopBackOff", f"back-off {pause} restarting failed crew")])]
+        )
+        for pause in ("10s", "1m20s", "5m0s")
+    ]
+    assert {one.trouble.message for (one,) in said} == {
+        "container crew: CrashLoopBackOff: back-off restarting failed crew"
+    }

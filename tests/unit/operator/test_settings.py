@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from crew_operator import healing, redis_client, replica_client, settings
-from crew_operator.api.reasons import Reason
+from crew_operator.settings import Restrictions
+from crew_runtime.contract.reasons import Reason
 
 
 def test_flags_win_over_environment_and_environment_over_defaults():
@@ -22,6 +23,39 @@ def test_own_pods_are_a_namespace_and_labels():
     found = settings.parse(["--own-pods", "crew-system:app.kubernetes.io/name=op,a=b"], {})
     assert found.own_pods == ("crew-system", {"app.kubernetes.io/name": "op", "a": "b"})
     assert settings.parse([], {}).own_pods is None
+
+
+def test_monitoring_is_a_list_of_peers():
+    found = settings.parse([], {"CREW_OPERATOR_MONITORING": '[{"namespaceSelector": {}}]'})
+    assert found.monitoring == ({"namespaceSelector": {}},)
+    assert settings.parse([], {}).monitoring == ()
+
+
+@pytest.mark.parametrize("given", ["monitoring", "{}", '["a"]', "[{}]"])
+def test_peers_that_are_none_end_with_what_to_set(given, capsys):
+    """An empty peer would be refused by the API server for every crew, one by one."""
+    with pytest.raises(SystemExit):
+        settings.parse(["--monitoring", given], {})
+    assert "JSON list of NetworkPolicy peers" in capsys.readouterr().err
+
+
+def test_templates_are_restricted_when_asked_for_and_by_any_word_but_no():
+    assert settings.parse([], {}).restrictions is None
+    assert settings.parse(["--restrict-templates"], {}).restrictions == Restrictions()
+    flags = ["--restrict-templates", "--allow-service-account", "crew", "--allow-metadata", "acme.com/*"]
+    assert settings.parse(flags, {}).restrictions == Restrictions(("crew",), ("acme.com/*",))
+    environ = {"CREW_OPERATOR_ALLOW_SERVICE_ACCOUNTS": "a,b", "CREW_OPERATOR_ALLOW_METADATA": "x y"}
+    for word in ("true", "1", "yes", "ture"):
+        found = settings.parse([], {"CREW_OPERATOR_RESTRICT_TEMPLATES": word, **environ})
+        assert found.restrictions == Restrictions(("a", "b"), ("x", "y"))
+    for word in ("false", "0", "no", ""):
+        assert settings.parse([], {"CREW_OPERATOR_RESTRICT_TEMPLATES": word}).restrictions is None
+
+
+def test_exceptions_from_what_is_not_restricted_are_a_mistake(capsys):
+    with pytest.raises(SystemExit):
+        settings.parse(["--allow-service-account", "crew"], {})
+    assert "do nothing without --restrict-templates" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flags", [["--own-pods", "crew-system"], ["--own-pods", "a:b"], ["--lease", "a"]])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crew_operator.workqueue import Backoff, Result, WorkQueue
+from crew_operator.workqueue import HANDICAP, Backoff, Result, WorkQueue
 from support import virtual_time
 
 
@@ -184,3 +184,128 @@ def test_every_key_is_handled_at_its_earliest_time(wanted):
         earliest[key] = min(after, earliest.get(key, after))
     assert {key: when for when, key in seen} == pytest.approx(earliest)
     assert len(seen) == len(earliest)
+
+
+def test_a_pass_without_an_end_is_stuck_and_one_that_fails_is_not():
+    """With failing passes, as when the API server is away, and with nothing to do."""
+    found = {}
+
+    async def handle(key):
+        if key == "hangs":
+            await asyncio.Event().wait()
+        raise OSError
+
+    async def script(queue):
+        assert not queue.stuck(180), "nothing has begun"
+        await asyncio.sleep(1000)
+        found["idle"] = queue.stuck(180)
+        queue.add("fails")
+        await asyncio.sleep(1000)
+        found["fails"] = queue.stuck(180)
+        queue.add("hangs")
+        await asyncio.sleep(170)
+        found["hangs a while"] = queue.stuck(180)
+        await asyncio.sleep(20)
+        found["hangs"] = queue.stuck(180)
+
+    drive(handle, script, 0)
+    assert found == {"idle": False, "fails": False, "hangs a while": False, "hangs": True}
+
+
+def test_keys_that_nobody_takes_are_stuck():
+    async def main():
+        queue = WorkQueue(recorder([]))
+        work = asyncio.create_task(queue.run(0))
+        queue.add("a", after=100)
+        await asyncio.sleep(250)
+        before = queue.stuck(180)
+        await asyncio.sleep(50)
+        work.cancel()
+        return before, queue.stuck(180)
+
+    assert virtual_time.run(main()) == (False, True)
+
+
+def first_of_many(script):
+    """The order in which one worker handles what `script` adds while it is busy."""
+    seen = []
+
+    async def main():
+        queue = WorkQueue(recorder(seen, takes=0.1))
+        queue.add("busy")
+        work = asyncio.create_task(queue.run(1))
+        await asyncio.sleep(0.05)
+        script(queue)
+        await asyncio.sleep(60)
+        work.cancel()
+
+    virtual_time.run(main())
+    return [key for _, key in seen[1:]]
+
+
+def test_what_somebody_waits_for_comes_before_what_the_clock_asks_for():
+    def script(queue):
+        for number in range(10):
+            queue.add(f"clock-{number}")
+        queue.add("event", urgent=True)
+
+    assert first_of_many(script)[0] == "event"
+
+
+def test_what_stands_in_the_queue_already_moves_ahead_when_somebody_waits_for_it():
+    def script(queue):
+        for number in range(10):
+            queue.add(f"clock-{number}")
+        queue.add("clock-9", after=5, urgent=True)
+
+    found = first_of_many(script)
+    assert found[0] == "clock-9"
+    assert sorted(found) == sorted(f"clock-{number}" for number in range(10)), "each is handled, and once"
+
+
+def test_who_is_not_urgent_waits_for_a_bounded_time():
+    def script(queue):
+        queue.add("clock")
+        for number in range(1000):
+            queue.add(f"event-{number}", after=number / 20, urgent=True)  # twice as many as can be handled
+
+    found = first_of_many(script)
+    assert found.index("clock") <= HANDICAP * 20, "those that came due later than it by more stand behind it"
+
+
+def test_urgency_ends_with_the_pass():
+    async def main():
+        seen = []
+        queue = WorkQueue(recorder(seen, takes=0.1))
+        queue.add("a", urgent=True)
+        work = asyncio.create_task(queue.run(1))
+        await asyncio.sleep(1)
+        queue.add("busy")
+        await asyncio.sleep(0.05)
+        queue.add("a")
+        queue.add("b", urgent=True)
+        await asyncio.sleep(10)
+        work.cancel()
+        return [key for _, key in seen]
+
+    assert virtual_time.run(main()) == ["a", "busy", "b", "a"]
+
+
+def test_only_keys_whose_time_has_come_are_overdue():
+    seen = []
+
+    async def handle(_):
+        await asyncio.sleep(10)
+        return Result()
+
+    async def script(queue):
+        for number in range(6):
+            queue.add(number)
+        queue.add("later", after=60)
+        await asyncio.sleep(1)
+        seen.append(queue.overdue())
+        await asyncio.sleep(10)
+        seen.append(queue.overdue())
+
+    drive(handle, script, 5)
+    assert seen == [2, 0], "four workers have one each, and one key waits for its time"

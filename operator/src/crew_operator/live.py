@@ -1,0 +1,96 @@
+"""What exists of a CrewDeployment, and what of others stands in its place."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from crew_operator.api import names
+from crew_operator.api.spec import CrewDeployment
+from crew_operator.cluster_cache import ClusterCache
+from crew_operator.desired import ownership
+from crew_operator.errors import Problem
+from crew_operator.kube_client import KubeClient
+
+log = logging.getLogger(__name__)
+
+Object = dict[str, Any]
+Which = tuple[str, str]
+"""Kind and name."""
+
+KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy", "PodDisruptionBudget")
+"""Listed by label; Secrets are read by their names: a label taken off by hand must not cost the password."""
+CACHED = (*KINDS, "Secret")
+CLAIM = "PersistentVolumeClaim"
+
+
+@dataclass
+class Live:
+    """What was read of one CrewDeployment."""
+
+    objects: dict[Which, Object] = field(default_factory=dict)
+    """Its own."""
+    claim: Object | None = None
+    foreign: dict[Which, Object] = field(default_factory=dict)
+    """Objects of others that bear the name of a child."""
+
+    def get(self, kind: str, name: str) -> Object | None:
+        """Its own object, or None."""
+        return self.objects.get((kind, name))
+
+    def put(self, found: Object, kind: str) -> None:
+        """Keep the newest state of an object."""
+        self.objects[kind, found["metadata"]["name"]] = found
+
+    def taken(self, crew: CrewDeployment) -> tuple[Problem, ...]:
+        """What to tell of the foreign ones."""
+        return tuple(ownership.problem(crew, kind, one) for (kind, _), one in self.foreign.items())
+
+
+async def read(
+    kube: KubeClient, cache: ClusterCache, crew: CrewDeployment, expected: Iterable[Object], *, real: bool
+) -> Live:
+    """All that bears our label or a child's name. Raises ApiError and UnreachableError.
+
+    Args:
+        expected: the children as they should be; of them only kind and name are used.
+        real: ask the API server for everything, and the cache for nothing. Otherwise it is asked for what the cache
+            does not have: one of ours that lost its label by hand, one of somebody else, or none.
+    """
+    owner = crew.namespace, crew.name
+    before = cache.snapshot(owner, CACHED)
+    listed = await _listed(kube, crew) if real else cache.list(owner, CACHED)
+    read: list[tuple[str, Object]] = [(kind, one) for (kind, _), one in listed.items()] if real else []
+    live = Live()
+    for child in expected:
+        which = child["kind"], child["metadata"]["name"]
+        found = listed.pop(which, None)
+        if found is None and (found := await kube.get(which[0], crew.namespace, which[1])) is not None:
+            read.append((which[0], found))
+        if found is not None:
+            (live.objects if ownership.is_ours(crew, found) else live.foreign)[which] = found
+    live.objects |= {which: one for which, one in listed.items() if ownership.is_ours(crew, one)}
+    if not real:
+        for kind, one in read:
+            cache.written(kind, one)
+    elif cache.read(owner, CACHED, read, before) and cache.synced:
+        log.info("events had not told of all that was read")
+    return live
+
+
+async def read_claim(kube: KubeClient, crew: CrewDeployment, live: Live) -> None:
+    """The claim of a managed Redis. Nobody watches it: nothing of it changes but by us."""
+    name = names.redis_claim(crew.name)
+    claim = await kube.get(CLAIM, crew.namespace, name)
+    if claim is not None and ownership.is_our_claim(crew, claim):
+        live.claim = claim
+    elif claim is not None:
+        live.foreign[CLAIM, name] = claim
+
+
+async def _listed(kube: KubeClient, crew: CrewDeployment) -> dict[Which, Object]:
+    found = {}
+    for kind in KINDS:
+        for one in await kube.list(kind, crew.namespace, {names.OWNER_LABEL: crew.name}):
+            found[kind, str(one["metadata"]["name"])] = one
+    return found

@@ -1,0 +1,187 @@
+"""Promise: what the watches tell is not asked for again, and what they leave out is found all the same."""
+
+import base64
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from crew_operator import app
+from crew_operator.api import names
+from support.relay import relay
+from support.waiting import eventually
+
+CHILDREN = 9
+"""Of a crew with a managed Redis and a generated token."""
+OWN = {"crew__apiTokenFrom": {"secretKeyRef": {"name": "own", "key": "token"}}}
+
+
+OTHERS = (
+    {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 1}]}},
+    {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "web", "image": "web:1"}]},
+            },
+        },
+    },
+)
+
+
+def asked(operator):
+    """The operator's requests so far, but for watches, by verb."""
+    samples = operator.metrics.requests.collect()[0].samples
+    return {one.labels["verb"]: int(one.value) for one in samples if one.name.endswith("_total")}
+
+
+def written(operator):
+    """Its writes so far, by kind."""
+    found: dict[str, int] = {}
+    for one in operator.metrics.writes.collect()[0].samples:
+        if one.name.endswith("_total"):
+            found[one.labels["kind"]] = found.get(one.labels["kind"], 0) + int(one.value)
+    return found
+
+
+async def serving(cluster, node, **changes):
+    """A crew of one replica, Ready."""
+    await cluster.make(replicas=1, **changes)
+    await cluster.exists("Deployment", "concierge")
+    await node.start_redis()
+    await node.start_replica("concierge-0")
+    await cluster.condition("Ready", "True", "AllGood", seconds=20)
+
+
+@pytest.fixture
+def settings(settings):
+    """With passes of a healthy crew that are worth waiting for."""
+    return dataclasses.replace(settings, watched_tick=3.0)
+
+
+async def looked(operator, times):
+    """Until so many passes more have ended."""
+    wanted = operator.queue.handled + times
+
+    async def done():
+        return operator.queue.handled >= wanted
+
+    await eventually(done, f"{times} passes more", 30)
+
+
+async def settled(operator):
+    """Until a pass makes no request: Events follow the status that they tell of."""
+
+    async def quiet():
+        before = asked(operator)
+        await looked(operator, 2)
+        return asked(operator) == before
+
+    await eventually(quiet, "a pass makes no request", 30)
+
+
+async def test_a_healthy_crew_costs_no_request(cluster, operator, node):
+    await serving(cluster, node)
+    await settled(operator)
+    before, served = asked(operator), dict(cluster.server.requests) if cluster.server else {}
+    await looked(operator, 4)
+    assert asked(operator) == before
+    if cluster.server:
+        new = {one: count - served.get(one, 0) for one, count in cluster.server.requests.items()}
+        assert not {one: count for one, count in new.items() if count and one[0] != "watch"}
+
+
+async def test_an_operator_that_starts_takes_the_picture_from_its_watches(cluster, settings, node):
+    async with app.running(settings) as first:
+        await serving(cluster, node)
+        await settled(first)
+    async with app.running(settings) as second:
+        await looked(second, 3)
+        # whether the CRD is there, and the pods; the claim
+        assert asked(second) == {"list": 2, "get": 1}
+
+
+async def test_a_crew_is_begun_with_one_write_a_child_and_one_listing(cluster, operator, node):
+    await serving(cluster, node)
+    found = written(operator)
+    made = {kind: count for kind, count in found.items() if kind not in ("Event", names.KIND)}
+    assert sum(made.values()) == CHILDREN
+    assert found[names.KIND] <= 6, "statuses; how many depends on how fast the replica starts"
+    assert asked(operator)["list"] == 2, "whether the CRD is there, and the pods"
+    assert asked(operator)["get"] <= CHILDREN + 3, "each child's name once, and the claim until it is there"
+
+
+async def test_an_echo_of_our_own_write_makes_no_pass_that_asks(cluster, operator):
+    """Without a replica nothing changes any more, and every pass looks at nothing new."""
+    await cluster.make()
+    await cluster.condition("Ready", "False")
+    await settled(operator)
+    before = asked(operator)
+    await looked(operator, 3)
+    assert asked(operator) == before
+
+
+async def test_of_a_crew_that_uses_a_secret_of_the_users_that_one_is_read_and_nothing_else(cluster, settings, node):
+    about = {"name": "own", "namespace": cluster.namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": {"token": "a-token-of-the-users"}}
+    await cluster.kube.create(secret)
+    async with app.running(dataclasses.replace(settings, reread=1.0)) as operator:
+        await cluster.make(**OWN)
+        await cluster.condition("Ready", "False")
+        deployment = await cluster.get("Deployment", "concierge")
+        if cluster.server:
+
+            async def only_the_secret():
+                served = dict(cluster.server.requests)
+                await looked(operator, 3)
+                new = {one for one, count in cluster.server.requests.items() if count > served.get(one, 0)}
+                return {one for one in new if one[0] != "watch"} == {("get", "secrets")}
+
+            await eventually(only_the_secret, "only the Secret is read", 30)
+        other = base64.b64encode(b"another-token").decode()
+        await cluster.kube.merge("Secret", cluster.namespace, "own", {"data": {"token": other}})
+
+        async def rolled():
+            now = await cluster.get("Deployment", "concierge")
+            return now["spec"]["template"]["metadata"] != deployment["spec"]["template"]["metadata"]
+
+        await eventually(rolled, "the crew is rolled")
+
+
+async def behind_a_relay(cluster, tmp_path, one):
+    """A kubeconfig that leads through it."""
+    text = Path(cluster.kubeconfig).read_text().replace(f"127.0.0.1:{cluster.server._port}", f"127.0.0.1:{one.port}")
+    path = tmp_path / "relayed"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "resync"),
+    [("Service", "concierge", 600.0), ("Deployment", "concierge", 8.0)],
+    ids=["others of its kind are left", "the last of its kind"],
+)
+async def test_what_goes_while_the_watches_are_cut_and_their_past_is_forgotten_comes_back(
+    cluster, settings, tmp_path, kind, name, resync
+):
+    """The first is missed by the new listing; of the second that says nothing, and the slow look finds it."""
+    if cluster.server is None:
+        pytest.skip("forgets the API server's history")
+    async with relay(cluster.server._port) as one:
+        cut_off = dataclasses.replace(settings, kubeconfig=await behind_a_relay(cluster, tmp_path, one), resync=resync)
+        async with app.running(cut_off) as operator:
+            await cluster.make()
+            await cluster.condition("Ready", "False")
+            await settled(operator)
+            one.drop()
+            await cluster.delete(kind, name)
+            # something else of each kind is written, so that the watches are behind, and then all that is forgotten
+            for other in OTHERS:
+                about = {"name": "other", "namespace": cluster.namespace}
+                await cluster.kube.create({**other, "metadata": about})
+            cluster.server.registry.store.compact()
+            one.heal()
+            await cluster.exists(kind, name, 60)

@@ -1,0 +1,145 @@
+"""Promise: credentials that change in a Secret reach the pods that use them, and nothing else rolls any."""
+
+import base64
+import dataclasses
+import hashlib
+
+import pytest
+
+from crew_operator import app
+from support.waiting import eventually
+
+TEMPLATES = (("StatefulSet", "concierge-redis"), ("Deployment", "concierge"))
+TOKEN = {"crew__apiTokenFrom": {"secretKeyRef": {"name": "own", "key": "token"}}}
+EXTERNAL = {"redis": {"external": {"urlFrom": {"secretKeyRef": {"name": "own", "key": "url"}}}}}
+
+
+@pytest.fixture
+def settings(settings):
+    """Secrets of the user are not watched: they are read again and again."""
+    return dataclasses.replace(settings, reread=0.5)
+
+
+async def own_secret(cluster, **data):
+    about = {"name": "own", "namespace": cluster.namespace}
+    await cluster.kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": data})
+
+
+async def write(cluster, name, **data):
+    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    await cluster.kube.merge("Secret", cluster.namespace, name, {"data": encoded})
+
+
+async def label(cluster, name, value):
+    await cluster.kube.merge("Secret", cluster.namespace, name, {"metadata": {"labels": {"note": value}}})
+
+
+async def templates(cluster):
+    found = [await cluster.get(kind, name) for kind, name in TEMPLATES]
+    return [one and one["spec"]["template"] for one in found]
+
+
+async def recorded(cluster):
+    """What the status says of the Secrets' versions."""
+    return ((await cluster.crew()).get("status") or {}).get("credentials") or {}
+
+
+async def settled(cluster):
+    await cluster.exists("Deployment", "concierge")
+    await eventually(lambda: recorded(cluster), "the status names the versions")
+    return await templates(cluster)
+
+
+async def noticed(cluster, change):
+    """Makes a change and waits until the operator has seen it."""
+    before = await recorded(cluster)
+    await change
+
+    async def seen():
+        return await recorded(cluster) != before
+
+    await eventually(seen, "the status names the new versions")
+
+
+async def test_a_new_password_rolls_redis_and_the_crew(cluster, operator):
+    await cluster.make()
+    redis, crew = await settled(cluster)
+    await noticed(cluster, write(cluster, "concierge-redis-auth", password="Rotated-1\n"))
+    redis_now, crew_now = await templates(cluster)
+    assert redis_now["metadata"] != redis["metadata"]
+    assert crew_now["metadata"] != crew["metadata"]
+    assert "Rotated" not in f"{redis_now} {crew_now} {await cluster.crew()}"
+    secret = await cluster.get("Secret", "concierge-redis-auth")
+    assert hashlib.sha256(b"Rotated-1").hexdigest() in base64.b64decode(secret["data"]["auth.conf"]).decode()
+    assert base64.b64decode(secret["data"]["password"]) == b"Rotated-1", "echo's newline is no part of a password"
+
+
+@pytest.mark.parametrize(
+    ("spec", "key"), [(TOKEN, "token"), (EXTERNAL, "url")], ids=["token of the API", "URL of Redis"]
+)
+async def test_what_the_user_rotates_rolls_the_crew_and_no_redis(cluster, operator, spec, key):
+    await own_secret(cluster, url="redis://:old@127.0.0.1:1/0", token="old")
+    await cluster.make(**spec)
+    redis, crew = await settled(cluster)
+    await noticed(cluster, write(cluster, "own", **{key: "redis://:new@127.0.0.1:1/0"}))
+    redis_now, crew_now = await templates(cluster)
+    assert redis_now == redis
+    assert crew_now["metadata"] != crew["metadata"]
+    assert crew_now["spec"] == crew["spec"]
+
+
+async def test_a_label_or_another_key_of_the_secret_rolls_nothing(cluster, operator):
+    await own_secret(cluster, token="old")
+    await cluster.make(**TOKEN)
+    before = await settled(cluster)
+    await noticed(cluster, label(cluster, "own", "1"))
+    await noticed(cluster, write(cluster, "own", other="x"))
+    await noticed(cluster, label(cluster, "concierge-redis-auth", "1"))
+    assert await templates(cluster) == before
+
+
+async def test_a_label_of_a_secret_that_the_operator_made_rolls_nothing(cluster, operator):
+    await cluster.make()
+    before = await settled(cluster)
+    for name in ("concierge-api-token", "concierge-redis-auth"):
+        await noticed(cluster, label(cluster, name, "1"))
+    assert await templates(cluster) == before
+
+
+async def test_an_operator_that_starts_rolls_nothing_and_notices_what_changed_in_its_absence(cluster, settings):
+    await own_secret(cluster, token="old")
+    await cluster.make(**TOKEN)
+    async with app.running(settings):
+        before = await settled(cluster)
+    async with app.running(settings) as second:
+        await cluster.change({"replicas": 3})
+
+        async def scaled():
+            return (await cluster.get("Deployment", "concierge"))["spec"]["replicas"] == 3
+
+        await eventually(scaled, "the second operator acts")
+        assert await templates(cluster) == before
+        assert second.metrics.writes.labels("apply", "StatefulSet")._value.get() == 0
+    await write(cluster, "own", token="new")
+    async with app.running(settings):
+
+        async def rolled():
+            redis, crew = await templates(cluster)
+            return redis == before[0] and crew["metadata"] != before[1]["metadata"]
+
+        await eventually(rolled, "the crew is rolled, and Redis is not")
+
+
+async def test_a_crew_of_an_operator_that_kept_no_record_is_not_rolled(cluster, settings):
+    """And from then on there is a record."""
+    await cluster.make()
+    async with app.running(settings):
+        before = await settled(cluster)
+    path = f"/apis/crewops.dev/v1alpha1/namespaces/{cluster.namespace}/crewdeployments/concierge/status"
+    await cluster.patch(path, {"status": {"credentials": None}})
+    assert await recorded(cluster) == {}
+    async with app.running(settings):
+        await eventually(lambda: recorded(cluster), "the status names the versions again")
+        assert await templates(cluster) == before
+        await noticed(cluster, write(cluster, "concierge-redis-auth", password="new"))
+        assert (await templates(cluster))[0]["metadata"] != before[0]["metadata"]
