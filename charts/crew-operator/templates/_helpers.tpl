@@ -37,6 +37,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if and $several (eq $asked "false") -}}
 {{- fail "leaderElection.enabled is false with replicaCount 2 or more: two operators would act at once; set it to auto" -}}
 {{- end -}}
+{{- if and (gt (int .Values.leaderElection.shards) 1) (not (or $several (eq $asked "true"))) -}}
+{{- fail "leaderElection.shards is more than 1 with one operator: set replicaCount to 2 or more, or leaderElection.enabled to true" -}}
+{{- end -}}
 {{- if or $several (eq $asked "true") -}}true{{- end -}}
 {{- end -}}
 
@@ -57,6 +60,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [services, configmaps, secrets]
   verbs: [get, list, watch, create, patch]
