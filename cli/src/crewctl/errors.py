@@ -2,8 +2,7 @@
 
 CrewctlError            shown as its message, exit code 1
 +-- UsageError          the command line cannot work as it is, exit code 2
-+-- ClusterError        the local cluster did not come up, or is not there
-+-- ToolError           a program that the cluster needs cannot be had
++-- ClusterError        a cluster cannot be asked
 """
 
 
@@ -20,8 +19,4 @@ class UsageError(CrewctlError):
 
 
 class ClusterError(CrewctlError):
-    """The local cluster did not come up, or is not there."""
-
-
-class ToolError(CrewctlError):
-    """A program that the local cluster needs cannot be had."""
+    """A cluster cannot be asked."""

@@ -1,22 +1,19 @@
 """The objects of a cluster, by HTTP: reads of one namespace, and requests to its pods through the API server."""
 
-import asyncio
-import ssl
+import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
-import yaml
 
+from crew_runtime.contract import resource, tokens
+from crewctl import kubeconfigs
 from crewctl.errors import ClusterError
-
-if TYPE_CHECKING:
-    from crew_operator.kube_client import Access
 
 Manifest = dict[str, Any]
 
-CREWDEPLOYMENTS = "/apis/crewops.dev/v1alpha1/namespaces/{namespace}/crewdeployments"
+CREWDEPLOYMENTS = f"/apis/{resource.API_VERSION}/namespaces/{{namespace}}/{resource.PLURAL}"
 
 
 class Kube:
@@ -46,12 +43,22 @@ class Kube:
         return found
 
     def ask_pod(
-        self, pod: str, port: int, path: str, body: Manifest | None = None, timeout: float = 10
+        self,
+        pod: str,
+        port: int,
+        path: str,
+        body: Manifest | None = None,
+        timeout: float = 10,
+        token: str | None = None,
     ) -> httpx.Response:
         """GET `path` of a pod's port through the API server, or POST `body`. Raises ClusterError without an answer."""
         url = f"/api/v1/namespaces/{self.namespace}/pods/http:{pod}:{port}/proxy/{path}"
+        # Authorization is the API server's own: it passes none on.
+        headers = {"X-API-Key": token} if token else {}
         try:
-            return self._http.request("POST" if body else "GET", url, json=body, timeout=timeout)
+            return self._http.request(
+                "POST" if body is not None else "GET", url, json=body, timeout=timeout, headers=headers
+            )
         except httpx.HTTPError as error:
             raise ClusterError(f"the API server does not answer: {error!r}") from error
 
@@ -66,19 +73,29 @@ class Kube:
         """The CrewDeployment."""
         return self.get(f"{CREWDEPLOYMENTS.format(namespace=self.namespace)}/{name}")
 
+    def api_token(self, crew: Manifest) -> str | None:
+        """The token of a CrewDeployment's API; None: it asks for none. Raises ClusterError when it cannot be read."""
+        told = (crew.get("status") or {}).get("api") or {}
+        spec = (crew.get("spec") or {}).get("crew") or {}
+        # An operator from before tells nothing of it, and knows this one spelling.
+        ref = (told.get("tokenFrom") or spec.get("apiTokenFrom") or {}).get("secretKeyRef")
+        if not ref:
+            return None
+        found = self.get(f"/api/v1/namespaces/{self.namespace}/secrets/{ref['name']}") or {}
+        value = (found.get("data") or {}).get(ref["key"])
+        if not value:
+            raise ClusterError(f"the Secret {ref['name']} has no {ref['key']}, the token of the crew's API")
+        try:
+            return tokens.read(base64.b64decode(value).decode())
+        except ValueError as error:
+            raise ClusterError(f"the token in the Secret {ref['name']} {error}") from error
+
     def pods(self, selector: Mapping[str, str]) -> list[Manifest]:
         """The pods with these labels that are not being deleted, by name."""
         wanted = ",".join(f"{key}={value}" for key, value in selector.items())
         found = self.get(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector={wanted}") or {}
         pods = [pod for pod in found.get("items", []) if "deletionTimestamp" not in pod["metadata"]]
         return sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
-
-
-def namespace_of(kubeconfig: Path) -> str:
-    """Of its current context; `default` when that names none."""
-    config = yaml.safe_load(kubeconfig.read_text()) or {}
-    contexts = {one["name"]: one.get("context") or {} for one in config.get("contexts") or ()}
-    return str((contexts.get(config.get("current-context")) or {}).get("namespace") or "default")
 
 
 def condition(crew: Manifest | None, type_: str) -> Manifest:
@@ -88,31 +105,8 @@ def condition(crew: Manifest | None, type_: str) -> Manifest:
     return next((one for one in conditions if one["type"] == type_), absent)
 
 
-def is_ready(pod: Manifest) -> bool:
-    """Whether the pod's Ready condition is True."""
-    return any(
-        one["type"] == "Ready" and one["status"] == "True" for one in pod.get("status", {}).get("conditions", [])
-    )
-
-
 def _client(kubeconfig: Path) -> httpx.Client:
-    # Imported here: reading a kubeconfig as Kubernetes' own client does (exec plugins, data, tokens) takes 0.4 s.
-    from crew_operator import kube_client
-
-    try:
-        found = asyncio.run(kube_client.access(str(kubeconfig)))
-    except Exception as error:  # the client raises what a plugin, a parser or the disk raise
-        raise ClusterError(f"{kubeconfig} names no cluster that can be asked: {error}") from error
-    headers = {"Authorization": f"Bearer {found.token}"} if found.token else {}
-    return httpx.Client(base_url=found.server, headers=headers, verify=_verify(found), timeout=10, trust_env=False)
-
-
-def _verify(access: "Access") -> ssl.SSLContext | bool:
-    if not access.server.startswith("https:"):
-        return False
-    context = ssl.create_default_context(cafile=access.ca_path)
-    if access.insecure:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if access.certificate_path:
-        context.load_cert_chain(access.certificate_path, access.private_key_path)
-    return context
+    found = kubeconfigs.access(kubeconfig)
+    return httpx.Client(
+        base_url=found.server, headers=found.headers, verify=found.tls or False, timeout=10, trust_env=False
+    )

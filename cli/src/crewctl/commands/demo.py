@@ -9,13 +9,17 @@ from types import FrameType
 
 from rich.console import Console
 
+from crew_programs import kubectl
 from crewctl.demo import play, script, show
 from crewctl.demo.stage import Stage
 from crewctl.errors import UsageError
 from crewctl.kube import Kube
-from crewctl.local import kubectl, launch, state
+from crewctl.screen import PlainConsole
+from localcluster import launch, state
+from localcluster.errors import LocalClusterError
 
 HELP = "show that a crew keeps its memory when it scales, restarts and fails over"
+ERRORS = (LocalClusterError,)
 
 IMAGE = "localhost/concierge:dev"
 EXAMPLE = Path("examples", "concierge")
@@ -34,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Play the demo; exit code 1 when a step failed."""
     example = _example(options.example)
     folder = options.dir.resolve()
-    console = Console(highlight=False)
+    console = PlainConsole()
     signal.signal(signal.SIGTERM, _interrupt)
     began = time.monotonic()
     console.print("A local cluster starts: an API server, controllers, a node, the operator. No Docker, no root.")
@@ -100,7 +104,9 @@ def _usage(handle: state.Handle) -> str:
             f"  export KUBECONFIG={handle.kubeconfig}",
             "  kubectl get crewdeployments,pods -o wide",
             "  kubectl describe crewdeployment concierge",
-            "  curl -s 'http://POD-IP:8000/kickoff?wait=30' -H 'content-type: application/json' \\",
+            "  token=$(kubectl get secret concierge-api-token -o jsonpath='{.data.token}' | base64 -d)",
+            """  curl -s 'http://POD-IP:8000/kickoff?wait=30' -H "Authorization: Bearer $token" \\""",
+            "    -H 'content-type: application/json' \\",
             """    -d '{"inputs": {"message": "What should the kitchen avoid?"}, "session_id": "ada"}'""",
             f"  crewctl down --dir {handle.folder}",
         )

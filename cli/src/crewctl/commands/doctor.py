@@ -2,14 +2,12 @@
 
 import argparse
 import json
-import os
-from pathlib import Path
 
+from crewctl import target
 from crewctl.doctor import gather, judge, show
 from crewctl.errors import CrewctlError, UsageError
 from crewctl.findings import failed
-from crewctl.kube import Kube, Manifest, namespace_of
-from crewctl.local import state
+from crewctl.kube import Kube, Manifest
 
 HELP = "ask a running deployment where its state is, and whether its replicas agree"
 
@@ -24,22 +22,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="the CrewDeployment (default: all of the namespace)")
-    add("-n", "--namespace", help="default: that of the kubeconfig's context")
-    add("--kubeconfig", type=Path, help="default: $KUBECONFIG, the local cluster's, or ~/.kube/config")
-    add("--dir", type=Path, default=state.default_folder(), help="the local cluster's folder")
+    target.configure(parser)
     add("--json", action="store_true", help="print one JSON array")
 
 
 def run(options: argparse.Namespace) -> int:
     """Exit code 0: nothing is wrong. 1: a FAIL. 2: it could not be asked."""
-    config = _kubeconfig(options)
     try:
-        namespace = options.namespace or namespace_of(config)
-        kube = Kube(config, namespace)
+        kube = target.connect(options)
+        namespace = kube.namespace
         try:
             looked = [(crew, judge.judge(gather.gather(kube, crew))) for crew in _crews(kube, options.name)]
         finally:
             kube.close()
+    except UsageError:
+        raise
     except CrewctlError as error:
         raise CannotAskError(str(error)) from error
     if options.json:
@@ -62,17 +59,3 @@ def _crews(kube: Kube, name: str | None) -> list[Manifest]:
 
 def _name(crew: Manifest) -> str:
     return str(crew["metadata"]["name"])
-
-
-def _kubeconfig(options: argparse.Namespace) -> Path:
-    named = options.kubeconfig or os.environ.get("KUBECONFIG")
-    if named is None:
-        local = state.load(options.dir.resolve())
-        usual = Path("~/.kube/config").expanduser()
-        named = local.kubeconfig if local is not None and local.is_alive else usual
-    if os.pathsep in str(named):
-        raise UsageError(f"KUBECONFIG names several files ({named}): name one of them by --kubeconfig")
-    path = Path(named)
-    if not path.is_file():
-        raise UsageError(f"there is no kubeconfig {path}: name one by --kubeconfig, or start a cluster by 'crewctl up'")
-    return path

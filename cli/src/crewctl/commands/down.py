@@ -4,9 +4,11 @@ import argparse
 import shutil
 from pathlib import Path
 
-from crewctl.local import state
+from localcluster import state
+from localcluster.errors import LocalClusterError
 
 HELP = "end the local cluster and every process in it"
+ERRORS = (LocalClusterError,)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

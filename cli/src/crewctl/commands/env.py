@@ -4,9 +4,11 @@ import argparse
 import shlex
 from pathlib import Path
 
-from crewctl.local import state
+from localcluster import state
+from localcluster.errors import LocalClusterError
 
 HELP = 'print the KUBECONFIG of the local cluster: eval "$(crewctl env)"'
+ERRORS = (LocalClusterError,)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

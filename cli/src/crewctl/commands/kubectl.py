@@ -4,9 +4,12 @@ import argparse
 import os
 from pathlib import Path
 
-from crewctl.local import kubectl, state
+from crew_programs import kubectl
+from localcluster import state
+from localcluster.errors import LocalClusterError
 
 HELP = "run kubectl on the local cluster: crewctl kubectl -- get pods"
+ERRORS = (LocalClusterError,)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +23,4 @@ def run(options: argparse.Namespace) -> int:
     words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
     config = state.running(options.dir.resolve()).kubeconfig
     found = kubectl.find()
-    os.execve(found, [str(found), *words], {**os.environ, "KUBECONFIG": str(config)})  # noqa: S606 - as if typed  # noqa: S606 - no shell wanted
+    os.execve(found, [str(found), *words], {**os.environ, "KUBECONFIG": str(config)})  # noqa: S606 - as if typed

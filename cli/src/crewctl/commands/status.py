@@ -4,9 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from crewctl.local import overview, state
+from localcluster import overview, state
+from localcluster.errors import LocalClusterError
 
 HELP = "what runs in the local cluster"
+ERRORS = (LocalClusterError,)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

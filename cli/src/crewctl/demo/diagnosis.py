@@ -1,6 +1,7 @@
 """What to look at when a step failed: the resource as kubectl describes it, its pods, the last lines of their logs."""
 
-from crew_operator.api import names
+from crew_programs.errors import ProgramError
+from crew_runtime.contract import resource
 from crewctl import kube
 from crewctl.demo.stage import Stage
 from crewctl.errors import CrewctlError
@@ -25,14 +26,14 @@ def of(stage: Stage) -> str:
 def _section(stage: Stage, *args: str) -> str:
     try:
         text = "\n".join(line[:MAX_LINE] for line in stage.kubectl(*args).splitlines())
-    except CrewctlError as error:
+    except (CrewctlError, ProgramError) as error:
         text = str(error)
     return f"--- kubectl {' '.join(args)}\n{text}"
 
 
 def _pods(stage: Stage) -> list[kube.Manifest]:
     try:
-        return stage.api.pods({names.OWNER_LABEL: stage.name})
+        return stage.api.pods({resource.OWNER_LABEL: stage.name})
     except CrewctlError:
         return []
 

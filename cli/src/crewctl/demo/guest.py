@@ -28,16 +28,23 @@ class KickoffError(CrewctlError):
     """A kickoff ended otherwise than completed."""
 
 
-def ask(pod: Manifest, message: str, session: str) -> Answer:
-    """Say `message` to the replica in `pod`. Raises KickoffError, or WaitedInVainError when it stays unavailable."""
+def ask(pod: Manifest, message: str, session: str, token: str | None) -> Answer:
+    """Say it to the replica in `pod`; `token`: its API's. Raises KickoffError, or WaitedInVainError when it stays
+    unavailable."""
     url = f"http://{pod['status']['podIP']}:{HTTP_PORT}/kickoff"
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     body = {"inputs": {"message": message}, "session_id": session}
 
     def attempt() -> tuple[Answer | None, object]:
         began = time.monotonic()
         try:
             response = httpx.post(
-                url, params={"wait": KICKOFF_WAIT}, json=body, timeout=KICKOFF_WAIT + 5, trust_env=False
+                url,
+                params={"wait": KICKOFF_WAIT},
+                json=body,
+                headers=headers,
+                timeout=KICKOFF_WAIT + 5,
+                trust_env=False,
             )
         except httpx.TransportError as error:
             return None, repr(error)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from crew_programs.errors import ProgramError
 from crewctl.demo import diagnosis
 from crewctl.demo.script import Step
 from crewctl.demo.stage import Asked, Stage
@@ -59,7 +60,7 @@ def _perform(step: Step, stage: Stage, audience: Audience) -> Row:
     failure = ""
     try:
         step.act(stage)
-    except CrewctlError as error:
+    except (CrewctlError, ProgramError) as error:
         failure = str(error)
     row = Row(step, tuple(stage.seen), time.monotonic() - began, failure)
     audience.end(row)

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from crew_operator.api import names
+from crew_programs.kubectl import Kubectl
+from crew_runtime.contract import pods, resource
 from crewctl import kube
 from crewctl.demo import guest, waiting
-from crewctl.local.kubectl import Kubectl
 
 Tell = Callable[[str], None]
 """Says a line to whoever watches."""
@@ -71,7 +71,7 @@ class Stage:
 
     def wait_ready(self, deadline: waiting.Deadline = waiting.READY) -> None:
         """Until the CrewDeployment says Ready for its newest generation; a crew without memory need only be there."""
-        type_ = names.ConditionType.READY if self.with_memory else names.ConditionType.CREW_AVAILABLE
+        type_ = resource.ConditionType.READY if self.with_memory else resource.ConditionType.CREW_AVAILABLE
 
         def look() -> tuple[kube.Manifest | None, object]:
             crew = self.api.crew(self.name)
@@ -87,7 +87,7 @@ class Stage:
 
     def replicas(self) -> list[kube.Manifest]:
         """The pods of the crew that are ready, by name."""
-        return [pod for pod in self.api.pods(names.selector(self.name, names.CREW)) if kube.is_ready(pod)]
+        return [pod for pod in self.api.pods(resource.selector(self.name, resource.CREW)) if pods.is_ready(pod)]
 
     def wait_replicas(self, count: int, deadline: waiting.Deadline, but: Iterable[str] = ()) -> list[kube.Manifest]:
         """Until `count` replicas are ready, none of them of a name in `but`."""
@@ -102,7 +102,7 @@ class Stage:
 
     def ask(self, pod: kube.Manifest, message: str, session: str, fact: str, hope: Hope) -> Asked:
         """Say it to that replica, and see whether the word `fact` is in the reply."""
-        answer = guest.ask(pod, message, session)
+        answer = guest.ask(pod, message, session, self._token())
         asked = Asked(message, answer, hope, fact.lower() in answer.text.lower())
         self.tell(f'  to {answer.replica}: "{message}"\n  reply: "{answer.text}"')
         self.seen.append(asked)
@@ -111,7 +111,7 @@ class Stage:
     def delete_replicas(self) -> list[kube.Manifest]:
         """Delete every pod of the crew; returns the new ones."""
         old = self.replicas()
-        selector = ",".join(f"{key}={value}" for key, value in names.selector(self.name, names.CREW).items())
+        selector = ",".join(f"{key}={value}" for key, value in resource.selector(self.name, resource.CREW).items())
         self._run("delete", "pods", "-l", selector, "--wait=false")
         new = self.wait_replicas(len(old), waiting.REPLACED, map(_name, old))
         self.tell(f"  gone: {', '.join(map(_name, old))}\n  new:  {', '.join(map(_name, new))}")
@@ -119,13 +119,13 @@ class Stage:
 
     def kill_redis(self) -> kube.Manifest:
         """SIGKILL to the process of Redis; returns the condition that says so."""
-        pod = names.redis_pod(self.name)
-        pid = self.pids(self.api.namespace, pod, names.REDIS_CONTAINER)[0]
+        pod = resource.redis_pod(self.name)
+        pid = self.pids(self.api.namespace, pod, resource.REDIS_CONTAINER)[0]
         self.tell(f"  $ kill -9 {pid}    # {_command(pid)}, pod {pod}")
         os.kill(pid, signal.SIGKILL)
 
         def look() -> tuple[kube.Manifest | None, object]:
-            found = kube.condition(self.api.crew(self.name), names.ConditionType.MEMORY_READY)
+            found = kube.condition(self.api.crew(self.name), resource.ConditionType.MEMORY_READY)
             return (found if found["status"] == "False" else None), _one_line(found)
 
         noticed = waiting.wait_for(waiting.NOTICED, look)
@@ -136,6 +136,11 @@ class Stage:
         """kubectl scale; returns the replicas."""
         self._run("scale", f"crewdeployment/{self.name}", f"--replicas={replicas}")
         return self.wait_replicas(replicas, waiting.SCALED)
+
+    def _token(self) -> str | None:
+        """What the crew's API asks for."""
+        crew = self.api.crew(self.name)
+        return self.api.api_token(crew) if crew is not None else None
 
     def _run(self, *args: str, stdin: str | None = None) -> str:
         self.tell(f"  $ kubectl {' '.join(args)}")
@@ -167,6 +172,6 @@ def without_memory(text: str) -> str:
     """The manifests in `text` with the crew's memory switched off."""
     manifests: list[Any] = list(yaml.safe_load_all(text))
     for one in manifests:
-        if one["kind"] == names.KIND:
+        if one["kind"] == resource.KIND:
             one["spec"]["crew"].setdefault("env", []).append({"name": "CONCIERGE_MEMORY", "value": "off"})
     return yaml.safe_dump_all(manifests)

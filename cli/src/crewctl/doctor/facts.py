@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crew_runtime.contract.report import Report
+from crew_runtime.contract.report import Failure, Report
 
 Manifest = dict[str, Any]
 
@@ -29,6 +29,10 @@ class Replica:
     trouble: str = ""
     """Why its containers do not run."""
     report: Report | None = None
+    failures: tuple[Failure, ...] = ()
+    """The last of it, with their texts where those could be read."""
+    texts_missing: str = ""
+    """Why they could not."""
     readiness: Readiness | None = None
     unreachable: str = ""
     """Why it was not heard."""

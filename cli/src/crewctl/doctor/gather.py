@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from crew_operator.api import names
-from crew_operator.status import pods as observed
-from crew_operator.status.observed import Replica as Seen
-from crew_runtime.contract import env
+from crew_runtime.contract import env, pods, resource
+from crew_runtime.contract.report import Failure
 from crewctl.doctor.facts import Facts, Manifest, Proof, Replica
 from crewctl.doctor.reach import Pod, Reach
 from crewctl.errors import CrewctlError
@@ -22,15 +20,15 @@ AT_ONCE = 8
 def gather(kube: Kube, crew: Manifest) -> Facts:
     """All facts. Raises ClusterError when the API server itself does not answer."""
     name = str(crew["metadata"]["name"])
-    listed = kube.pods({names.OWNER_LABEL: name})
+    listed = kube.pods({resource.OWNER_LABEL: name})
     reach = Reach(kube)
-    seen = [one for one in observed.replicas(listed) if not one.terminating]
-    specs = {str(pod["metadata"]["name"]): pod for pod in listed}
+    seen = pods.replicas(listed)
+    token = Token(kube, crew)
     with ThreadPoolExecutor(AT_ONCE) as several:
-        replicas = tuple(several.map(lambda one: _replica(reach, one, specs[one.name]), seen))
-        able = [Pod(one.name, one.ip) for one, asked in zip(seen, replicas, strict=True) if asked.report is not None]
+        replicas = tuple(several.map(lambda one: _replica(reach, one, token), seen))
+        able = [_where(one) for one, asked in zip(seen, replicas, strict=True) if asked.report is not None]
         proof = _prove(reach, able, several)
-    redis = observed.redis_pod(listed, name)
+    redis = pods.redis(listed, name)
     managed = "external" not in (crew.get("spec") or {}).get("redis", {})
     missing = "its pod does not exist" if managed and redis is None else ""
     return Facts(
@@ -38,26 +36,61 @@ def gather(kube: Kube, crew: Manifest) -> Facts:
         now=time.time(),
         replicas=replicas,
         proof=proof,
-        redis_trouble=redis.trouble if redis is not None else missing,
+        redis_trouble=_trouble(redis) if redis is not None else missing,
         directly=reach.directly,
     )
 
 
-def _replica(reach: Reach, one: Seen, pod: Manifest) -> Replica:
+class Token:
+    """The token of the crew's API, or why it cannot be had."""
+
+    def __init__(self, kube: Kube, crew: Manifest) -> None:
+        self.value: str | None = None
+        self.trouble = ""
+        try:
+            self.value = kube.api_token(crew)
+        except CrewctlError as error:
+            self.trouble = f"the token of the API: {error}"
+
+
+def _trouble(pod: pods.Object) -> str:
+    found = pods.trouble(pod)
+    return found.message if found is not None else ""
+
+
+def _where(pod: pods.Object) -> Pod:
+    return Pod(str(pod["metadata"]["name"]), pods.address(pod))
+
+
+def _replica(reach: Reach, pod: pods.Object, token: Token) -> Replica:
+    where = _where(pod)
     known = Replica(
-        name=one.name,
-        pod_ready=one.ready,
-        restarts=one.restarts,
-        trouble=one.trouble.message if one.trouble is not None else "",
+        name=where.name,
+        pod_ready=pods.is_ready(pod),
+        restarts=pods.restarts(pod),
+        trouble=_trouble(pod),
         settings=settings(pod),
     )
-    if not one.ip:
+    if not where.ip:
         return replace(known, unreachable="its pod has no address yet")
-    where = Pod(one.name, one.ip)
     try:
-        return replace(known, report=reach.report(where), readiness=reach.readiness(where))
+        report = reach.report(where)
+        known = replace(known, report=report, readiness=reach.readiness(where))
     except CrewctlError as error:
         return replace(known, unreachable=str(error))
+    return _with_texts(reach, where, known, report.failures, token)
+
+
+def _with_texts(reach: Reach, pod: Pod, known: Replica, told: tuple[Failure, ...], token: Token) -> Replica:
+    """The report has no texts, but for one of a runtime from before."""
+    if not told or told[-1].message:
+        return replace(known, failures=told)
+    if token.trouble:
+        return replace(known, failures=told, texts_missing=token.trouble)
+    try:
+        return replace(known, failures=reach.failures(pod, token.value) or told)
+    except CrewctlError as error:
+        return replace(known, failures=told, texts_missing=str(error))
 
 
 def _prove(reach: Reach, able: list[Pod], several: ThreadPoolExecutor) -> Proof | None:
@@ -76,10 +109,10 @@ def _prove(reach: Reach, able: list[Pod], several: ThreadPoolExecutor) -> Proof 
         reach.proof(writer, "forget", nonce)
 
 
-def settings(pod: Manifest) -> Mapping[str, Mapping[str, str]]:
+def settings(pod: pods.Object) -> Mapping[str, Mapping[str, str]]:
     """The CREWOPS_* variables of each container of a replica's pod."""
     containers = [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
-    wanted = (names.SERVER_CONTAINER, names.CREW_CONTAINER)
+    wanted = (resource.SERVER_CONTAINER, resource.CREW_CONTAINER)
     return {one["name"]: _variables(one) for one in containers if one["name"] in wanted}
 
 

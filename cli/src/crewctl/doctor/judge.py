@@ -4,22 +4,33 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from crew_operator.api import names
-from crew_operator.api.reasons import BY_WORD
-from crew_runtime.contract import env
+from crew_runtime.contract import env, resource
+from crew_runtime.contract.reasons import BY_WORD
+from crew_runtime.contract.report import FORK, PRELOAD, SPAWN, WorkerReport
 from crewctl import __version__
 from crewctl.doctor.facts import Facts, Manifest, Replica, Step
 from crewctl.findings import Finding, Level
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
-PROOF_AGE = 900.0
-"""Seconds: the operator repeats its proof every 300; three that are missing are no accident."""
+PROOF_AGE = 7800.0
+"""Seconds: the operator repeats its proof every 300 and writes so hourly; two that are missing are no accident."""
 ACTED_WITHIN = 60.0
-"""Seconds in which an operator that lives has acted on a change; it looks every 3 and compares every 30."""
+"""Seconds in which an operator that lives has acted on a change; an event tells it."""
 SESSION_SETTINGS = (env.KEY_PREFIX, env.MEMORY_ISOLATION, env.SESSION_TTL, env.REDIS_URL)
 """What decides where the memories of a session id lie."""
 OLDEST_REDIS = 7
+SHARING = {
+    env.PER_KICKOFF: "one for each kickoff, which then ends",
+    env.PER_SESSION: "one for the kickoffs of one session, and never for two sessions",
+    env.SHARED: "one for kickoffs of any session, one after the other",
+}
+OWN_EMBEDDER = {"@module": "the embedder of your crew"}
+MAKING = {
+    PRELOAD: "a fork that has your module already",
+    FORK: "a fork that imports your module itself",
+    SPAWN: "a new interpreter that imports CrewAI and your module",
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +68,7 @@ def _deployed(facts: Facts) -> Iterator[Finding]:
         if one.trouble:
             yield Finding(FAIL, one.name, one.trouble, f"kubectl describe pod {one.name}")
     if facts.redis_trouble:
-        pod = names.redis_pod(str(facts.crew["metadata"]["name"]))
+        pod = resource.redis_pod(str(facts.crew["metadata"]["name"]))
         yield Finding(FAIL, "redis", facts.redis_trouble, f"kubectl describe pod {pod}")
     if facts.directly:
         text = "the API server's pod proxy was of no use; pods were asked at their own addresses"
@@ -75,8 +86,8 @@ def _operator(facts: Facts) -> Iterator[Finding]:
         yield Finding(level, "operator", text, remedy if level is FAIL else "wait a few seconds")
         return
     proven = _time((status.get("memory") or {}).get("lastProof", {}).get("time"))
-    if _status_of(facts.crew, names.ConditionType.MEMORY_SHARED) == "True" and facts.now - proven > PROOF_AGE:
-        text = f"its last proof is {_age(facts.now - proven)} old, and it makes one every few minutes: it seems dead"
+    if _status_of(facts.crew, resource.ConditionType.MEMORY_SHARED) == "True" and facts.now - proven > PROOF_AGE:
+        text = f"its last proof is {_age(facts.now - proven)} old, and it writes of one every hour: it seems dead"
         yield Finding(FAIL, "operator", text, remedy)
         return
     age = f"; its last proof is {_age(facts.now - proven)} old" if proven else ""
@@ -86,7 +97,7 @@ def _operator(facts: Facts) -> Iterator[Finding]:
 def _conditions(facts: Facts) -> Iterator[Finding]:
     generation = int(facts.crew["metadata"].get("generation", 0))
     found = {str(one.get("type")): one for one in (facts.crew.get("status") or {}).get("conditions") or ()}
-    for type_ in names.ConditionType:
+    for type_ in resource.ConditionType:
         one = found.get(type_.value)
         if one is None:
             yield Finding(WARN, type_.value, "the operator has not written it", "wait, or look at the operator")
@@ -220,21 +231,42 @@ def _of_replica(one: Replica) -> Iterator[Finding]:
         text = f"not ready: {one.readiness.reason}: {one.readiness.message}"
         yield Finding(FAIL, f"{one.name} worker", text, f"kubectl logs {one.name} -c crew; delete the pod if it stays")
     else:
-        slots = f"{report.slots} slots for {report.concurrency} kickoffs at once"
-        yield Finding(OK, f"{one.name} worker", f"ready, fork mode {worker.fork_mode or '?'}, {slots}")
-        if worker.fork_mode == "C":
-            text = f"each kickoff's process imports CrewAI anew: {worker.fork_reason}"
-            yield Finding(WARN, f"{one.name} fork mode", text, "start no threads when the crew's modules are imported")
+        slots = f"{report.slots} processes for {report.concurrency} kickoffs at once"
+        yield Finding(OK, f"{one.name} worker", f"ready, {slots}")
+        yield from _processes(one.name, worker)
     if backend.ready:
         yield Finding(OK, f"{one.name} backend", f"answered PING and a write in {backend.latency * 1000:.1f} ms")
     else:
         text = f"{backend.reason}: {backend.message or 'Redis was not asked yet'}"
         yield Finding(FAIL, f"{one.name} backend", text, "see MemoryReady and docs/failure-modes.md")
-    if report.failures:
-        last = report.failures[-1]
-        text = f"{len(report.failures)} of late; the last: {last.kind}: {last.message.splitlines()[0][:200]}"
+    if one.failures:
+        last = one.failures[-1]
+        words = last.message.strip().partition("\n")[0][:200]
+        hidden = f" (its text could not be read: {one.texts_missing})" if one.texts_missing else ""
+        text = f"{len(one.failures)} of late; the last: {last.kind}{f': {words}' if words else ''}{hidden}"
         remedy = f"GET /status/{last.kickoff_id}" if last.kickoff_id else f"kubectl logs {one.name} -c crew"
         yield Finding(WARN, f"{one.name} failures", text, remedy)
+
+
+def _processes(replica: str, worker: WorkerReport) -> Iterator[Finding]:
+    """Which kickoffs share a process, how it comes to be and why so, and what warms it up."""
+    subject = f"{replica} processes"
+    if not worker.fork_mode:
+        yield Finding(WARN, subject, "the replica does not say how a kickoff's process comes to be", "see its log")
+        return
+    shared = SHARING.get(worker.processes, worker.processes or "an older replica: it may serve several sessions")
+    made = MAKING.get(worker.fork_mode, worker.fork_mode)
+    warm = (
+        f"; before a kickoff it calls {', '.join(OWN_EMBEDDER.get(one, one) for one in worker.warm_up)}"
+        if worker.warm_up
+        else ""
+    )
+    text = f"{shared}; {made} ({worker.fork_reason or 'no reason given'}){warm}"
+    if worker.fork_mode == SPAWN:
+        remedy = "start no thread before CrewAI is imported: see docs/how-your-crew-runs.md"
+        yield Finding(WARN, subject, text, remedy)
+    else:
+        yield Finding(OK, subject, text)
 
 
 def _embedder(facts: Facts) -> Iterator[Finding]:
@@ -302,7 +334,7 @@ def _remedy(reason: str, otherwise: str) -> str:
     return BY_WORD[reason].remedy if reason in BY_WORD else otherwise
 
 
-def _status_of(crew: Manifest, type_: names.ConditionType) -> str:
+def _status_of(crew: Manifest, type_: resource.ConditionType) -> str:
     conditions = (crew.get("status") or {}).get("conditions") or ()
     return next((str(one.get("status")) for one in conditions if one.get("type") == type_.value), "")
 

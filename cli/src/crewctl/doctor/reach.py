@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from crew_runtime.contract import HEALTH_PORT
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT
 from crew_runtime.contract import report as reports
-from crew_runtime.contract.report import Report
+from crew_runtime.contract.report import Failure, Report
 from crewctl.doctor.facts import Readiness, Step
 from crewctl.errors import CrewctlError
 from crewctl.kube import Kube
@@ -67,8 +67,27 @@ class Reach:
             return Step(pod.name, done=False, error=str(why))
         return Step(pod.name, told.get("ok") is True, told.get("found") is True, str(told.get("error") or ""))
 
-    def _ask(self, pod: Pod, path: str, body: dict[str, str] | None, seconds: float) -> httpx.Response:
-        answer = self._kube.ask_pod(pod.name, HEALTH_PORT, path, body, seconds)
+    def failures(self, pod: Pod, token: str | None) -> tuple[Failure, ...]:
+        """The last failures with their texts, which the API alone tells. Raises UnreachableError."""
+        answer = self._ask(pod, "failures", None, REPORT_SECONDS, port=HTTP_PORT, token=token)
+        if answer.is_error:
+            raise UnreachableError(f"{answer.status_code} {_object(answer).get('reason', '')}".rstrip())
+        try:
+            return reports.failures_from(_object(answer).get("failures", ()))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UnreachableError(f"what answers at port {HTTP_PORT} is no replica: {answer.text[:200]}") from error
+
+    def _ask(
+        self,
+        pod: Pod,
+        path: str,
+        body: dict[str, str] | None,
+        seconds: float,
+        *,
+        port: int = HEALTH_PORT,
+        token: str | None = None,
+    ) -> httpx.Response:
+        answer = self._kube.ask_pod(pod.name, port, path, body, seconds, token)
         status = _status(answer)
         if status is None:
             return answer
@@ -77,9 +96,10 @@ class Reach:
             raise UnreachableError(tried)
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         timeout = httpx.Timeout(seconds, connect=DIRECT_SECONDS)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
             answer = httpx.request(
-                "POST" if body else "GET", f"http://{host}:{HEALTH_PORT}/{path}", json=body, timeout=timeout,
+                "POST" if body else "GET", f"http://{host}:{port}/{path}", json=body, timeout=timeout, headers=headers,
                 trust_env=False,
             )  # fmt: skip
         except httpx.HTTPError as error:

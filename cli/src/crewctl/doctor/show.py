@@ -8,6 +8,7 @@ from rich.text import Text
 
 from crewctl.doctor.judge import Section
 from crewctl.findings import Level, failed
+from crewctl.screen import PlainConsole
 
 WIDTH = 140
 """Columns where there is no terminal."""
@@ -16,7 +17,7 @@ STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 def console() -> Console:
     """Where it is printed."""
-    made = Console(highlight=False)
+    made = PlainConsole()
     if not made.is_terminal:
         made.width = WIDTH
     return made

@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from crew_runtime.contract.rehearsal import STAND_IN, Answer, Store
+from crew_runtime.contract.rehearsal import OWN, STAND_IN, Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Finding, Level, failed
 from crewctl.verify.facts import Outcome, Pair
 
-LOCAL_ENGINES = frozenset({"lancedb", "qdrant-edge", "sqlite"})
+LOCAL_ENGINES = frozenset({"lancedb", "qdrant-edge", "sqlite", "chromadb", "files", "process"})
 SHARED_ENGINES = frozenset({"redis", "postgres"})
 _OWN_STORAGE = "give Memory no storage=: memory=True, or Memory(...) without it, is put on the shared backend"
 _REMEDIES = {
     "memory": _OWN_STORAGE,
     "flow": "use @persist without persistence=: the runtime puts it on the shared backend",
     "locks": "do not call set_lock_backend in the crew's code",
+    "conversation": "mark the flow with @persist(): a conversation is kept by its flow's persistence",
+    "knowledge": "give Knowledge no storage=: the runtime puts it on the shared backend",
+    "task-outputs": "use a crewai that this runtime supports: docs/state.md",
     "checkpoints": "leave provider= out of the CheckpointConfig: the runtime puts the default's on the shared backend",
 }
 
@@ -78,6 +81,8 @@ def _judged(written: Store, read: Store | None) -> tuple[Level, str, str]:
         return Level.OK, "read only: the crew remembers nothing in it", ""
     if written.error:
         return Level.FAIL, f"process A could not write: {written.error}", _of_error(written)
+    if written.engine == "process":
+        return Level.FAIL, "nothing keeps it: each turn has a process of its own, and begins anew", remedy
     if not written.found:
         return Level.FAIL, "not even the process that wrote it finds it", "look at the storage that the crew gives it"
     if read is None or read.error:
@@ -96,7 +101,7 @@ def _judged(written: Store, read: Store | None) -> tuple[Level, str, str]:
 
 
 def _of_error(store: Store) -> str:
-    if store.embedder == STAND_IN or store.kind == "flow":
+    if store.embedder != OWN:
         return "read the error; the crew's own storage may have raised it"
     return "read the error; with --embedder stand-in the crew's own embedder is left out"
 
@@ -111,8 +116,15 @@ def _of_kinds(answer: Answer, rows: Sequence[Row]) -> Iterator[Row]:
         if kind.local and kind.kind not in warned:
             yield _local(kind)
         elif kind.kind not in exercised:
-            message = "not used by the crew" if kind.backend == "unused" else "moved by the runtime; not exercised here"
-            yield Row(kind.kind, kind.backend, Finding(Level.OK, kind.kind, message), exercised=False)
+            yield _unseen(kind)
+
+
+def _unseen(kind: StateKind) -> Row:
+    """What is not exercised is not called shared."""
+    if kind.backend == "unused":
+        return Row(kind.kind, kind.backend, Finding(Level.OK, kind.kind, "not used by the crew"), exercised=False)
+    text = "the runtime moved it, but this version of it does not exercise it: install the runtime of this crewctl"
+    return Row(kind.kind, kind.backend, Finding(Level.WARN, kind.kind, text), exercised=False)
 
 
 def _local(kind: StateKind) -> Row:
@@ -143,6 +155,8 @@ def _today(pair: Pair) -> Iterator[str]:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     answer = outcome.shared.write
+    if answer.note:
+        yield f"whether a kickoff works was left open: {answer.note}"
     if outcome.placeholders:
         yield "placeholders stood in for API keys: the crew could not be built without"
     for store in answer.stores:
@@ -161,6 +175,6 @@ def _match(answer: Answer | None, store: Store) -> Store | None:
 def _title(store: Store) -> str:
     """`memory`, `memory of agent Host`, `flow (2)`: a crew's and a flow's own need no owner."""
     owner, _, number = store.owner.partition(" (")
-    if owner not in ("crew", "flow"):
+    if owner not in ("crew", "flow", "crewai's"):
         return f"{store.kind} of {store.owner}"
     return f"{store.kind} ({number}" if number else store.kind

@@ -45,7 +45,7 @@ Tell = Callable[[str], None]
 
 
 def run(wish: Wish, tell: Tell) -> Outcome:
-    """Both rounds. Raises ToolError when there is no Redis."""
+    """Both rounds. Raises ProgramError when there is no Redis."""
     with tempfile.TemporaryDirectory(prefix="crewctl-verify-") as name:
         work = Path(name)
         lent = interpreter.lend(wish.python.lent, work / "lent")

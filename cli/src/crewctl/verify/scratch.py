@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from crewctl.errors import ToolError, UsageError
-from crewctl.local import redis_binary
+from crew_programs import redis_binary
+from crew_programs.errors import ProgramError
+from crewctl.errors import UsageError
 
 START_SECONDS = 20.0
 POLL = 0.02
@@ -32,14 +33,11 @@ class Redis:
 
 @contextmanager
 def redis(folder: Path) -> Iterator[Redis]:
-    """A server on a free port of this machine, without a disk; killed at the end. Raises ToolError.
+    """A server on a free port of this machine, without a disk; killed at the end. Raises ProgramError.
 
     Without the search module: what is shared does not depend on how it is searched, and the module would be fetched.
     """
-    try:
-        binary = redis_binary.find_redis(with_search=False)
-    except FileNotFoundError as error:
-        raise ToolError(str(error)) from error
+    binary = redis_binary.find_redis(with_search=False)
     folder.mkdir()
     port, password = _free_port(), secrets.token_hex(16)
     config = folder / "redis.conf"
@@ -110,4 +108,4 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         except OSError:
             time.sleep(POLL)
     said = log.read_text(errors="replace").strip()[-500:]
-    raise ToolError(f"the throw-away Redis did not start{os.linesep + said if said else ''}")
+    raise ProgramError(f"the throw-away Redis did not start{os.linesep + said if said else ''}")

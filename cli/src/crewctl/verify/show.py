@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crewctl.findings import Level
+from crewctl.screen import PlainConsole
 from crewctl.verify.facts import Outcome
 from crewctl.verify.judge import Verdict
 from crewctl.verify.rounds import Wish
@@ -21,7 +22,7 @@ WIDTH = 140
 
 def console(*, stderr: bool = False) -> Console:
     """Where it is printed."""
-    made = Console(highlight=False, stderr=stderr)
+    made = PlainConsole(stderr=stderr)
     if not made.is_terminal:
         made.width = WIDTH
     return made
@@ -94,7 +95,7 @@ def _table(verdict: Verdict) -> Table:
         level = row.finding.level
         word = WORDS[level]
         if level is Level.OK and not row.exercised:
-            word = "-" if row.lies_in == "unused" else "moved"
+            word = "-"
         made.add_row(
             Text(row.state), Text(row.lies_in), Text(word, style=STYLES[level]), Text(row.finding.message),
             Text(row.finding.remedy),

@@ -57,8 +57,8 @@ def bare(tmp_path):
             }
         )
     )
+    from crew_programs import kubectl
     from crewctl import kube
-    from crewctl.local import kubectl
 
     return stage.Stage(kube.Kube(kubeconfig), kubectl.Kubectl(kubeconfig), lambda *_: [], EXAMPLE, lambda _: None)
 

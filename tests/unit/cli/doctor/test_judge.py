@@ -24,7 +24,9 @@ WORKER = WorkerReport(
     runtime_version=__version__,
     crewai_version="1.15.30",
     redis_py_version="8.1.0",
-    fork_mode="A",
+    fork_mode="Preload",
+    fork_reason="the import left nothing",
+    processes="PerKickoff",
     state=(StateKind("memory", "redis", local=False), StateKind("rpm-limit", "process", local=True, by_nature=True)),
     embedder="custom/MiniLM",
     dimension=384,
@@ -93,6 +95,11 @@ def with_report(**changes: Any) -> Facts:
     return replace(HEALTHY, replicas=(replica("a"), replace(other, report=replace(other.report, **changes))))
 
 
+def with_replica(**changes: Any) -> Facts:
+    """Something else was seen of the second replica."""
+    return replace(HEALTHY, replicas=(replica("a"), replica("b", **changes)))
+
+
 def with_worker(**changes: Any) -> Facts:
     return with_report(worker=replace(WORKER, **changes))
 
@@ -131,8 +138,12 @@ def test_a_healthy_deployment_has_no_failure():
         (with_report(phase="failed", reason="EntrypointBroken", message="no module"), "b worker", Level.FAIL,
          "EntrypointBroken: no module"),
         (with_report(phase="loading"), "b worker", Level.WARN, "the worker is loading"),
-        (with_report(failures=(Failure(1.0, "exception", "boom\nline 2", "k1"),)), "b failures", Level.WARN, "boom"),
-        (with_worker(fork_mode="C", fork_reason="threads run"), "b fork mode", Level.WARN, "threads run"),
+        (with_replica(failures=(Failure(1.0, "exception", "boom\nline 2", "k1"),)), "b failures", Level.WARN,
+         "1 of late; the last: exception: boom"),
+        (with_replica(failures=(Failure(1.0, "exception", "", "k1"),), texts_missing="403 forbidden"), "b failures",
+         Level.WARN, "the last: exception (its text could not be read: 403 forbidden)"),
+        (with_worker(fork_mode="Spawn", fork_reason="threads run"), "b processes", Level.WARN, "threads run"),
+        (with_worker(fork_mode=""), "b processes", Level.WARN, "does not say"),
         (with_worker(embedder="openai/large"), "embedder", Level.FAIL, "openai/large in b"),
         (with_worker(dimension=1536), "embedder", Level.FAIL, "the spec declares 384"),
         # versions
@@ -213,3 +224,22 @@ def test_an_old_server_is_told():
     old = replace(REPORT, backend=replace(REPORT.backend, server_version="6.2.0"))
     facts = replace(HEALTHY, replicas=(replica("a", report=old), replica("b", report=old)))
     assert about(facts, "Redis").level is Level.WARN
+
+
+def test_the_processes_of_a_replica_are_said_with_their_reason_and_what_warms_them_up():
+    facts = with_worker(
+        processes="Shared",
+        fork_mode="Fork",
+        fork_reason="the import opened socket:[7]",
+        warm_up=("models:load", "@module"),
+    )
+    finding = about(facts, "b processes")
+    assert finding.level is Level.OK
+    assert finding.message == (
+        "one for kickoffs of any session, one after the other; a fork that imports your module itself "
+        "(the import opened socket:[7]); before a kickoff it calls models:load, the embedder of your crew"
+    )
+    assert (
+        "one for each kickoff, which then ends; a fork that has your module already"
+        in about(facts, "a processes").message
+    )

@@ -28,7 +28,7 @@ def test_what_the_other_process_finds_is_shared():
     assert found.passed
     assert [(row.state, row.finding.level, row.exercised) for row in found.rows] == [
         ("memory", Level.OK, True),
-        ("locks", Level.OK, False),
+        ("locks", Level.WARN, False),
     ]
     assert found.today == ("memory, in lancedb: what process A remembered, process B did not find",)
 
@@ -60,6 +60,26 @@ def test_a_store_of_the_users_own_that_both_reach_is_told_and_not_failed():
     assert found.passed
     assert [row.finding.level for row in found.rows] == [Level.WARN]
     assert "LocalFallback" in found.rows[0].finding.message
+
+
+def test_every_kind_that_was_exercised_is_judged_by_what_was_found():
+    locks = Store("locks", "crewai's", "redis", done=True, found=True)
+    assert verdict_of(pair(locks)).rows[0].finding.level is Level.OK
+    lost = verdict_of(pair(replace(locks, engine="files"), replace(locks, engine="files", found=False)))
+    assert (lost.passed, lost.rows[0].state) == (False, "locks")
+
+
+def test_a_conversation_that_is_kept_in_its_process_fails_with_the_decorator_that_keeps_it():
+    talk = Store("conversation", "flow", "process", done=True, found=False)
+    row = verdict_of(pair(talk)).rows[0]
+    assert row.finding.level is Level.FAIL
+    assert "@persist()" in row.finding.remedy
+
+
+def test_a_kickoff_that_was_left_open_is_a_note():
+    found = judge(Outcome(Pair(Answer(note="needs the network")), Pair(Answer())))
+    assert found.passed
+    assert any("needs the network" in note for note in found.notes)
 
 
 def test_a_second_memory_that_only_the_runtime_saw_fails():
