@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 
 ROOT = Path(__file__).parents[2] / "build" / "e2e"
 
@@ -18,7 +18,7 @@ def collect(test: str, cluster: Any, namespace: str) -> Path:
     def write(name: str, *words: str) -> None:
         try:
             text = str(kubectl(*words))
-        except ClusterError as error:
+        except ProgramError as error:
             text = str(error)
         (folder / name).write_text(text)
 

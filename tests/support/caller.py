@@ -1,30 +1,36 @@
-"""A client of a crew that never rests, in a pod of its own: it shows what a rollout does to those who ask.
+"""A client that asks a crew all the time, in a pod of its own: it shows what a rollout does to those who ask.
 
-As a program: `caller.py URL`. It asks over new connections and over one that it keeps, and prints a line for each
-failure and each tenth success.
+As a program: `caller.py URL`, with the API's token in CREW_TOKEN. It asks over new connections and over one that it
+keeps, and prints a line for each failure and each fifth success.
 """
 
 import http.client
 import json
+import os
 import sys
 import threading
 import time
 import urllib.parse
 
 WAIT = 30
+PAUSE = 1.0
+"""Seconds between an answer and the next question: a kickoff takes a second of CPU time, which new replicas need."""
+TOLD_EVERY = 5
+"""Answers."""
+HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get('CREW_TOKEN', '')}"}
 
 
 def ask(connection: http.client.HTTPConnection) -> None:
     """Kick off, wait for the end. Raises when there is none."""
     body = json.dumps({"inputs": {"message": "hello"}})
-    connection.request("POST", f"/kickoff?wait={WAIT}", body, {"Content-Type": "application/json"})
+    connection.request("POST", f"/kickoff?wait={WAIT}", body, HEADERS)
     response = connection.getresponse()
     told = json.loads(response.read())
     if response.status != 200:
         raise RuntimeError(f"{response.status} {told}")
     while told.get("status", "running") == "running":
         time.sleep(0.2)
-        connection.request("GET", f"/status/{told['kickoff_id']}")
+        connection.request("GET", f"/status/{told['kickoff_id']}", headers=HEADERS)
         response = connection.getresponse()
         told = {**told, **json.loads(response.read())}
         if response.status != 200:
@@ -43,6 +49,7 @@ def call(address: str, *, keep: bool) -> None:
     """For ever."""
     how, done, kept = ("kept" if keep else "new"), 0, None
     while True:
+        time.sleep(PAUSE)
         connection = kept or http.client.HTTPConnection(address, timeout=WAIT + 10)
         try:
             ask(connection)
@@ -55,7 +62,7 @@ def call(address: str, *, keep: bool) -> None:
         kept = connection if keep else None
         if not keep:
             connection.close()
-        if done % 10 == 0:
+        if done % TOLD_EVERY == 0:
             say(f"answered {how} {done}")
 
 

@@ -15,9 +15,9 @@ from support.processes import environment
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from crew_programs.kubectl import Kubectl
     from crewctl.kube import Kube
-    from crewctl.local.kubectl import Kubectl
-    from crewctl.local.state import Handle
+    from localcluster.state import Handle
     from support.real_cluster import RealCluster
 
 ROOT = Path(__file__).parents[2]
@@ -39,16 +39,22 @@ class Cluster:
     @cache  # noqa: B019 - one cluster a run; looking for kubectl runs it
     def kubectl(self, namespace: str) -> "Kubectl":
         """A stock kubectl in a namespace."""
-        from crewctl.local.kubectl import Kubectl
+        from crew_programs.kubectl import Kubectl
 
         return Kubectl(self._handle.kubeconfig, namespace)
 
     def ask(
-        self, pod: Mapping[str, Any], path: str, body: Mapping[str, Any] | None = None, timeout: float = 10
+        self,
+        pod: Mapping[str, Any],
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        timeout: float = 10,
+        token: str | None = None,
     ) -> httpx.Response:
         """GET `path` of a replica's API, or POST `body` to it."""
         url = f"http://{pod['status']['podIP']}:8000/{path}"
-        return httpx.request("POST" if body is not None else "GET", url, json=body, timeout=timeout)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.request("POST" if body is not None else "GET", url, json=body, timeout=timeout, headers=headers)
 
     def image(self, name: str) -> str:
         """What an image of ours is called here: `crew-runtime`, `concierge`, and `concierge:next`, the same again."""
@@ -58,13 +64,14 @@ class Cluster:
         """All that it said."""
         return Path(self._handle.folder, "logs", "operator.log").read_text(errors="replace")
 
+    def operator_metrics(self) -> str:
+        """What it counts, in Prometheus' text format."""
+        return httpx.get(f"http://{self._handle.node}:8080/metrics", trust_env=False).text
+
     def kill_operator(self) -> None:
         """SIGKILL; something starts it again."""
         wait_until(lambda: self.operator_pid() is not None, "the operator runs", 30)
         os.kill(self.operator_pid() or 0, signal.SIGKILL)
-
-    def needs_this_machine(self) -> None:
-        """Skips a test whose crew lies on this machine's disk, on a cluster that does not run on it."""
 
     def pids(self, namespace: str, pod: str, container: str) -> Sequence[int]:
         """The main process of a container; empty while it does not run."""
@@ -101,7 +108,7 @@ _running: list["Cluster | RealCluster"] = []
 
 def shared() -> "Cluster | RealCluster":
     """The cluster of this run, started when first asked for: a local one, or the one that a variable names."""
-    from crewctl.local import launch
+    from localcluster import launch
     from support import real_cluster
 
     if not _running and real_cluster.wanted():

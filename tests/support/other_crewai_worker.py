@@ -5,7 +5,7 @@ import runpy
 
 from crew_runtime import telemetry
 
-telemetry.turn_off(os.environ)
+telemetry.turn_off_unattended(os.environ)
 
 from crewai.memory.storage import kickoff_task_outputs_storage as original  # noqa: E402
 

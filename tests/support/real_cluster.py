@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
+from crew_programs.kubectl import Kubectl
 from crewctl.kube import Kube
-from crewctl.local.kubectl import Kubectl
 from support import helm
 
 KUBECONFIG = "CREWOPS_E2E_KUBECONFIG"
@@ -50,12 +49,17 @@ class RealCluster:
         return Kubectl(self._kubeconfig, namespace)
 
     def ask(
-        self, pod: Mapping[str, Any], path: str, body: Mapping[str, Any] | None = None, timeout: float = 10
+        self,
+        pod: Mapping[str, Any],
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        timeout: float = 10,
+        token: str | None = None,
     ) -> httpx.Response:
         """GET `path` of a replica's API, or POST `body` to it, through the API server."""
         about = pod["metadata"]
         return self.api(about["namespace"]).ask_pod(
-            about["name"], 8000, path, None if body is None else dict(body), timeout
+            about["name"], 8000, path, None if body is None else dict(body), timeout, token
         )
 
     def image(self, name: str) -> str:
@@ -67,7 +71,7 @@ class RealCluster:
         label = f"app.kubernetes.io/name={RELEASE}"
         try:
             return str(self.kubectl(NAMESPACE)("logs", "-l", label, "--tail=-1", "--prefix"))
-        except ClusterError as error:
+        except ProgramError as error:
             return str(error)
 
     def kill_operator(self) -> None:
@@ -75,13 +79,13 @@ class RealCluster:
         label = f"app.kubernetes.io/name={RELEASE}"
         self.kubectl(NAMESPACE)("delete", "pods", "-l", label, "--grace-period=0", "--force", "--wait=false")
 
-    def needs_this_machine(self) -> None:
-        """Skips the test."""
-        pytest.skip("its crew lies on this machine's disk, where only the local cluster's pods can read it")
+    def operator_metrics(self) -> str:
+        """Fails: on a cluster that is not ours the operator's pods are out of reach."""
+        raise AssertionError("asks the operator itself: mark the test local_cluster")
 
     def pids(self, *_: object) -> Sequence[int]:
-        """Skips the test: on a cluster that is not ours processes are out of reach."""
-        pytest.skip("looks at processes of pods, which only the local cluster lets a test do")
+        """Fails: on a cluster that is not ours processes are out of reach."""
+        raise AssertionError("looks at processes of pods: mark the test local_cluster")
 
     def stop(self) -> int:
         """Uninstall the operator. The cluster stays."""

@@ -2,9 +2,7 @@
 
 import resource
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +11,16 @@ from pathlib import Path
 
 import redis
 
+from crew_programs import redis_binary
+from support import key_lives, least_rights
+from support.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
 
 
 def find(*, with_search: bool = True) -> "object":
-    """The binary, by the very finder of the local cluster; the crew's environment has no crewctl installed."""
-    try:
-        from crewctl.local import redis_binary
-    except ImportError:
-        sys.path.append(str(ROOT / "cli" / "src"))
-        from crewctl.local import redis_binary
+    """The binary, by the very finder of the local cluster and of `crewctl verify`."""
     return redis_binary.find_redis(with_search=with_search)
 
 
@@ -35,6 +32,9 @@ class RedisServer:
     port: int
     command: list[str]
     password: str | None = None
+    search: bool = False
+    least: bool = False
+    """Everybody has the rights of a crew from the start on."""
     process: subprocess.Popen[bytes] = field(init=False)
 
     @property
@@ -44,7 +44,9 @@ class RedisServer:
 
     def client(self, **options: object) -> redis.Redis:
         """A client for a test's own questions."""
-        return redis.Redis(port=self.port, password=self.password, protocol=2, **options)
+        return redis.Redis(
+            port=self.port, username=least_rights.ADMIN, password=self.password or "any", protocol=2, **options
+        )
 
     def start(self, patience: float = START_SECONDS) -> None:
         """Start and wait until it answers, having loaded what it holds."""
@@ -57,6 +59,8 @@ class RedisServer:
             try:
                 with self.client(socket_timeout=1) as client:
                     client.ping()
+                    if self.least:
+                        least_rights.narrow(client, search=self.search)
             except redis.exceptions.RedisError:
                 if self.process.poll() is not None or time.monotonic() > end:
                     raise RuntimeError(
@@ -88,14 +92,6 @@ class RedisServer:
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def start_redis(
     folder: Path,
@@ -104,20 +100,26 @@ def start_redis(
     with_search: bool = True,
     aof: bool = False,
     options: tuple[str, ...] = (),
+    least: bool = True,
 ) -> Iterator[RedisServer]:
-    """A running server; killed at the end."""
+    """A running server, killed at the end. `least`: everybody has a crew's rights there, and asks for no more."""
     folder.mkdir(parents=True, exist_ok=True)
     binary = find(with_search=with_search)
     port = free_port()
     command = [str(binary.path), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
                "--appendonly", "yes" if aof else "no", *options]  # fmt: skip
-    command += ["--requirepass", password] if password else []
+    command += least_rights.include(folder, password=password, least=least)
     for module in binary.modules:
         command += ["--loadmodule", str(module)]
-    server = RedisServer(folder, port, command, password)
+    server = RedisServer(folder, port, command, password, bool(binary.modules), least)
     server.start()
     try:
         yield server
+        server.go_on()
+        if server.process.poll() is None:
+            with server.client() as admin:
+                least_rights.check(admin)
+                key_lives.check(admin)
     finally:
         server.go_on()
         server.kill()

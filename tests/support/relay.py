@@ -6,33 +6,46 @@ from contextlib import asynccontextmanager
 
 
 class Relay:
-    """Forwards to `port` of this machine; silent while it is cut."""
+    """Forwards to `port` of an address of this machine; silent while it is cut."""
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._to = host, port
         self.port = 0
         self.late = 0.0
         """Seconds by which each answer comes late."""
         self._open = asyncio.Event()
         self._open.set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refuses = False
 
     def cut(self) -> None:
         """From now on nothing passes, in either direction, and nobody is told: as when a network is parted."""
         self._open.clear()
 
+    def drop(self) -> None:
+        """Every connection ends, and new ones end at once, until `heal`."""
+        self._refuses = True
+        for one in self._tasks:
+            one.cancel()
+
     def heal(self) -> None:
-        """What waited passes, in order."""
+        """What waited passes, in order, and new connections are taken again."""
+        self._refuses = False
         self._open.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._to)
+        if self._refuses:
+            writer.close()
+            return
+        up_reader, up_writer = await asyncio.open_connection(*self._to)
         ways = [
             asyncio.ensure_future(self._pump(reader, up_writer)),
             asyncio.ensure_future(self._pump(up_reader, writer, answers=True)),
         ]
         self._tasks.update(ways)
+        for way in ways:
+            way.add_done_callback(self._tasks.discard)
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
@@ -48,9 +61,9 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay(port: int) -> AsyncIterator[Relay]:
+async def relay(port: int, host: str = "127.0.0.1") -> AsyncIterator[Relay]:
     """A relay to that port, on a port of its own."""
-    one = Relay(port)
+    one = Relay(port, host)
     server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.port = server.sockets[0].getsockname()[1]
     try:

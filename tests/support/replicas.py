@@ -5,7 +5,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,17 +16,23 @@ from typing import Any, TypeVar
 import httpx
 
 from crew_runtime.contract import env
+from support import forkserver
+from support.forkserver import Forkable, Process
+from support.interpreters import crew_python
+from support.ports import free_port
+from support.processes import alive
 
 SCRIPTED: Sequence[str] = (sys.executable, str(Path(__file__).with_name("scripted_worker.py")))
 SERVER: Sequence[str] = (sys.executable, "-m", "crew_server")
-START_TIMEOUT = 30.0
+FORKED_SERVER = Forkable(sys.executable, forkserver.SERVER)
+START_TIMEOUT = 90.0
 T = TypeVar("T")
+Command = Sequence[str] | Forkable
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+def real_worker(*, fresh: bool = False) -> Command:
+    """The worker half with CrewAI. `fresh`: in an interpreter of its own, for tests of what comes before the import."""
+    return (crew_python(), "-m", forkserver.WORKER) if fresh else Forkable(crew_python(), forkserver.WORKER)
 
 
 async def wait_until(look: Callable[[], Awaitable[T]], what: str, seconds: float = 15.0) -> T:
@@ -54,7 +59,7 @@ def wait_for(look: Callable[[], object], what: str, seconds: float) -> None:
 class Replica:
     """One server and its worker; each can be killed, stopped and started anew."""
 
-    def __init__(self, redis_url: str, name: str = "r1", worker: Sequence[str] = SCRIPTED, **environ: str) -> None:
+    def __init__(self, redis_url: str, name: str = "r1", worker: Command = SCRIPTED, **environ: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="replica-"))
         self.name = name
         self.http_port, self.health_port = free_port(), free_port()
@@ -73,10 +78,10 @@ class Replica:
             "PYTHONUNBUFFERED": "1",
             **environ,
         }
-        self.server_command: Sequence[str] = SERVER
-        self._worker_command = list(worker)
-        self.server: subprocess.Popen[bytes] | None = None
-        self.worker: subprocess.Popen[bytes] | None = None
+        self.server_command: Command = SERVER
+        self._worker_command = worker
+        self.server: Process | None = None
+        self.worker: Process | None = None
         self.api = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.http_port}", timeout=30)
         self.health = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.health_port}", timeout=10)
 
@@ -182,11 +187,14 @@ class Replica:
                 process.wait(10)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _popen(self, command: Sequence[str], log: str, **environ: str) -> "subprocess.Popen[bytes]":
+    def _popen(self, command: Command, log: str, **environ: str) -> Process:
+        told = {**self.environ, **environ}
         with (self.folder / log).open("ab") as file:
+            if isinstance(command, Forkable):
+                return command.start(told, self.folder, file.fileno(), own_session=True)
             return subprocess.Popen(
                 command,
-                env={**self.environ, **environ},
+                env=told,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
@@ -195,12 +203,13 @@ class Replica:
             )
 
 
-def alive(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+async def dead(pid: int) -> None:
+    """Until a process is, which was killed: a kickoff's end may be known a moment earlier."""
+
+    async def look() -> bool:
+        return not alive(pid)
+
+    await wait_until(look, f"process {pid} is dead")
 
 
 @contextlib.asynccontextmanager

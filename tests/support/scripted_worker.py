@@ -58,7 +58,8 @@ def step(slot: Connection, run: frames.Frame) -> dict[str, object]:
     used = {"tool": "look_up", "tool_input": {"room": 214}, "result": "quiet"}
     slot.send(frames.EVENT, seq=2, type="tool_usage_finished", task="answer", agent="echo", data=used)
     for seq in range(3, 3 + int(run["inputs"].get("events", 0))):
-        slot.send(frames.EVENT, seq=seq, type="tool_usage_started", task="answer", agent="echo")
+        data = {"result": run["inputs"].get("data", "")}
+        slot.send(frames.EVENT, seq=seq, type="tool_usage_started", task="answer", agent="echo", data=data)
     time.sleep(float(run["inputs"].get("seconds", 0)))
     done = {"task_id": "1", "name": "answer", "description": "Answer", "agent": "echo", "output": say}
     slot.send(frames.EVENT, seq=1_000_000, type="task_completed", task="answer", agent="echo", data=done)
@@ -200,6 +201,10 @@ ACTS = {
 }
 
 
+SHARED = os.environ.get(env.PROCESSES) == env.SHARED
+"""Whether a slot is used again."""
+
+
 def run_slot(token: str, role: str, zygote: int) -> None:
     os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -219,6 +224,8 @@ def run_slot(token: str, role: str, zygote: int) -> None:
             perform(slot, frame)
         elif frame["t"] == frames.PROOF:
             prove(slot, frame)
+        elif frame["t"] == frames.EXIT or (frame["t"] == frames.STORED and not SHARED):
+            os._exit(0)
 
 
 def beat(slot: Connection) -> None:
@@ -248,6 +255,8 @@ def perform(slot: Connection, run: frames.Frame) -> None:
         slot.send(frames.ERROR, id=run["id"], kind="exception", message=f"{error!r}", traceback="Traceback")
     else:
         slot.send(frames.RESULT, id=run["id"], **result)
+    if not SHARED:
+        return
     reusable = not run["inputs"].get("dirty")
     slot.send(frames.IDLE, reusable=reusable, reason=None if reusable else "a thread is left")
     if not reusable:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from crew_runtime.contract import PROTOCOL, env, frames
+from support import forkserver
 
 REPOSITORY = Path(__file__).parents[2]
-CREW_PYTHON = REPOSITORY / ".venv-crew/bin/python"
 START = 60.0
 """Seconds for a worker to import CrewAI and the crew, on a busy machine."""
 SOON = 15.0
@@ -93,15 +93,17 @@ class Slot:
     pid: int
     token: str
     mark: int = 0
+    kickoff_id: str = ""
 
     def kick_off(
         self, inputs: dict[str, Any] | None = None, *, name: str = "", session: str = "s1", deadline: float = 60
     ) -> None:
         """Send a `run` and do not wait."""
         self.mark = len(self.line.seen)
+        self.kickoff_id = name or secrets.token_hex(4)
         self.line.send(
             frames.RUN,
-            id=name or secrets.token_hex(4),
+            id=self.kickoff_id,
             inputs=inputs or {},
             session=session,
             attempt=1,
@@ -109,8 +111,14 @@ class Slot:
         )
 
     async def answer(self, timeout: float = SOON) -> frames.Frame:
-        """The result or error of the last `run`."""
-        return await self.line.expect(frames.RESULT, frames.ERROR, since=self.mark, timeout=timeout)
+        """The result or error of the last `run`; the slot hears that it is stored."""
+        found = await self.line.expect(frames.RESULT, frames.ERROR, since=self.mark, timeout=timeout)
+        self.stored()
+        return found
+
+    def stored(self, *, quick: bool = False) -> None:
+        """Say that its answer is where it has to be."""
+        self.line.send(frames.STORED, id=self.kickoff_id, quick=quick)
 
     async def idle(self, timeout: float = SOON) -> frames.Frame:
         """What it says after that."""
@@ -137,7 +145,7 @@ class WorkerPeer:
         self.folder = folder
         # A socket's path is limited to 108 bytes, and pytest's folders are long.
         self.socket = Path(f"/tmp/crewops-{os.getpid()}-{secrets.token_hex(4)}.sock")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forkserver.Process | None = None
         self.log = folder / "worker.log"
         self._lines: dict[str, asyncio.Future[Line]] = {}
         self._writers: set[asyncio.StreamWriter] = set()
@@ -171,10 +179,11 @@ class WorkerPeer:
         while self._writers:
             await asyncio.sleep(0.005)
 
-    def start_worker(
-        self, entrypoint: str = "", *, python: str | Path | None = None, cwd: Path | None = None, **environ: str
-    ) -> "subprocess.Popen[bytes]":
-        """Start `python -m crew_runtime.worker` with a clean environment."""
+    def start_worker(self, entrypoint: str = "", *, fresh: bool = False, **environ: str) -> forkserver.Process:
+        """Run `crew_runtime.worker` with a clean environment, forked from a process that has imported CrewAI.
+
+        `fresh`: in an interpreter of its own, as in a pod, for tests of what comes before that import or with it.
+        """
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         told = {
@@ -192,15 +201,16 @@ class WorkerPeer:
             env.REPLICA: "test-0",
             **environ,
         }
+        told = {key: value for key, value in told.items() if value}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [str(python or sys.executable), "-m", "crew_runtime.worker"],
-                env={key: value for key, value in told.items() if value},
-                cwd=cwd or self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            if fresh:
+                command = [sys.executable, "-m", forkserver.WORKER]
+                self.process = subprocess.Popen(
+                    command, env=told, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+            else:
+                worker = forkserver.Forkable(sys.executable, forkserver.WORKER)
+                self.process = worker.start(told, self.folder, log.fileno())
         return self.process
 
     @property

@@ -10,7 +10,7 @@ import pytest
 EXAMPLE = Path(__file__).parents[3] / "examples" / "concierge"
 
 # Before crewai is imported: it reads these at import.
-os.environ.update(CREWAI_DISABLE_TELEMETRY="true", OTEL_SDK_DISABLED="true", CREWAI_TRACING_ENABLED="false")
+os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false")
 os.environ["CREWAI_DISABLE_VERSION_CHECK"] = "true"
 sys.path.insert(0, str(EXAMPLE))
 

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from crewctl import kubeconfigs
 from crewctl.errors import ClusterError
-from crewctl.kube import Kube, namespace_of
+from crewctl.kube import Kube
+from crewctl.kubeconfigs import namespace_of
 
 OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="no openssl to make certificates with: apt-get install openssl")
@@ -147,3 +149,96 @@ def test_a_kubeconfig_that_is_none_is_told(tmp_path):
     path.write_text("current-context: nowhere\n")
     with pytest.raises(ClusterError, match="names no cluster that can be asked"):
         Kube(path)
+
+
+def plugin(folder: Path, script: str, **more: Any) -> dict[str, Any]:
+    """A user whose credentials come from a script beside the kubeconfig."""
+    made = folder / "plugin"
+    made.write_text(f"#!/bin/sh\n{script}\n")
+    made.chmod(0o755)
+    about = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "./plugin", "interactiveMode": "Never"}
+    return {"exec": about | more}
+
+
+def authorization(path: Path) -> str | None:
+    return kubeconfigs.access(path).headers.get("Authorization")
+
+
+def test_a_plugin_beside_the_kubeconfig_is_given_what_it_needs(server, tmp_path):
+    script = """case "$KUBERNETES_EXEC_INFO" in *client.authentication.k8s.io/v1beta1*) ;; *) exit 3;; esac
+printf '{"status": {"token": "%s-%s"}}' "$WHO" "$1" """
+    user = plugin(tmp_path, script, args=["now"], env=[{"name": "WHO", "value": "ada"}])
+    assert authorization(kubeconfig(tmp_path, server, {}, user)) == "Bearer ada-now"
+
+
+@pytest.mark.parametrize(
+    ("script", "more", "said"),
+    [
+        ("exit 4", {}, "has ended with 4"),
+        ("echo no JSON", {}, "names no cluster that can be asked"),
+        ("""printf '{"status": {"token": "a\\\\nb"}}'""", {}, "printable ASCII"),
+        ("exec sleep 60", {}, "has said nothing in 0.3 s"),
+        ("exec head -c 2000000 /dev/zero", {}, "more than 1048576 bytes"),
+        ("true", {"apiVersion": "client.authentication.k8s.io/v9"}, "speaks client.authentication.k8s.io/v9"),
+        ("true", {"command": "no-such-plugin", "installHint": "Buy it."}, "no-such-plugin is not there. Buy it."),
+        ("true", {"interactiveMode": "Always"}, "there is no terminal"),
+    ],
+    ids=["fails", "no answer", "two lines", "hangs", "never ends", "another version", "not installed", "asks"],
+)
+def test_a_plugin_that_gives_nothing_is_told(server, tmp_path, monkeypatch, script, more, said):
+    monkeypatch.setattr(kubeconfigs, "PLUGIN_SECONDS", 0.3 if "sleep" in script else 60)
+    path = kubeconfig(tmp_path, server, {}, plugin(tmp_path, script, **more))
+    with pytest.raises(ClusterError) as told:
+        kubeconfigs.access(path)
+    assert said in str(told.value)
+
+
+def test_files_are_looked_for_beside_the_kubeconfig(server, certificate, tmp_path):
+    shutil.copy(certificate / "cert.pem", tmp_path / "ca.pem")
+    (tmp_path / "token").write_text("of-a-file\n")
+    user = {"tokenFile": "token", "token": "of-before"}
+    kube = Kube(kubeconfig(tmp_path, server, {"certificate-authority": "ca.pem"}, user))
+    try:
+        assert kube.crews() == []
+    finally:
+        kube.close()
+    assert server.authorization == "Bearer of-a-file"
+
+
+def test_a_server_that_nobody_need_vouch_for_is_asked(server, tmp_path):
+    user = {"username": "ada", "password": "x"}
+    kube = Kube(kubeconfig(tmp_path, server, {"insecure-skip-tls-verify": True}, user))
+    try:
+        assert kube.crews() == []
+    finally:
+        kube.close()
+    assert server.authorization == f"Basic {base64.b64encode(b'ada:x').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ({"auth-provider": {"name": "gcp"}}, "auth-provider"),
+        ({"token": "sch\u00f6n"}, "printable ASCII"),
+        ({"tokenFile": "nowhere"}, "nowhere"),
+        ({"client-certificate-data": "%"}, "names no cluster"),
+        ("ada", "names no cluster"),
+    ],
+    ids=["provider", "token", "file", "certificate", "no map"],
+)
+def test_a_user_who_cannot_be_is_told(server, tmp_path, user, said):
+    with pytest.raises(ClusterError) as told:
+        kubeconfigs.access(kubeconfig(tmp_path, server, {}, user))
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["[]", "a: [", "contexts: 5\ncurrent-context: x\n", "\x00"])
+def test_what_is_no_kubeconfig_is_told(tmp_path, text):
+    path = tmp_path / "kubeconfig"
+    path.write_text(text)
+    with pytest.raises(ClusterError):
+        kubeconfigs.access(path)
+
+
+def test_no_secret_is_shown(server, tmp_path):
+    assert "hush" not in repr(kubeconfigs.access(kubeconfig(tmp_path, server, {}, {"token": "hush"})))

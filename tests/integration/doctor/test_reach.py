@@ -1,5 +1,6 @@
 """How `crewctl doctor` gets to a replica: an API server that lets it through, and one that does not."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from crew_runtime.contract import HEALTH_PORT
+from crew_operator.api import names
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT
+from crewctl.doctor import gather
 from crewctl.doctor.reach import Pod, Reach, UnreachableError
-from crewctl.kube import Kube, namespace_of
+from crewctl.kube import Kube
+from crewctl.kubeconfigs import namespace_of
 
 ADDRESS = "127.213.7.1"
 """A pod's; nobody else on this machine uses it."""
@@ -26,13 +30,18 @@ class Api:
     status = 200
     path = ""
     body: Any = None
+    headers: Any = None
+
+    def __init__(self) -> None:
+        self.routes: dict[str, tuple[int, Any]] = {}
+        """End of a path -> its answer; `status` and `body` for all others."""
 
 
-def serve(address: str, port: int, answer: Callable[[str, bytes], tuple[int, Any]]) -> ThreadingHTTPServer:
+def serve(address: str, port: int, answer: Callable[[str, bytes, Any], tuple[int, Any]]) -> ThreadingHTTPServer:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            code, told = answer(self.path, body)
+            code, told = answer(self.path, body, self.headers)
             text = json.dumps(told).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
@@ -54,8 +63,11 @@ def serve(address: str, port: int, answer: Callable[[str, bytes], tuple[int, Any
 def api() -> Iterator[Api]:
     made = Api()
 
-    def answer(path: str, body: bytes) -> tuple[int, Any]:
-        made.path, told = path, made.body
+    def answer(path: str, body: bytes, headers: Any) -> tuple[int, Any]:
+        made.path, made.headers, told = path, headers, made.body
+        for end, answered in made.routes.items():
+            if path.partition("?")[0].endswith(end):
+                return answered
         if made.status in (401, 403, 503) and told is None:
             told = {"kind": "Status", "status": "Failure", "message": "not for you", "code": made.status}
         return made.status, told
@@ -70,14 +82,14 @@ def api() -> Iterator[Api]:
 @pytest.fixture
 def pod() -> Iterator[None]:
     """The replica itself, at its own address."""
-    server = serve(ADDRESS, HEALTH_PORT, lambda path, _: (200, {"replica": "concierge-1", "phase": "ready"}))
+    server = serve(ADDRESS, HEALTH_PORT, lambda path, *_: (200, {"replica": "concierge-1", "phase": "ready"}))
     yield
     server.shutdown()
     server.server_close()
 
 
 @pytest.fixture
-def reach(api: Api, tmp_path: Path) -> Iterator[Reach]:
+def kube(api: Api, tmp_path: Path) -> Iterator[Kube]:
     config = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -89,8 +101,13 @@ def reach(api: Api, tmp_path: Path) -> Iterator[Reach]:
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
     kube = Kube(path, namespace_of(path))
-    yield Reach(kube)
+    yield kube
     kube.close()
+
+
+@pytest.fixture
+def reach(kube: Kube) -> Reach:
+    return Reach(kube)
 
 
 def test_the_proxy_is_asked_first(reach, api):
@@ -113,6 +130,69 @@ def test_the_pod_itself_is_asked_where_the_proxy_is_of_no_use(reach, api, pod, s
     api.status = status
     assert reach.report(POD).phase == "ready"
     assert reach.directly
+
+
+FAILURES = {"failures": [{"time": 1.0, "kind": "CrewFailed", "message": "boom", "kickoff_id": "k1"}]}
+
+
+def test_texts_of_failures_are_asked_of_the_api_with_its_token(reach, api):
+    api.body = FAILURES
+    (told,) = reach.failures(POD, "t0ken")
+    assert (told.message, told.kickoff_id) == ("boom", "k1")
+    assert api.path == f"/api/v1/namespaces/lobby/pods/http:concierge-1:{HTTP_PORT}/proxy/failures"
+    # The API server keeps Authorization for itself.
+    assert (api.headers["x-api-key"], api.headers["authorization"]) == ("t0ken", "Bearer t")
+
+
+def test_a_replica_that_does_not_tell_its_texts_is_no_fault_of_the_reading(reach, api):
+    for status, body in [(401, {"reason": "Unauthorized"}), (404, {"reason": "NotFound"})]:
+        api.status, api.body = status, body
+        with pytest.raises(UnreachableError, match=f"{status} {body['reason']}"):
+            reach.failures(POD, None)
+    api.status, api.body = 200, {"failures": "none"}
+    with pytest.raises(UnreachableError, match="no replica"):
+        reach.failures(POD, "t0ken")
+
+
+SECRET = {"data": {"token": base64.b64encode(b"t0ken\n").decode()}}
+FORBIDDEN = {"kind": "Status", "message": "secrets is forbidden", "code": 403}
+HIDDEN = {"failures": [{**FAILURES["failures"][0], "message": ""}]}
+
+
+@pytest.mark.parametrize(
+    ("routes", "text", "missing"),
+    [
+        ({"/failures": (200, FAILURES)}, "boom", ""),
+        ({"/secrets/api": (403, FORBIDDEN)}, "", "the token of the API"),
+        ({"/secrets/api": (200, {"data": {}})}, "", "the Secret api has no token"),
+        ({"/failures": (401, {"reason": "Unauthorized"})}, "", "401 Unauthorized"),
+        # A runtime from before tells the texts in its report.
+        ({"/report": (200, {"replica": "concierge-1", **FAILURES}), "/failures": (404, {})}, "boom", ""),
+    ],
+)
+def test_doctor_has_the_texts_of_failures_or_why_not(kube, api, routes, text, missing):
+    labels = names.selector("concierge", names.CREW)
+    pod = {
+        "metadata": {"name": "concierge-1", "uid": "1", "labels": labels},
+        "spec": {"containers": []},
+        "status": {"podIP": ADDRESS},
+    }
+    api.routes = {
+        **routes,
+        "/pods": (200, {"items": [pod]}),
+        "/secrets/api": routes.get("/secrets/api", (200, SECRET)),
+        "/report": routes.get("/report", (200, {"replica": "concierge-1", **HIDDEN})),
+    }
+    api.body = {}
+    crew = {
+        "metadata": {"name": "concierge"},
+        "status": {"api": {"auth": "Token", "tokenFrom": {"secretKeyRef": {"name": "api", "key": "token"}}}},
+    }
+    (found,) = gather.gather(kube, crew).replicas
+    (failure,) = found.failures
+    assert (failure.kind, failure.message) == ("CrewFailed", text)
+    assert missing in found.texts_missing
+    assert bool(found.texts_missing) is bool(missing)
 
 
 def test_both_failures_are_told(reach, api):

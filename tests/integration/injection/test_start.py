@@ -42,7 +42,7 @@ def image(launcher, tmp_path):
             cwd=tmp_path / "workdir",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return done.stdout.strip(), done.returncode

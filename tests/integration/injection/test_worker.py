@@ -21,7 +21,7 @@ OLDEST = (
     "prometheus-client==0.7.1",
 )
 OLDER = (CREWAI, "redis==4.6.0", "starlette==0.27.0", "fastapi==0.100.1", "uvicorn==0.31.1")
-PROJECT = {"PYTHONPATH": str(TESTS), "CREWAI_DISABLE_TELEMETRY": "true", "OTEL_SDK_DISABLED": "true"}
+PROJECT = {"PYTHONPATH": str(TESTS), "CREWAI_DISABLE_TELEMETRY": "true"}
 
 
 def told(ended):
@@ -88,7 +88,7 @@ async def test_spawned_slots_come_from_the_launcher_too(environment, injected, t
         "import threading\nthreading.Thread(target=threading.Event().wait, name='agent', daemon=True).start()\n"
     )
     replica = await injected(environment(CREWAI), "plain:crew", PYTHONPATH=f"{tmp_path}/early:{TESTS}")
-    assert (await replica.report())["worker"]["fork_mode"] == "C"
+    assert (await replica.report())["worker"]["fork_mode"] == "Spawn"
     ended = await replica.ended(await replica.kickoff(message="hi"), 60)
     assert ended["result"]["output"] == "two hi"
 

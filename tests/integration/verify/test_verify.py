@@ -112,7 +112,11 @@ def test_the_concierge_passes_in_an_interpreter_without_the_runtime(verify, bare
     assert told["passed"]
     assert told["lent"] == ["crew_runtime"]
     assert rows(out)["memory"] == ("redis", "OK", True)
-    assert told["withoutRuntime"] == ["memory, in lancedb: what process A remembered, process B did not find"]
+    assert told["withoutRuntime"][0] == "memory, in lancedb: what process A remembered, process B did not find"
+    kinds = {"memory", "flow", "knowledge", "checkpoints", "task-outputs", "locks"}
+    assert rows(out) == dict.fromkeys(kinds, ("redis", "OK", True))
+    lost = {line.partition(",")[0] for line in told["withoutRuntime"] if line.endswith("process B did not find")}
+    assert lost == kinds - {"knowledge"}
     assert not any("stand-in" in note for note in told["notes"])
 
 
@@ -150,6 +154,116 @@ def test_a_flow_is_judged_by_each_of_its_stores(verify, tmp_path):
     assert found["flow"] == ("redis", "OK", True)
     assert found["flow (2)"][1:] == ("FAIL", True)
     assert found["flow (2)"][0].startswith("sqlite")
+
+
+STATES = """
+import numpy as np
+from chromadb.api.types import EmbeddingFunction
+from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbeddingFunction
+from crewai import Agent, Crew, Task
+from crewai.flow.conversational import ConversationConfig, ConversationState
+from crewai.flow.flow import Flow
+from crewai.flow.persistence import persist
+from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
+from crewai.llms.base_llm import BaseLLM
+from crewai.memory.unified_memory import Memory
+
+class Own(BaseLLM):
+    def call(self, *_, **__):
+        raise AssertionError("no LLM is asked")
+
+def vectors(texts):
+    return [[float(len(text)), float(text.count("e")) + 1] for text in texts]
+
+class Embed(CustomEmbeddingFunction, EmbeddingFunction):
+    def __call__(self, input):
+        return [np.array(one, dtype=np.float32) for one in vectors(input)]
+
+def no_kickoff(*_):
+    raise AssertionError("no callback is called")
+
+def task(agent):
+    return Task(description="Greet {guest}.", expected_output="a line", agent=agent, callback=no_kickoff)
+
+def crew():
+    memory = Memory(llm=Own(model="own"), embedder=vectors)
+    source = StringKnowledgeSource(content="Breakfast is at eight.")
+    first = Agent(role="Host", goal="g", backstory="b", llm=Own(model="own"), memory=memory.scope("/host"))
+    second = Agent(
+        role="Cook", goal="g", backstory="b", llm=Own(model="own"),
+        memory=memory.slice(scopes=["/host"], read_only=True),
+        knowledge_sources=[source],
+    )
+    return Crew(
+        agents=[first, second], tasks=[task(first), task(second)], memory=memory, planning=True,
+        embedder={"provider": "custom", "config": {"embedding_callable": Embed}},
+        planning_llm=Own(model="own"), before_kickoff_callbacks=[no_kickoff], checkpoint=True,
+    )
+
+def broken():
+    from own_tools import tool
+
+    boss = Agent(role="Boss", goal="g", backstory="b", llm=Own(model="own"), tools=[tool])
+    host = Agent(role="Host", goal="g", backstory="b", llm=Own(model="own"))
+    return Crew(agents=[host], tasks=[task(None)], process="hierarchical", manager_agent=boss)
+
+def only_in_tasks():
+    return Crew(tasks=[task(Agent(role="Host", goal="g", backstory="b", llm=Own(model="own")))])
+
+@persist()
+class Talk(Flow[ConversationState]):
+    conversational = True
+    conversational_config = ConversationConfig(llm=Own(model="own"))
+
+class Forgets(Flow[ConversationState]):
+    conversational = True
+    conversational_config = ConversationConfig(llm=Own(model="own"))
+"""
+
+TOOL = """
+from crewai.tools import tool as made
+
+@made
+def tool(text: str) -> str:
+    "Says it."
+    raise AssertionError("no tool is called")
+"""
+
+
+@pytest.fixture
+def states(tmp_path):
+    project(tmp_path / "states", "own_tools.py", TOOL)
+    return project(tmp_path / "states", "hotel.py", STATES)
+
+
+def test_each_kind_of_state_is_written_by_one_process_and_found_by_the_other(verify, states):
+    code, out, err = verify(states, "--entrypoint", "hotel:crew", "--json")
+    assert code == 0, out + err
+    kinds = {"memory", "memory of agent Host", "memory of agent Cook", "knowledge of agent Cook"}
+    assert rows(out) == dict.fromkeys(kinds | {"flow", "checkpoints", "task-outputs", "locks"}, ("redis", "OK", True))
+
+
+def test_a_crew_of_which_no_kickoff_works_fails_with_its_exception(verify, states):
+    code, out, _ = verify(states, "--entrypoint", "hotel:broken")
+    assert code == 1
+    assert "KickoffBroken: Exception: Manager agent should not have tools" in out
+
+
+def test_a_crew_whose_agents_only_its_tasks_know_passes(verify, states):
+    code, out, err = verify(states, "--entrypoint", "hotel:only_in_tasks")
+    assert code == 0, out + err
+
+
+def test_a_conversation_is_held_in_one_process_and_remembered_in_the_other(verify, states):
+    code, out, err = verify(states, "--entrypoint", "hotel:Talk", "--json")
+    assert code == 0, out + err
+    assert rows(out)["conversation"] == ("redis", "OK", True)
+
+
+def test_a_conversation_that_no_process_keeps_is_named_with_what_keeps_it(verify, states):
+    code, out, _ = verify(states, "--entrypoint", "hotel:Forgets", "--json")
+    assert code == 1
+    assert rows(out)["conversation"][1] == "FAIL"
 
 
 def test_a_crew_that_does_not_import_fails_with_its_traceback(verify, tmp_path):

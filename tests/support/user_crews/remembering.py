@@ -1,6 +1,8 @@
 """A crew with memory, an LLM that needs no network and vectors out of a hash."""
 
 import hashlib
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -82,3 +84,35 @@ def crew(embedder: type = Hashed, llm: type = FilingLLM) -> Crew:
     task = Task(description="Say {message}", expected_output="a line", agent=agent)
     config = {"provider": "custom", "config": {"embedding_callable": embedder}}
     return Crew(agents=[agent], tasks=[task], memory=True, embedder=config)
+
+
+class Misfiling(FilingLLM):
+    """Suggests for each memory a scope that, passed by the crew's own code, would share it with all sessions."""
+
+    def call(self, messages: Any, *rest: Any, response_model: Any = None, **named: Any) -> Any:
+        found = super().call(messages, *rest, response_model=response_model, **named)
+        if "memories" in getattr(response_model, "model_fields", ()):
+            found.memories = [f"{_said(str(messages))} spoke"]
+        if "suggested_scope" in getattr(response_model, "model_fields", ()):
+            found.suggested_scope = "/@crew/x"
+        return found
+
+
+def _said(text: str) -> str:
+    return re.findall(r"Say (\w+)", text)[0]
+
+
+def telling() -> Crew:
+    """Its code shares a line from each kickoff; its output is all that the kickoff's memory then holds, as JSON."""
+    made = crew(llm=Misfiling)
+
+    def tell(output: Any) -> None:
+        memory: Any = made._memory
+        memory.drain_writes()
+        memory.remember(
+            f"{_said(output.description)} told", scope="/@crew/house", categories=[], metadata={}, importance=0.5
+        )
+        output.raw = json.dumps(sorted(one.content for one in memory.list_records()))
+
+    made.tasks[0].callback = tell
+    return made

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from crew_operator import settings
 from crew_operator.metrics import Metrics
+from crew_operator.settings import Restrictions
 from support.helm import CHART, helm, template
 
 MAJORS = (3, 4)
@@ -73,6 +75,19 @@ def test_two_share_a_lease_that_they_may_write():
     assert made["PodDisruptionBudget", "crews-crew-operator"]["spec"]["minAvailable"] == 1
 
 
+def test_several_that_act_share_as_many_leases_as_there_are_shards():
+    made = _made(replicaCount=2, leaderElection={"shards": 3})
+    read = settings.parse([], {name: value for name, value in _env(made).items() if value is not None})
+    assert read.shards == 3
+    rules = made["Role", "crews-crew-operator-lease"]["rules"]
+    namespace, name = read.lease.split("/")
+    assert rules[1]["resourceNames"] == [f"{name}-{number}" for number in range(3)]
+    assert namespace == "crew-system"
+    with pytest.raises(AssertionError, match="replicaCount"):
+        _made(leaderElection={"shards": 3})
+    assert "CREW_OPERATOR_SHARDS" not in _env(_made(replicaCount=2))
+
+
 def test_one_alone_may_hold_a_lease_too():
     made = _made(leaderElection={"enabled": True})
     assert _env(made)["CREW_OPERATOR_LEASE"] == "crew-system/crews-crew-operator"
@@ -83,6 +98,15 @@ def test_one_alone_may_hold_a_lease_too():
 def test_an_upgrade_ends_the_old_operator_before_the_new_one_begins(values):
     (deployment,) = (one for key, one in _made(**values).items() if key[0] == "Deployment")
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_templates_are_restricted_when_asked_for():
+    assert not any("RESTRICT" in name or "ALLOW" in name for name in _env(_made()))
+    only_lists = _made(restrictTemplates={"serviceAccounts": ["crew"]})
+    assert not any("ALLOW" in name for name in _env(only_lists)), "the operator would refuse these without the switch"
+    asked = {"enabled": True, "serviceAccounts": ["crew", "other"], "metadata": ["acme.com/*"]}
+    environ = {name: value for name, value in _env(_made(restrictTemplates=asked)).items() if value is not None}
+    assert settings.parse([], environ).restrictions == Restrictions(("crew", "other"), ("acme.com/*",))
 
 
 def test_its_log_is_as_asked_for():
@@ -108,6 +132,33 @@ def test_the_operator_runs_under_the_restricted_standard():
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_only_monitoring_reaches_the_operator_and_the_crews_health_port():
+    made = _made()
+    peers = [
+        {"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}},
+    ]
+    policy = made["NetworkPolicy", "crews-crew-operator"]["spec"]
+    (deployment,) = (one for key, one in made.items() if key[0] == "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["ingress"] == [{"from": peers, "ports": [{"port": 8080, "protocol": "TCP"}]}]
+    assert settings.parse([], _env(made)).monitoring == tuple(peers)
+
+
+def test_nobody_reaches_the_operator_where_nobody_is_named():
+    made = _made(networkPolicy={"monitoringFrom": []})
+    policy = made["NetworkPolicy", "crews-crew-operator"]["spec"]
+    # To Kubernetes a rule without peers means everybody.
+    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress"], [])
+    assert settings.parse([], _env(made)).monitoring == ()
+
+
+def test_without_policies_the_operator_makes_none_either():
+    made = _made(networkPolicy={"enabled": False})
+    assert "NetworkPolicy" not in _kinds(made)
+    assert not {"CREW_OPERATOR_OWN_PODS", "CREW_OPERATOR_MONITORING"} & set(_env(made))
 
 
 def test_the_usual_roles_may_see_and_change_crews():

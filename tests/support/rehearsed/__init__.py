@@ -1,0 +1,1 @@
+"""Crews and flows for rehearsals: each function is an entrypoint of its own."""
