@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 from support.hotel import FACT, QUESTION, WORD, manifest, names
 from support.waiting import wait_until
 
@@ -28,13 +28,13 @@ def spec():
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_the_schema_forbids_is_refused_by_kubectl_apply(cluster, namespace, spec, says):
-    with pytest.raises(ClusterError, match=says.replace(".", r"\.")):
+    with pytest.raises(ProgramError, match=says.replace(".", r"\.")):
         cluster.kubectl(namespace)("apply", "-f", "-", stdin=json.dumps(manifest("refused", **spec)))
     assert cluster.api(namespace).crew("refused") is None
 
 
 def test_storage_cannot_shrink(hotel):
-    with pytest.raises(ClusterError, match="can grow but not shrink"):
+    with pytest.raises(ProgramError, match="can grow but not shrink"):
         hotel.patch({"redis": {"managed": {"storage": {"size": "512Mi"}}}})
     hotel.wait_ready()
 
@@ -94,7 +94,8 @@ def test_an_unreachable_external_redis_is_named(cluster, namespace):
     source = {"urlFrom": {"secretKeyRef": {"name": "nowhere", "key": "url"}}}
     hotel.apply(replicas=1, redis={"managed": None, "external": source})
     found = hotel.wait_condition("MemoryReady", "False", "RedisUnreachable", timeout=60)
-    assert "127.0.0.1" in found["message"]
+    assert "refused" in found["message"]
+    assert hotel.crew()["status"]["memory"]["endpoint"] == "redis://127.0.0.1:1"
     assert "hush" not in json.dumps(hotel.crew())
     kubectl("delete", "crewdeployment", "external")
 

@@ -33,6 +33,8 @@ def asked(hotel):
     program = Path(caller.__file__).read_text()
     command = ["python", "-c", program, f"http://{hotel.name}.{hotel.namespace}.svc:8000"]
     made = restricted_pod("caller", hotel.cluster.image("crew-runtime"), command, terminationGracePeriodSeconds=0)
+    token = {"secretKeyRef": {"name": f"{hotel.name}-api-token", "key": "token"}}
+    made["spec"]["containers"][0]["env"].append({"name": "CREW_TOKEN", "valueFrom": token})
     hotel.kubectl("apply", "-f", "-", stdin=json.dumps(made))
 
     def look():
@@ -48,7 +50,7 @@ def asked(hotel):
 
 
 def rolled(hotel, asked, old):
-    """Until none of the old replicas is left, and half a minute's kickoffs beyond."""
+    """Until none of the old replicas is left, and kickoffs of both clients beyond."""
     hotel.wait_replicas(2, but=names(old))
     hotel.wait_ready()
     wait_until(lambda: not set(names(old)) & set(every_pod(hotel)), "the old replicas are gone", READY)

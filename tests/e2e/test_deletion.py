@@ -20,6 +20,7 @@ def left(hotel, *kinds):
     return listed.split()
 
 
+@pytest.mark.both_clusters
 def test_children_and_processes_go_and_a_retained_volume_remembers(hotel):
     (pod,) = hotel.replicas()
     hotel.say(pod, FACT, "ada")

@@ -105,6 +105,7 @@ def test_a_name_that_is_not_there_cannot_be_asked(doctor):
     assert "no CrewDeployment nobody" in err
 
 
+@pytest.mark.local_cluster
 def test_a_stopped_worker_is_named(doctor, hotel, stopped):
     name = hotel.replicas()[0]["metadata"]["name"]
     stopped.append(hotel.pids(name, "crew")[0])
@@ -113,6 +114,7 @@ def test_a_stopped_worker_is_named(doctor, hotel, stopped):
     assert found["memory"] == ("OK", "redis")
 
 
+@pytest.mark.local_cluster
 def test_a_stopped_redis_is_named_and_no_proof_succeeds(doctor, hotel, stopped):
     stopped.append(hotel.redis_pid())
     os.kill(stopped[0], signal.SIGSTOP)
@@ -120,8 +122,8 @@ def test_a_stopped_redis_is_named_and_no_proof_succeeds(doctor, hotel, stopped):
     doctor.until(**{f"{name} backend": "Timeout", "proof": "could not write"})
 
 
+@pytest.mark.local_cluster
 def test_a_local_memory_is_named_with_its_storage(cluster: Cluster, namespace):
-    cluster.needs_this_machine()
     local = Hotel(cluster, namespace, "local")
     path = os.pathsep.join([str(ROOT / "tests" / "faults" / "crews"), str(ROOT / "examples" / "concierge")])
     crew = {"entrypoint": "own_storage:crew", "env": [{"name": "PYTHONPATH", "value": path}]}

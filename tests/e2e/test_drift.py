@@ -25,6 +25,12 @@ def test_a_deleted_child_is_made_again(hotel, kind, child):
     assert after.get("data") == before.get("data")
     hotel.wait_ready()
 
+    # A Service's new address works as soon as each node's proxy has heard of it.
+    def remembers():
+        return hotel.accepted(hotel.replicas()[0], FACT, "child").json()["status"] == "completed"
+
+    wait_until(remembers, "a kickoff reaches Redis", PUT_RIGHT)
+
 
 def test_a_deleted_deployment_is_made_again_and_remembers(hotel):
     hotel.say(hotel.replicas()[0], FACT, "deployment")
@@ -82,6 +88,20 @@ def test_the_password_is_made_once(hotel):
     hotel.wait_ready()
     assert hotel.secret("concierge-redis-auth", "password") == before
     assert len(before) >= 24
+
+
+def test_a_new_password_is_taken_up_and_the_memory_stays(hotel):
+    hotel.say(hotel.replicas()[0], FACT, "rotation")
+    before = hotel.replicas(), hotel.get("pod", "concierge-redis-0")["metadata"]["uid"]
+    body = json.dumps({"stringData": {"password": "a-new-password"}})
+    hotel.kubectl("patch", "secret", "concierge-redis-auth", "--type=merge", "-p", body)
+    (pod,) = hotel.wait_replicas(1, but={one["metadata"]["name"] for one in before[0]})
+    assert hotel.get("pod", "concierge-redis-0")["metadata"]["uid"] != before[1]
+    hotel.wait_ready()
+    assert WORD in hotel.say(pod, QUESTION, "rotation")
+    hotel.patch({"crew": {"kickoffTimeout": "4m"}})
+    hotel.wait_ready()
+    assert hotel.secret("concierge-redis-auth", "password") == "a-new-password"
 
 
 def _with_ports(service, ports):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 from support.hotel import Hotel
 from support.real_cluster import RealCluster, images
 
@@ -22,13 +22,13 @@ def test_a_project_runs_and_remembers(cluster, namespace, model, image):
     desk.apply(crew=crew, memory={"embedder": None})
     desk.wait_ready()
     one, other = desk.replicas()
-    told = cluster.ask(one, "kickoff?wait=60", {"inputs": INPUTS, "session_id": "ada"}, 70).json()
+    told = cluster.ask(one, "kickoff?wait=60", {"inputs": INPUTS, "session_id": "ada"}, 70, desk.token()).json()
     assert (told["status"], told["memory"]) == ("completed", "ok"), told
-    kept = cluster.ask(other, "sessions/ada").json()
+    kept = cluster.ask(other, "sessions/ada", token=desk.token()).json()
     assert kept["records"] > 0, kept
     found = desk.condition("RuntimeCompatible")
     assert "in /app/.venv/bin/python (by the working directory)" in found["message"]
     if image == "distroless":
-        with pytest.raises(ClusterError, match="no such file"):  # else it would prove nothing
+        with pytest.raises(ProgramError, match="no such file"):  # else it would prove nothing
             desk.kubectl("exec", one["metadata"]["name"], "-c", "crew", "--", "/bin/sh", "-c", "true")
     desk.kubectl("delete", "crewdeployment", image)

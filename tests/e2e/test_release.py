@@ -2,7 +2,7 @@
 
 import pytest
 
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 from support.hotel import FACT, QUESTION, WORD
 from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
@@ -43,7 +43,7 @@ def test_the_operators_image_holds_nothing_that_it_does_not_need(release):
     kubectl = release.kubectl(NAMESPACE)
     (name, *_) = _operators(release)
     assert str(kubectl("exec", name, "--", "python", "-c", OF_THE_IMAGE)).split() == ["None", "None", "None", "65532"]
-    with pytest.raises(ClusterError, match="Read-only file system"):
+    with pytest.raises(ProgramError, match="Read-only file system"):
         kubectl("exec", name, "--", "python", "-c", "open('/opt/operator/more', 'w')")
 
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from support.interpreters import crew_python
 from support.redis_server import RedisServer, start_redis
 from support.relay import relay
-from support.replicas import Replica, wait_until
+from support.replicas import Replica, real_worker, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -161,14 +161,13 @@ async def place(request, tmp_path_factory):
 def _replica(redis: RedisServer, folder: Path, on_failure: str) -> Replica:
     return Replica(
         redis.url,
-        worker=(crew_python(), "-m", "crew_runtime.worker"),
+        worker=real_worker(),
         CREWOPS_ENTRYPOINT="support.user_crews.gated:crew",
         CREWOPS_MEMORY_ON_FAILURE=on_failure,
         CREWOPS_BACKEND_DEADLINE=str(DEADLINE),
         GATED_FOLDER=str(folder),
         PYTHONPATH=str(TESTS),
         CREWAI_DISABLE_TELEMETRY="true",
-        OTEL_SDK_DISABLED="true",
     )
 
 
@@ -202,7 +201,8 @@ async def test_a_fault_in_the_middle_of_a_kickoff_is_seen_everywhere_and_heals(p
     assert kinds == fault.kinds, seen["memory_failures"]
     after = await place.failures()
     assert {kind for kind in after if after[kind] > before.get(kind, 0)} == fault.kinds
-    (told,) = [one_of for one_of in (await replica.report())["failures"] if one_of["kickoff_id"] == one.kickoff]
+    failures = (await replica.api.get("/failures")).json()["failures"]
+    (told,) = [one_of for one_of in failures if one_of["kickoff_id"] == one.kickoff]
     assert told["kind"] == ("MemoryFailed" if place.fail_closed else "MemoryDegraded")
     assert seen["memory_failures"]["first"][0]["error"] in told["message"]
     extra = seen["execution_time"] - one.held - healthy

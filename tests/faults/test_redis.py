@@ -1,4 +1,5 @@
-"""Redis dies or stalls: the status says so within ten seconds, it comes back by itself, no loss is silent."""
+"""Redis dies or stalls: the status says so within ten seconds, though nobody asks a healthy crew; it comes back by
+itself, no loss is silent."""
 
 import contextlib
 import os
@@ -13,6 +14,7 @@ from support.waiting import wait_until
 
 def test_a_killed_redis_shows_comes_back_and_remembers(hotel):
     hotel.say(hotel.replicas()[0], FACT, "kill")
+    hotel.wait_watched()
     os.kill(hotel.redis_pid(), signal.SIGKILL)
     found = hotel.wait_condition("MemoryReady", "False", timeout=NOTICED)
     assert found["message"]
@@ -23,6 +25,7 @@ def test_a_killed_redis_shows_comes_back_and_remembers(hotel):
 
 def test_a_stopped_redis_shows_as_wedged_and_its_pod_is_replaced(hotel):
     hotel.say(hotel.replicas()[0], FACT, "stop")
+    hotel.wait_watched()
     before = hotel.pod("concierge-redis-0")
     pid = hotel.redis_pid()
     os.kill(pid, signal.SIGSTOP)
@@ -43,6 +46,7 @@ def test_a_stopped_redis_shows_as_wedged_and_its_pod_is_replaced(hotel):
 
 
 def test_a_short_stall_heals_without_a_new_pod(hotel):
+    hotel.wait_watched()
     before = hotel.pod("concierge-redis-0")
     pid = hotel.redis_pid()
     os.kill(pid, signal.SIGSTOP)
@@ -60,18 +64,40 @@ def test_a_replica_without_memory_takes_no_kickoff(hotel):
     pid = hotel.redis_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
-
-        def refused():
-            response = hotel.kickoff(pod, QUESTION, "refused", wait=0)
-            return response if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else None
-
-        response = wait_until(refused, "the replica refuses kickoffs", NOTICED)
+        response = refused(hotel, pod, "refused")
         assert response.json()["reason"]
         assert int(response.headers["Retry-After"]) > 0
     finally:
         resume(pid)
     hotel.wait_ready(60)
     wait_until(lambda: len(hotel.replicas()) == 2, "both replicas are ready again", 60)
+
+
+def test_without_redis_the_service_answers_and_says_why(hotel):
+    pod = hotel.replicas()[0]
+    service = {"status": {"podIP": hotel.get("Service", hotel.name)["spec"]["clusterIP"]}}
+    ended = hotel.accepted(pod, FACT, "locked out").json()["kickoff_id"]
+    pid = hotel.redis_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        refused(hotel, service, "locked out")
+        hotel.wait_condition("CrewAvailable", "False", timeout=NOTICED)
+        # Longer than a probe's failures take to have the replicas out of the Service.
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            response = hotel.kickoff(service, QUESTION, "locked out", wait=0)
+            assert response.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            assert response.json()["reason"].startswith("Memory")
+            assert int(response.headers["Retry-After"]) > 0
+            time.sleep(0.5)
+        answer = hotel.cluster.ask(service, f"status/{ended}", token=hotel.token())
+        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert "Redis" in answer.json()["message"]
+        assert len(hotel.replicas()) == 2, "both are in the Service"
+    finally:
+        resume(pid)
+    hotel.wait_ready(60)
+    assert hotel.status(service, ended)["status"] == "completed"
 
 
 def test_a_kickoff_whose_memory_failed_ends_as_an_error_with_its_result(slow_hotel):
@@ -93,6 +119,16 @@ def test_a_kickoff_whose_memory_failed_ends_as_an_error_with_its_result(slow_hot
     assert seen["memory"] == "degraded", seen
     assert "peanuts" in seen["result"]["output"], seen
     slow_hotel.wait_ready(60)
+
+
+def refused(hotel, target, session):
+    """Waits until kickoffs are answered with 503, as they have to be by then; the answer."""
+
+    def look():
+        response = hotel.kickoff(target, QUESTION, session, wait=0)
+        return response if response.status_code == httpx.codes.SERVICE_UNAVAILABLE else None
+
+    return wait_until(look, "kickoffs are refused", NOTICED)
 
 
 def running(hotel, pod, kickoff):

@@ -1,12 +1,13 @@
 """A replica's processes die one by one: what dies costs what it ran, and nothing else."""
 
+import contextlib
 import json
 import os
 import signal
 
 import pytest
 
-from support.hotel import FACT, QUESTION, WORD
+from support.hotel import FACT, NOTICED, QUESTION, WORD
 from support.waiting import wait_until
 
 
@@ -47,6 +48,20 @@ def test_a_kickoff_whose_server_or_zygote_was_killed_starts_again(slow_hotel, co
     seen = wait_ended(slow_hotel, pod, kickoff)
     assert (seen["status"], seen["memory"], seen["attempt"]) == ("completed", "ok", 2), seen
     assert WORD in slow_hotel.say(slow_hotel.wait_replicas(1)[0], QUESTION, f"again-{container}")
+
+
+def test_a_stopped_server_shows_within_10_s_though_its_stream_stays_open(slow_hotel):
+    """The kernel goes on for it: only the kubelet's probes find that nobody answers."""
+    (pod,) = slow_hotel.wait_replicas(1)
+    slow_hotel.wait_watched()
+    pid = main_process(slow_hotel, pod, "server")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        slow_hotel.wait_condition("CrewAvailable", "False", timeout=NOTICED)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    slow_hotel.wait_ready()
 
 
 def test_a_kickoff_whose_zygote_was_killed_ends_as_lost_where_the_spec_says_fail(slow_hotel):

@@ -43,7 +43,7 @@ async def test_fifty_crews_end_ready_whenever_the_operator_dies_and_then_cost_no
     await quiet(fleet.operator)
     before = await fleet.passwords()
     assert len(before) == COUNT
-    expected = {"Secret": 1, "ConfigMap": 1, "Service": 3, "StatefulSet": 1, "Deployment": 1}
+    expected = {"Secret": 2, "ConfigMap": 1, "Service": 3, "StatefulSet": 1, "Deployment": 1}
     assert await fleet.children() == {kind: COUNT * expected[kind] for kind in KINDS}
 
     await fleet.change({"replicas": REPLICAS + 1, "crew": {"env": [{"name": "TONE", "value": "formal"}]}})

@@ -7,5 +7,5 @@ from crewai.memory.unified_memory import Memory
 
 def crew() -> Crew:
     made: Crew = Concierge().crew()
-    made.memory = Memory(storage="./own-memory", embedder=made.embedder)
+    made.memory = Memory(storage="./own-memory", llm=made.agents[0].llm, embedder=made.embedder)
     return made
