@@ -1,6 +1,10 @@
-"""The operator's cost, idle and with fifty crews of two replicas, on kwok's nodes: memory, CPU, writes."""
+"""The operator's cost, idle and with crews of two replicas, on kwok's nodes: memory, CPU, requests.
+
+FLEET_CREWS: how many, 50 by default.
+"""
 
 import asyncio
+import os
 import time
 from pathlib import Path
 
@@ -8,8 +12,8 @@ from bench.figures import Figure
 from support import fleet as fleets
 from support.fleet import Operator, Usage
 
-COUNT, REPLICAS = 50, 2
-IDLE, STEADY = 30.0, 60.0
+COUNT, REPLICAS = int(os.environ.get("FLEET_CREWS", "50")), 2
+IDLE, SETTLE, STEADY = 30.0, 75.0, 120.0
 """Seconds."""
 
 
@@ -24,10 +28,10 @@ async def _run(folder: Path, kubeconfig: str) -> list[Figure]:
         begun = time.monotonic()
         before = await fleet.operator.usage()
         await fleet.make(COUNT, REPLICAS)
-        await fleet.ready(COUNT, 300)
+        await fleet.ready(COUNT, 300 + COUNT)
         took = time.monotonic() - begun
-        until = (await fleet.operator.usage()).writes - before.writes
-        await asyncio.sleep(5)
+        begin = before, await fleet.operator.usage()
+        await asyncio.sleep(SETTLE)
         steady = await _over(fleet.operator, STEADY)
         await fleet.delete()
     what = f"{COUNT} crews"
@@ -35,11 +39,18 @@ async def _run(folder: Path, kubeconfig: str) -> list[Figure]:
         Figure("operator, no crew: memory", idle[1].rss / 2**20, "MiB"),
         Figure("operator, no crew: CPU", _cpu(idle), "milli-cores"),
         Figure(f"{what}: all Ready after", took, "s"),
-        Figure(f"{what}: writes until then, each", until / COUNT, ""),
+        Figure(f"{what}: writes until then, each", (begin[1].writes - begin[0].writes) / COUNT, ""),
+        _aimed(f"{what}: CPU until then, each", 1000 * (begin[1].cpu - begin[0].cpu) / COUNT, "ms", 60),
         Figure(f"{what}: memory", steady[1].rss / 2**20, "MiB"),
-        Figure(f"{what}: CPU", _cpu(steady), "milli-cores"),
-        Figure(f"{what}: writes a minute", _writes(steady), "", aim="0", met=_writes(steady) == 0),
+        Figure(f"{what}: CPU at rest", _cpu(steady), "milli-cores"),
+        _aimed(f"{what}: CPU at rest, each", _cpu(steady) / COUNT, "milli-cores", 0.2),
+        _aimed(f"{what}: writes a minute", _each_minute(steady, "writes"), "", 0),
+        _aimed(f"{what}: requests a minute", _each_minute(steady, "requests"), "", 0),
     ]
+
+
+def _aimed(name: str, value: float, unit: str, most: float) -> Figure:
+    return Figure(name, value, unit, aim=f"<= {most:g}", met=value <= most)
 
 
 async def _over(operator: Operator, seconds: float) -> tuple[Usage, Usage]:
@@ -52,5 +63,5 @@ def _cpu(over: tuple[Usage, Usage]) -> float:
     return 1000 * (over[1].cpu - over[0].cpu) / (over[1].at - over[0].at)
 
 
-def _writes(over: tuple[Usage, Usage]) -> float:
-    return 60 * (over[1].writes - over[0].writes) / (over[1].at - over[0].at)
+def _each_minute(over: tuple[Usage, Usage], what: str) -> float:
+    return 60 * float(getattr(over[1], what) - getattr(over[0], what)) / (over[1].at - over[0].at)

@@ -12,12 +12,18 @@ from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
 
-from bench.figures import Figure, median
-from bench.replica import CREWS, environment, rate, replica
+from bench.figures import Figure, percentile
+from bench.replica import CREWS, Replica, environment, rate, replica
 from support.redis_server import start_redis
 
 ROUNDS = 15
-"""Kickoffs one after the other for a median."""
+"""Kickoffs a client for a rate."""
+SINGLE = 100
+"""Kickoffs one after the other, for a median and a 99th percentile."""
+APART = 1.0
+"""Seconds between two kickoffs where a single one's time is asked: callers leave time for the next process."""
+SLOW_LLM = 1.0
+"""Seconds that a call of an LLM takes as a rule."""
 AT_ONCE = (1, 4, 16)
 REPLICAS = (1, 2, 4)
 LINEAR = 0.9
@@ -28,17 +34,15 @@ FULL = 0.9
 def run(folder: Path) -> list[Figure]:
     """All figures about kickoffs; `folder` takes logs and the sockets."""
     with start_redis(folder / "redis") as redis:
-        bare = _one_process(redis.url, "plain", "bare", 1)
-        with replica(folder / "plain", redis.url, "plain", 1) as one:
-            through = median([one.kickoff() for _ in range(ROUNDS)])
-        figures = [_overhead(through, bare["median"])]
+        figures = list(_overhead(folder, redis.url))
         for at_once in AT_ONCE:
             threads = _one_process(redis.url, "remembering", "threads", at_once)
             with replica(folder / f"remembering-{at_once}", redis.url, "remembering", at_once) as one:
-                through = rate(one.kickoff, at_once, ROUNDS)
-                private = one.private_per_slot()
+                through, private = one.measured(lambda one=one, at_once=at_once: rate(one.kickoff, at_once, ROUNDS))
             figures += _throughput(at_once, through, threads["rate"], private)
         figures += [figure for crew in ("plain", "remembering") for figure in _scaling(folder, redis.url, crew)]
+        figures.append(_slow_llm(folder, redis.url))
+        figures += _local_embedder(folder, redis.url)
         figures.append(_cold_start(folder, redis.url))
     return figures
 
@@ -86,10 +90,51 @@ def _busy(before: tuple[int, int]) -> float:
     return 1 - idle / total
 
 
-def _overhead(through: float, bare: float) -> Figure:
-    over = (through - bare) * 1000
-    return Figure("kickoff overhead of the runtime, plain crew", over, "ms", bare * 1000, "bare crew.kickoff()",
-                  "<= 10 ms over bare", over <= 10)  # fmt: skip
+def _overhead(folder: Path, url: str) -> Iterator[Figure]:
+    """Fresh processes, beside a warm one that serves all."""
+    bare = _one_process(url, "plain", "bare", 1, SINGLE)
+    with replica(folder / "plain", url, "plain", 1) as one:
+        one.kickoff()
+        before = one.cpu_seconds()
+        seconds = _apart(one, SINGLE, APART / 4)
+        cpu = (one.cpu_seconds() - before) / SINGLE
+    for name, share, key, aim in (("p50", 0.5, "median", 10), ("p99", 0.99, "p99", 25)):
+        over = (percentile(seconds, share) - bare[key]) * 1000
+        yield Figure(f"overhead of a single kickoff, plain crew, {name}", over, "ms", bare[key] * 1000,
+                     "bare crew.kickoff()", f"<= {aim} ms over bare", over <= aim)  # fmt: skip
+    yield Figure("CPU of a kickoff with its process, plain crew", cpu * 1000, "ms", bare["cpu"] * 1000, "bare")
+
+
+def _slow_llm(folder: Path, url: str) -> Figure:
+    """What a fresh process for each kickoff costs where the LLM takes its time."""
+    rates = {}
+    for processes in ("PerKickoff", "Shared"):
+        more = {"CREWOPS_PROCESSES": processes, "BENCH_LLM_SECONDS": str(SLOW_LLM)}
+        with replica(folder / f"slow-{processes}", url, "remembering", 16, more) as one:
+            rates[processes] = rate(one.kickoff, 16, ROUNDS)
+    fresh, shared = rates["PerKickoff"], rates["Shared"]
+    return Figure("kickoffs with memory, 16 at once, an LLM of 1 s", fresh, "1/s", shared, "processes: Shared",
+                  ">= 0.95 x", fresh >= 0.95 * shared)  # fmt: skip
+
+
+def _local_embedder(folder: Path, url: str) -> Iterator[Figure]:
+    """The example crew, whose embedder has a model to load."""
+    bare = _one_process(url, "concierge", "bare", 1)["median"]
+    with replica(folder / "concierge", url, "concierge", 1) as one:
+        single = percentile(_apart(one, ROUNDS, APART), 0.5)
+        in_a_row = percentile([one.kickoff() for _ in range(ROUNDS)], 0.5)
+    yield Figure("a single kickoff of the concierge, local embedder", single, "s", bare, "bare, its model loaded",
+                 "<= 0.3 s over bare", single <= bare + 0.3)  # fmt: skip
+    yield Figure("the same without a pause, one slot", in_a_row, "s", bare, "bare, its model loaded")
+
+
+def _apart(one: Replica, count: int, seconds: float) -> list[float]:
+    """What each kickoff took, with a pause before each."""
+    taken = []
+    for _ in range(count):
+        time.sleep(seconds)
+        taken.append(one.kickoff())
+    return taken
 
 
 def _throughput(at_once: int, rate: float, threads: float, private: float) -> Iterator[Figure]:
@@ -98,9 +143,9 @@ def _throughput(at_once: int, rate: float, threads: float, private: float) -> It
     yield Figure(f"private memory of a slot, {at_once} at once", private, "MB", None, "", "<= 45 MB", private <= 45)
 
 
-def _one_process(redis_url: str, crew: str, how: str, at_once: int) -> dict[str, float]:
+def _one_process(redis_url: str, crew: str, how: str, at_once: int, rounds: int = ROUNDS) -> dict[str, float]:
     """The rival, in a fresh process: bare kickoffs one after the other, or a pool of threads."""
-    command = [sys.executable, Path(__file__).parent / "rival_process.py", crew, how, str(at_once), str(ROUNDS)]
+    command = [sys.executable, Path(__file__).parent / "rival_process.py", crew, how, str(at_once), str(rounds)]
     done = subprocess.run(command, env=environment(redis_url, crew), cwd=CREWS, check=True, capture_output=True)
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return answer

@@ -11,11 +11,25 @@ import numpy as np
 import redis
 
 from bench.figures import Figure, median, percentile
-from bench.records import MODES, SCOPES, fill, lance_storage, milliseconds, record, redis_storage, server, vector
+from bench.records import (
+    MODES,
+    SCOPES,
+    connected,
+    fill,
+    lance_storage,
+    milliseconds,
+    record,
+    redis_storage,
+    server,
+    vector,
+)
 from crew_runtime.crewai.storage import RedisStorage
 from crew_runtime.memory.records import tag
+from crew_runtime.sessions import binding
 
 SIZES = (1_000, 10_000)
+LARGE = 20_000
+"""Memories of one session."""
 CALLS = 300
 LANCE_CALLS = 60
 """It takes ten times as long."""
@@ -39,7 +53,27 @@ class Times:
 def run(folder: Path) -> list[Figure]:
     """Every figure; about two minutes on two cores."""
     rates = dict(_rates(folder))
-    return [figure for size in SIZES for figure in _calls(folder / str(size), size)] + list(_rate_figures(rates))
+    calls = [figure for size in SIZES for figure in _calls(folder / str(size), size)]
+    return [*calls, *_first_uses(folder), *_rate_figures(rates)]
+
+
+# -- the first use of a large session ---------------------------------------------------------------------------------
+
+
+def _first_uses(folder: Path) -> Iterator[Figure]:
+    """How long a kickoff's first look at its session keeps Redis from everybody else."""
+    for mode in MODES:
+        with server(folder / f"session-{mode}", mode) as url:
+            with connected(url, session_ttl=3600.0) as storage, binding.bind("guest"):
+                fill(storage.save, LARGE)
+            client = redis.Redis.from_url(url, protocol=2)
+            client.config_set("slowlog-log-slower-than", 0)
+            client.slowlog_reset()
+            with connected(url, session_ttl=3600.0) as storage, binding.bind("guest"):
+                storage.get_record("none")
+            blocked = max(one["duration"] for one in client.slowlog_get(100) if one["command"].startswith(b"EVALSHA"))
+        title = f"first use of a session of {LARGE:,} memories blocks Redis, {mode}"
+        yield Figure(title, blocked / 1000, "ms", None, "", "<= 5 ms", blocked <= 5000)
 
 
 # -- one call after the other -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from crew_runtime import telemetry
 from support.redis_server import start_redis
 
-telemetry.turn_off(os.environ)
+telemetry.turn_off_unattended(os.environ)
 
 from crewai.memory.types import MemoryRecord  # noqa: E402 - after its telemetry is off
 
@@ -34,7 +34,7 @@ CONTENT = "The guest in room 214 asked for a quiet room on a high floor, and is 
 @contextmanager
 def server(folder: Path, mode: str) -> Iterator[str]:
     """A Redis of its own, with FT.* for `index`; its URL."""
-    with start_redis(folder, with_search=mode == "index", options=REDIS_OPTIONS) as started:
+    with start_redis(folder, with_search=mode == "index", options=REDIS_OPTIONS, least=False) as started:
         yield started.url
 
 

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.redis_server import free_port
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CREWS = Path(__file__).parent / "crews"
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the memory of slots."""
 SECONDS_UP = 90.0
 """How long a replica may take until it is ready: two imports of CrewAI on a busy machine."""
 
@@ -38,22 +41,50 @@ class Replica:
             raise RuntimeError(f"a kickoff of the bench ended as {answer}")
         return seconds
 
-    def private_per_slot(self) -> float:
-        """Megabytes of private memory, the mean over the worker's children that have run something."""
-        children = Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text().split()
-        sizes = sorted(_private_bytes(int(pid)) for pid in children)
-        busiest = sizes[-max(1, len(sizes) - 2) :]  # less the spare and the prober, which hold least
-        return sum(busiest) / len(busiest) / 1e6
+    def measured(self, call: Callable[[], float]) -> tuple[float, float]:
+        """What `call` gives, and the megabytes of private memory that the largest slot held meanwhile."""
+        sizes = [0]
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.wait(LOOK_EVERY):
+                sizes.append(max(map(_private_bytes, self._children()), default=0))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            return call(), max(sizes) / 1e6
+        finally:
+            done.set()
+            looking.join()
+
+    def cpu_seconds(self) -> float:
+        """Of both processes and of all slots that have ended."""
+        ticks = 0
+        for process in (self.server, self.worker):
+            fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _children(self) -> list[int]:
+        return [
+            int(pid) for pid in Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text().split()
+        ]
 
 
 def _private_bytes(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
 @contextmanager
-def replica(folder: Path, redis_url: str, crew: str, concurrency: int) -> Iterator[Replica]:
-    """One that is ready; `folder` takes its logs and its socket."""
+def replica(
+    folder: Path, redis_url: str, crew: str, concurrency: int, more: Mapping[str, str] | None = None
+) -> Iterator[Replica]:
+    """One that is ready; `folder` takes its logs and its socket, `more` is for its environment."""
     folder.mkdir(parents=True)
     port, health = free_port(), free_port()
     env = {
@@ -65,6 +96,7 @@ def replica(folder: Path, redis_url: str, crew: str, concurrency: int) -> Iterat
         "CREWOPS_HTTP_PORT": str(port),
         "CREWOPS_HEALTH_PORT": str(health),
         "HOME": str(folder),
+        **(more or {}),
     }
     with (folder / "server.log").open("wb") as server_log, (folder / "worker.log").open("wb") as worker_log:
         server = subprocess.Popen([ROOT / ".venv/bin/crew-server"], env=env, stdout=server_log, stderr=server_log)
@@ -113,6 +145,5 @@ def environment(redis_url: str, crew: str) -> dict[str, str]:
         "CREWOPS_ENTRYPOINT": f"bench_crew:{crew}",
         "CREWOPS_REDIS_URL": redis_url,
         "CREWAI_DISABLE_TELEMETRY": "true",
-        "OTEL_SDK_DISABLED": "true",
-        "PYTHONPATH": os.pathsep.join([str(CREWS), str(ROOT / "tests")]),
+        "PYTHONPATH": os.pathsep.join([str(CREWS), str(ROOT / "tests"), str(ROOT / "examples/concierge")]),
     }

@@ -1,34 +1,37 @@
 """What a user does without us: kickoffs in one process, bare or in a pool of threads: CREW bare|threads AT_ONCE ROUNDS.
 
-It shares the crew, the LLM and (for `remembering`) the same Redis backend, so that only the process model differs.
-Prints {"median": seconds} or {"rate": kickoffs a second} as its last line.
+It shares the crew, the LLM and (but for `plain`) the same Redis backend, so that only the process model differs.
+Prints {"median", "p99" and "cpu": seconds} or {"rate": kickoffs a second} as its last line. Bare is an application that
+serves one request after the other: the crew is built for each, and everything that a process loads once is loaded.
 """
 
 import json
 import sys
 import time
 
+from bench.figures import percentile
 from bench.replica import rate
 from crew_runtime.installation import install
 
 
 def main(crew: str, how: str, at_once: int, rounds: int) -> dict[str, float]:
     """One figure."""
-    if crew == "remembering":
+    if crew != "plain":
         install()
     import bench_crew
 
-    base = getattr(bench_crew, crew)()
-
     def kickoff() -> float:
         started = time.perf_counter()
-        base.copy().kickoff(inputs={"message": "When does it open?"})
+        getattr(bench_crew, crew)().kickoff(inputs={"message": "When does it open?"})
         return time.perf_counter() - started
 
     kickoff()
     if how == "threads":
         return {"rate": rate(kickoff, at_once, rounds)}
-    return {"median": sorted(kickoff() for _ in range(rounds))[rounds // 2]}
+    begun = time.process_time()
+    seconds = [kickoff() for _ in range(rounds)]
+    cpu = (time.process_time() - begun) / rounds
+    return {"median": percentile(seconds, 0.5), "p99": percentile(seconds, 0.99), "cpu": cpu}
 
 
 if __name__ == "__main__":

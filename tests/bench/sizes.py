@@ -33,7 +33,7 @@ def _of(folder: Path, size: int, dimension: int) -> Iterator[Figure]:
     theirs = _search(lance.search, dimension, LANCE_CALLS)
     for kept in TYPES:
         with (
-            start_redis(folder / kept, with_search=True, aof=True, options=REDIS_OPTIONS) as server,
+            start_redis(folder / kept, with_search=True, aof=True, options=REDIS_OPTIONS, least=False) as server,
             connected(server.url, vector_type=kept) as storage,
         ):
             empty = _used(server)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure, median
-from crewctl.errors import ClusterError
+from crew_programs.errors import ProgramError
 from support import real_cluster
 from support.hotel import Hotel, ready
 
@@ -86,7 +86,7 @@ def _of_replica(hotel: Hotel, pod: dict[str, Any]) -> list[str]:
 def _phase(hotel: Hotel, pod: str) -> str:
     try:
         answer = hotel.api.ask_pod(pod, 8081, "report", timeout=2)
-    except ClusterError:
+    except ProgramError:
         return ""
     return str(answer.json().get("phase", "")) if answer.is_success else ""
 

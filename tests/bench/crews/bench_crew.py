@@ -71,3 +71,11 @@ def plain() -> Crew:
 def remembering() -> Crew:
     """The same with memory on."""
     return _crew(memory=True, embedder={"provider": "custom", "config": {"embedding_callable": HashEmbedder}})
+
+
+def concierge() -> Crew:
+    """The example's, with its own offline LLM and its embedder, which loads a model."""
+    from concierge.crew import Concierge
+
+    made: Crew = Concierge().crew()
+    return made
