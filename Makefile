@@ -1,32 +1,35 @@
 # Every target sets up what it needs: two environments by uv, out of PyPI. Nothing is installed by hand.
 #   make demo     the main job, on this machine, without Docker or a cluster
-#   make test     all tests
+#   make test     all tests; E2E=local without those of tests/e2e that `make e2e` does just as well on a real cluster
+#   make conformance  the embedded API server's own tests on a real one: KUBECONFIG's, or kind's where Docker is
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
 #   make test-chart  the chart's templates and permissions
 #   make test-fleet  fifty crews at once; needs KUBECONFIG of a cluster with kwok's nodes
+#   make fidelity  each crew of tests/fidelity bare and through the server; NAMES="spans plain" for some
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
 #   make bench-kubernetes  the operator's figures, on KUBECONFIG's cluster
 #   make images   builds the operator's and the runtime's image with docker, podman or buildah
+#   make audit    compares what is locked with the known vulnerabilities of PyPI's and OSV's databases
 #   make crds     writes crds/crewdeployments.yaml, the chart's copy and the docs made from the same types anew
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-apiserver test-operator test-chart test-e2e test-fleet e2e lint format types bench bench-kubernetes images crds clean
+.PHONY: help demo fidelity test test-unit test-integration test-apiserver test-operator test-chart test-e2e test-fleet e2e conformance lint format types audit bench bench-kubernetes images crds clean
 
 PYTHON ?= python3
 BUILD := build
 UV := $(BUILD)/uv/bin/uv
 TOOLS := .venv/bin
 CREW := .venv-crew/bin
-LOCKED := uv.lock pyproject.toml operator/pyproject.toml runtime/worker/pyproject.toml runtime/server/pyproject.toml runtime/injection/pyproject.toml cli/pyproject.toml
+LOCKED := uv.lock pyproject.toml operator/pyproject.toml runtime/worker/pyproject.toml runtime/server/pyproject.toml runtime/injection/pyproject.toml programs/pyproject.toml localcluster/pyproject.toml cli/pyproject.toml
 PYTEST_ARGS ?=
+E2E ?= all
 
 export PYTHONDONTWRITEBYTECODE =
 export CREWAI_DISABLE_TELEMETRY = true
-export OTEL_SDK_DISABLED = true
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,7 +38,8 @@ $(UV):
 	@echo "setting up uv in $(BUILD)/uv"
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get install -y -q python3-venv || { apt-get update -q && apt-get install -y -q python3-venv; }; }
 	@$(PYTHON) -m venv $(BUILD)/uv
-	@$(BUILD)/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(PYTHON) tools/locked.py uv > $(BUILD)/uv/requirements.txt
+	@$(BUILD)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(BUILD)/uv/requirements.txt
 
 # Bytecode is compiled once here: a replica that has to compile CrewAI first starts three times slower.
 .venv/.ready: $(LOCKED) | $(UV)
@@ -54,10 +58,11 @@ ready: .venv/.ready .venv-crew/.ready
 demo: ready
 	@$(TOOLS)/crewctl demo $(if $(KEEP),--keep)
 
-test: test-unit test-integration test-e2e
+test: ready
+	CREWOPS_E2E=$(E2E) tests/side-by-side $(PYTEST_ARGS)
 	@echo "all tests passed"
 
-# Two interpreters, hence two runs: the crew's side and ours.
+# One by one, in order. Two interpreters, hence two runs each: the crew's side and ours.
 test-unit: ready
 	$(TOOLS)/python -m pytest tests/unit --ignore tests/unit/runtime $(PYTEST_ARGS)
 	$(CREW)/python -m pytest tests/unit/runtime $(PYTEST_ARGS)
@@ -77,6 +82,10 @@ test-operator: ready
 test-e2e: ready
 	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)
 
+# Each crew of the corpus bare, as `python main.py` would, and through the server; exits 1 when a row differs.
+fidelity: ready
+	env -u OTEL_SDK_DISABLED -u CREWAI_DISABLE_TELEMETRY $(TOOLS)/python tests/fidelity/run.py $(NAMES) $(FIDELITY_ARGS)
+
 # Fifty crews at once, on the kwok nodes of KUBECONFIG's cluster.
 test-fleet: ready
 	$(TOOLS)/python -m pytest tests/fleet $(PYTEST_ARGS)
@@ -84,6 +93,10 @@ test-fleet: ready
 # The same tests, and those of the Helm release, on a real Kubernetes.
 e2e: ready
 	tests/e2e/on-kubernetes $(PYTEST_ARGS)
+
+# The embedded API server's suite on a real API server.
+conformance: ready
+	tests/integration/apiserver/on-kubernetes $(PYTEST_ARGS)
 
 # What helm makes of the chart, and whether its rules are what the operator asks for (of the embedded API server).
 test-chart: ready
@@ -95,8 +108,20 @@ lint: ready types
 	$(TOOLS)/lint-imports
 	@$(TOOLS)/python -m crew_operator.api.crd | diff -u crds/crewdeployments.yaml - || { echo "crds/crewdeployments.yaml is stale: run 'make crds'"; exit 1; }
 
+# Each environment by itself: what the images and the user's command install, and what we work with.
+audit: | $(UV)
+	@mkdir -p $(BUILD)/audit
+	@UV_PROJECT_ENVIRONMENT=$(BUILD)/audit/venv $(UV) sync --quiet --frozen --only-group audit
+	@for one in crew-operator crew-server crewctl localcluster; do \
+	  $(UV) export --quiet --frozen --no-default-groups --package $$one --no-emit-workspace -o $(BUILD)/audit/$$one.txt; done
+	@for one in crew-image image-build tools crew bench audit; do \
+	  $(UV) export --quiet --frozen --only-group $$one --no-emit-workspace -o $(BUILD)/audit/$$one.txt; done
+	@for one in $(BUILD)/audit/*.txt; do \
+	  echo "$$one"; \
+	  $(BUILD)/audit/venv/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$one; done
+
 types: ready
-	$(TOOLS)/mypy operator/src runtime/server/src runtime/injection/src cli/src
+	$(TOOLS)/mypy operator/src runtime/server/src runtime/injection/src programs/src localcluster/src cli/src tools
 	$(CREW)/mypy runtime/worker/src examples/concierge
 
 format: ready
