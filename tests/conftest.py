@@ -1,10 +1,15 @@
-"""For every test: its CPU time, for the table at a run's end."""
+"""For every test: its CPU time, for the table at a run's end, and examples that are the same in every run."""
 
 import gc
+import os
 
 import pytest
+from hypothesis import settings
 
 from support import cpu_time
+
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+"""Hypothesis' own: what one run finds the next one finds as well, and no example is timed. `default` searches on."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
