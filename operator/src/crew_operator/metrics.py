@@ -56,6 +56,12 @@ class Metrics:
             ["namespace", "name"],
             registry=self.registry,
         )
+        self.memory_losses = Counter(
+            "crew_operator_memory_losses",
+            "Times that Redis lacked what it had to have.",
+            ["namespace", "name"],
+            registry=self.registry,
+        )
         self.streams = Gauge(
             "crew_operator_change_streams", "Replicas whose /changes is held open.", registry=self.registry
         )
@@ -85,7 +91,7 @@ class Metrics:
         """Set the conditions of one CrewDeployment."""
         said = tuple((one["type"], one["status"]) for one in conditions)
         if self._shown.get((namespace, name)) == said:
-            return  # eighteen figures, at every look
+            return  # three figures a condition, at every look
         self._shown[namespace, name] = said
         for one in conditions:
             for status in STATUSES:
@@ -100,13 +106,14 @@ class Metrics:
         _remove(self.redis_seconds, namespace, name)
         _remove(self.proof_time, namespace, name)
         _remove(self.watched, namespace, name)
+        _remove(self.memory_losses, namespace, name)
 
     def text(self) -> bytes:
         """What /metrics answers."""
         return generate_latest(self.registry)
 
 
-def _remove(gauge: Gauge, *labels: str) -> None:
+def _remove(gauge: Gauge | Counter, *labels: str) -> None:
     try:
         gauge.remove(*labels)
     except KeyError:

@@ -9,7 +9,7 @@ from crew_operator.api import names
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.errors import OperatorError
 from crew_operator.kube_client import KubeClient
-from crew_operator.redis_client import Target
+from crew_operator.redis_client import NextCanary, Target
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.status import pods
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisPod, Replica
@@ -32,22 +32,31 @@ class Eyes:
 
 
 async def look(
-    eyes: Eyes, namespace: str, name: str, target: Target | None, known: Observed, *, real: bool = False
+    eyes: Eyes,
+    namespace: str,
+    name: str,
+    target: Target | None,
+    known: Observed,
+    *,
+    next_canary: NextCanary = redis_client.no_canary,
+    real: bool = False,
 ) -> Observed:
     """`known` with what pods, Redis and replicas say now. Never raises.
 
     Args:
         target: who to be to Redis; None while that is not known.
         known: what the pass knows already: the spec's problems, the Deployment.
+        next_canary: as `redis_client.look` takes it.
         real: ask the API server for the pods, and not the cache.
     """
     listed = await _pods(eyes, namespace, name, real=real)
     if isinstance(listed, Failure):
-        asked = None if target is None or known.managed else await redis_client.look(target, namespace)
+        asked = None if target is None or known.managed else await redis_client.look(target, namespace, next_canary)
         return replace(known, replicas=listed, redis=asked or listed)
     redis_pod = pods.redis_pod(listed, name) if known.managed else None
     looked, replicas = await asyncio.gather(
-        _redis(target, known.managed, redis_pod, namespace), _reports(eyes.replicas, pods.replicas(listed))
+        _redis(target, known.managed, redis_pod, namespace, next_canary),
+        _reports(eyes.replicas, pods.replicas(listed)),
     )
     return replace(known, replicas=replicas, redis_pod=redis_pod, redis=looked)
 
@@ -65,14 +74,16 @@ async def _pods(eyes: Eyes, namespace: str, name: str, *, real: bool) -> Pods | 
     return found
 
 
-async def _redis(target: Target | None, managed: bool, pod: RedisPod | None, namespace: str) -> RedisLook | None:
+async def _redis(
+    target: Target | None, managed: bool, pod: RedisPod | None, namespace: str, next_canary: NextCanary
+) -> RedisLook | None:
     if target is None:
         return None
     if not managed:
-        return await redis_client.look(target, namespace)
+        return await redis_client.look(target, namespace, next_canary)
     if pod is None or not pod.ip:
         return None
-    return await redis_client.look(replace(target, host=pod.ip), namespace)
+    return await redis_client.look(replace(target, host=pod.ip), namespace, next_canary)
 
 
 async def _reports(client: ReplicaClient, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from crew_operator import events, healing, observe, proof, redis_client, references
-from crew_operator.api import access, names, parse, restrictions
+from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
-from crew_operator.api.spec import CrewDeployment
+from crew_operator.api.spec import CrewDeployment, OnLoss
 from crew_operator.children import Children, Outcome
 from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
@@ -37,13 +37,15 @@ from crew_operator.observe import Eyes
 from crew_operator.recorder import Recorder
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.settings import Settings
-from crew_operator.status import chains, conditions, filling, identity, pacing, pods, summary
+from crew_operator.status import chains, conditions, durability, filling, identity, pacing, pods, summary
+from crew_operator.status.durability import Ledger
 from crew_operator.status.identity import Servers
 from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, Workload, reports
 from crew_operator.status.pacing import Pace
 from crew_operator.words import quoted
 from crew_operator.workqueue import Result
 from crew_runtime.contract.reasons import Reason
+from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +105,9 @@ class Memo:
     """Another Redis has answered, and the status does not say so yet."""
     nearly_full: bool = False
     """Redis is, or was a moment ago."""
+    disk_nearly_full: bool = False
+    ledger: Ledger = field(default_factory=Ledger)
+    """What the store has to have, and whether it has."""
     was_ready: bool = False
     hushed: bool = False
     """The crew starts, and what would be a warning later was none."""
@@ -204,6 +209,10 @@ class Reconciler:
             memo.proof_holds = time.time() + self._settings.proof_interval / 2 * pacing.share(str(key))
             memo.servers, memo.restarted = identity.known(_known_redis(memo.status)), False
             memo.was_ready, memo.hushed = _is_ready(memo.status), False
+            memo.ledger = durability.recorded(memo.status)
+        memo.ledger = durability.accepted(
+            memo.ledger, (manifest["metadata"].get("annotations") or {}).get(ACCEPT_LOSS_ANNOTATION)
+        )
         return manifest
 
     async def _manifest(self, key: Key, *, real: bool) -> dict[str, Any] | None:
@@ -231,7 +240,9 @@ class Reconciler:
             )
             return
         allowed = access.of(crew.spec.crew, memo.status)
-        memo.outcome = await self._children.bring(crew, allowed, memo.status, memo.crew, real=real)
+        memo.outcome = await self._children.bring(
+            crew, allowed, memo.status, memo.crew, stopped=_is_stopped(crew, memo.ledger), real=real
+        )
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
         memo.known = replace(
@@ -280,12 +291,24 @@ class Reconciler:
     async def _see(self, key: Key, memo: Memo, *, real: bool) -> Observed:
         target = memo.outcome.target if memo.outcome is not None else None
         memo.known = self._with_workload(key, memo.known)
-        seen = await observe.look(self._eyes, key.namespace, key.name, target, memo.known, real=real)
+        seen = await observe.look(
+            self._eyes,
+            key.namespace,
+            key.name,
+            target,
+            memo.known,
+            next_canary=lambda found: durability.next_canary(
+                memo.ledger, found, secrets.token_hex(8), self._settings.proof_interval, time.time()
+            ),
+            real=real,
+        )
         if isinstance(seen.redis, RedisLook):
             self._metrics.redis_seconds.labels(*key).set(seen.redis.latency)
             memo.servers, another = identity.follow(memo.servers, seen.redis)
             memo.restarted |= another
             memo.nearly_full = filling.nearly_full(memo.nearly_full, seen.redis)
+            memo.disk_nearly_full = filling.disk_nearly_full(memo.disk_nearly_full, seen.redis, _volume(memo))
+            self._follow_store(key, memo, seen.redis)
         return replace(
             seen,
             proof=memo.proof,
@@ -293,7 +316,19 @@ class Reconciler:
             redis_several=memo.servers.several,
             redis_apart=memo.servers.apart,
             redis_nearly_full=memo.nearly_full,
+            disk_nearly_full=memo.disk_nearly_full,
+            canary=memo.ledger.kept,
+            loss=memo.ledger.loss,
+            stopped=memo.crew is not None and _is_stopped(memo.crew, memo.ledger),
         )
+
+    def _follow_store(self, key: Key, memo: Memo, look: RedisLook) -> None:
+        """Whether it has what it has to have. A crew stops for a loss, and comes back after it, by a whole pass."""
+        known = memo.ledger.loss
+        memo.ledger = durability.follow(memo.ledger, look, time.time())
+        memo.dirty |= memo.ledger.loss != known
+        if memo.ledger.loss is not None and known is None:
+            self._metrics.memory_losses.labels(*key).inc()
 
     def _with_workload(self, key: Key, known: Observed) -> Observed:
         """With the Deployment's newest status: an event that tells of no more makes no whole pass."""
@@ -358,6 +393,8 @@ class Reconciler:
             workload=blind,
             replicas=blind,
             redis=blind,
+            canary=memo.ledger.kept,
+            loss=memo.ledger.loss,
         )
         try:
             async with asyncio.timeout(TELL_DEADLINE):
@@ -459,6 +496,19 @@ async def _deadline() -> AsyncIterator[None]:
 def _is_ready(status: Mapping[str, Any]) -> bool:
     said = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
     return said.get(ConditionType.READY.value) == "True"
+
+
+def _is_stopped(crew: CrewDeployment, ledger: Ledger) -> bool:
+    return ledger.loss is not None and crew.spec.memory.on_loss is OnLoss.STOP
+
+
+def _volume(memo: Memo) -> int:
+    """Bytes of the volume of a managed Redis; 0: it has none, or that is not known yet."""
+    told = memo.known.settled.get("storage") or (memo.status.get("memory") or {}).get("storage")
+    try:
+        return int(quantities.quantity(str(told))) if memo.known.managed and told else 0
+    except ValueError:
+        return 0
 
 
 def _starts(memo: Memo, now: float) -> bool:

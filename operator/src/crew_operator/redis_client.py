@@ -12,6 +12,7 @@ import secrets
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -21,7 +22,7 @@ from crew_operator.desired.redis_users import OPERATOR, Command, RedisUsers
 from crew_operator.redis_url import RedisUrl, UrlError
 from crew_operator.resolver import BusyError, Resolver
 from crew_operator.resp import ErrorReply, NotRedisError, Replies, request
-from crew_operator.status.observed import RedisLook, RedisState
+from crew_operator.status.observed import Persistence, RedisLook, RedisState
 from crew_operator.words import quoted
 from crew_runtime.contract import keys, redis_errors
 
@@ -32,6 +33,15 @@ _KEY_LIFE: Final = 86400
 _BUFFER: Final = 4096
 """Bytes that are read ahead of what was asked for, twice that at most."""
 _resolver: Final = Resolver()
+
+NextCanary = Callable[[str], str]
+"""What the canary's key holds -> what to write there; nothing to leave it as it is."""
+
+
+def no_canary(found: str) -> str:
+    """Look for it, and write none."""
+    del found
+    return ""
 
 
 @dataclass(frozen=True)
@@ -57,22 +67,26 @@ def address(url: str) -> str:
     return redis_url.parse(url).address
 
 
-async def look(target: Target, owner: str = "") -> RedisLook:
-    """PING and a write, whose answer it was, and which data it has. `owner`: on whose behalf names are looked up.
+async def look(target: Target, owner: str = "", next_canary: NextCanary = no_canary) -> RedisLook:
+    """PING and a write, whose answer it was, and which data it has.
 
     A managed Redis has the users that it should have from then on.
+
+    Args:
+        owner: on whose behalf names are looked up.
+        next_canary: judges the canary that is there, before anything is written over it.
     """
     if target.users is None:
-        return await _look(target, owner)
+        return await _look(target, owner, next_canary)
     known = replace(target, username=OPERATOR, password=target.users.operator_password)
-    seen = await _look(known, owner)
+    seen = await _look(known, owner, next_canary)
     if seen.state is RedisState.AUTH_FAILED and await _introduced(target, target.users, owner):
-        return await _look(known, owner)
+        return await _look(known, owner, next_canary)
     return seen
 
 
-async def _look(target: Target, owner: str) -> RedisLook:
-    one = _Look(target, owner)
+async def _look(target: Target, owner: str, next_canary: NextCanary) -> RedisLook:
+    one = _Look(target, owner, next_canary)
     try:
         async with asyncio.timeout(DEADLINE):
             return await one.made()
@@ -102,9 +116,10 @@ async def _introduced(target: Target, users: RedisUsers, owner: str) -> bool:
 class _Look:
     """One conversation, and how far it came."""
 
-    def __init__(self, target: Target, owner: str) -> None:
+    def __init__(self, target: Target, owner: str, next_canary: NextCanary = no_canary) -> None:
         self._target = target
         self._owner = owner
+        self._next_canary = next_canary
         self._begun = time.monotonic()
         self._writer: asyncio.StreamWriter | None = None
         self.accepted = False
@@ -119,8 +134,13 @@ class _Look:
             await redis_users.bring(partial(self._ask, replies), self._target.users)
         data_id = await self._write(replies)
         latency = time.monotonic() - self._begun
-        server, memory = await self._info(replies, "server"), await self._info(replies, "memory")
-        return _answered(server, memory, latency, data_id)
+        sections = [await self._info(replies, one) for one in ("server", "memory", "persistence")]
+        canary, written = await self._canary(replies)
+        return replace(
+            _answered("\n".join(sections), latency, data_id),
+            canary=canary,
+            canary_written=written,
+        )
 
     async def told(self, command: Command) -> None:
         """One command, and nothing else. Raises whatever comes."""
@@ -185,6 +205,20 @@ class _Look:
         await self._ask(replies, "SET", key, name, "EX", str(_KEY_LIFE))
         return name if may_read else ""
 
+    async def _canary(self, replies: Replies) -> tuple[str | None, str]:
+        """What was there, and what is there now if that is new. What was there is None where it cannot be read."""
+        key, there, text = keys.canary(self._target.key_prefix), None, ""
+        try:
+            found = await self._ask(replies, "GET", key)
+            there = found if isinstance(found, str) else ""
+            if text := self._next_canary(there):
+                await self._ask(replies, "SET", key, text)
+        except ErrorReply as error:
+            return ("" if error.word == "WRONGTYPE" else there), ""
+        except (EOFError, ConnectionError):
+            return there, ""
+        return there, text
+
     async def _info(self, replies: Replies, section: str) -> str:
         """Nothing where the user may not ask, or a proxy does not know how."""
         try:
@@ -201,23 +235,40 @@ class _Look:
 
 
 _DATA_ID: Final = re.compile(r"[0-9a-f.]{8,40}")
-_RUN_ID: Final = re.compile(r"^run_id:([0-9A-Za-z]{8,64})\r?$", re.MULTILINE)
-_UPTIME: Final = re.compile(r"^uptime_in_seconds:(\d{1,12})\r?$", re.MULTILINE | re.ASCII)
-_USED: Final = re.compile(r"^used_memory:(\d{1,18})\r?$", re.MULTILINE | re.ASCII)
-_MOST: Final = re.compile(r"^maxmemory:(\d{1,18})\r?$", re.MULTILINE | re.ASCII)
+_FIGURE: Final = re.compile(r"^([a-z_]{1,40}):([0-9A-Za-z_.-]{1,64})\r?$", re.MULTILINE | re.ASCII)
+_RUN_ID: Final = re.compile(r"[0-9A-Za-z]{8,64}")
+_COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
+_EVICTS_NOTHING: Final = "noeviction"
+_SUCCESSES: Final = ("aof_last_write_status", "aof_last_bgrewrite_status")
 
 
-def _answered(server: str, memory: str, latency: float, data_id: str) -> RedisLook:
-    run_id, uptime = _RUN_ID.search(server), _UPTIME.search(server)
-    used, most = _USED.search(memory), _MOST.search(memory)
+def _answered(info: str, latency: float, data_id: str) -> RedisLook:
+    told = dict(_FIGURE.findall(info))
+    run_id, policy = told.get("run_id", ""), told.get("maxmemory_policy", "")
+    limit, uptime = _count(told, "maxmemory"), _count(told, "uptime_in_seconds", -1)
     return RedisLook(
         RedisState.OK,
         latency=latency,
-        run_id=run_id.group(1) if run_id else "",
+        run_id=run_id if _RUN_ID.fullmatch(run_id) else "",
         data_id=data_id,
-        up_since=time.time() - int(uptime.group(1)) if uptime else 0.0,
-        fullness=min(1.0, int(used.group(1)) / limit) if used and most and (limit := int(most.group(1))) else 0.0,
+        up_since=time.time() - uptime if uptime >= 0 else 0.0,
+        fullness=min(1.0, _count(told, "used_memory") / limit) if limit else 0.0,
+        evicts="" if policy == _EVICTS_NOTHING or not limit else policy,
+        persistence=_persistence(told),
     )
+
+
+def _persistence(told: dict[str, str]) -> Persistence | None:
+    if "aof_enabled" not in told:
+        return None
+    failing = [one for one in _SUCCESSES if told.get(one, "ok") != "ok"]
+    return Persistence(told["aof_enabled"] == "1", ", ".join(failing), _count(told, "aof_base_size"))
+
+
+def _count(told: dict[str, str], name: str, otherwise: int = 0) -> int:
+    """`otherwise` where it was not told, or is no number that can be."""
+    found = told.get(name, "")
+    return int(found) if _COUNT.fullmatch(found) else otherwise
 
 
 def explain(error: Exception, *, spoken: bool = False) -> tuple[RedisState, str]:

@@ -7,7 +7,9 @@ from crew_operator.errors import Problem
 from crew_operator.status import chains
 from crew_operator.status.observed import (
     Failure,
+    Loss,
     Observed,
+    Persistence,
     RedisLook,
     RedisState,
     Workload,
@@ -15,7 +17,7 @@ from crew_operator.status.observed import (
 from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.reasons import BY_WORD, Reason
 from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
-from support.observations import OK, good, replica
+from support.observations import LOOK, OK, good, replica
 
 
 def said(seen, type_):
@@ -307,3 +309,57 @@ def test_a_redis_that_will_be_full_is_told_and_takes_nothing_from_ready():
     assert said(seen, Type.READY) == ("True", Reason.REDIS_NEARLY_FULL)
     assert said(seen, Type.MEMORY_SHARED)[0] == "True"
     assert "limits.memory" in chains.verdicts(seen)[Type.MEMORY_READY].message
+
+
+LOSS = Loss("1234abcd", 0, "Redis has lost what was last seen in it at T: it has nothing of what it held")
+
+
+def test_lost_memories_make_the_whole_not_ready_and_say_how_they_are_accepted():
+    seen = good(loss=LOSS)
+    assert said(seen, Type.MEMORY_DURABLE) == said(seen, Type.READY) == ("False", Reason.MEMORY_LOST)
+    assert said(seen, Type.MEMORY_READY)[0] == "True"
+    assert "crewops.dev/accept-memory-loss=1234abcd" in chains.verdicts(seen)[Type.READY].message
+    assert said(good(loss=LOSS, managed=False), Type.READY) == ("False", Reason.MEMORY_LOST)
+
+
+def test_a_crew_that_is_stopped_for_its_loss_says_so_and_not_that_it_was_scaled_down():
+    seen = good(loss=LOSS, stopped=True, workload=Workload(wanted=0), replicas=())
+    assert said(seen, Type.CREW_AVAILABLE) == ("False", Reason.MEMORY_LOST)
+    assert said(seen, Type.READY) == ("False", Reason.MEMORY_LOST)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"evicts": "allkeys-lru"}, "False", Reason.REDIS_EVICTS),
+        ({"persistence": None}, "Unknown", Reason.PERSISTENCE_NOT_REPORTED),
+        ({"persistence": Persistence(appends=False)}, "False", Reason.REDIS_NOT_PERSISTENT),
+        (
+            {"persistence": Persistence(appends=True, failing="aof_last_write_status")},
+            "False",
+            Reason.REDIS_PERSISTENCE_FAILING,
+        ),
+    ],
+)
+def test_how_redis_keeps_what_it_is_given_counts_for_ready_where_it_is_ours(changes, status, reason):
+    look = replace(LOOK, **changes)
+    managed = good(redis=look)
+    assert said(managed, Type.MEMORY_DURABLE) == said(managed, Type.READY) == (status, reason)
+    external = good(redis=look, managed=False)
+    assert said(external, Type.MEMORY_DURABLE) == (status, reason)
+    assert said(external, Type.READY) == ("True", reason if status == "False" else Reason.ALL_GOOD)
+
+
+def test_of_a_redis_that_gives_no_answer_nothing_is_known():
+    seen = good(redis=RedisLook(RedisState.WEDGED, "no answer"))
+    assert said(seen, Type.MEMORY_DURABLE) == ("Unknown", Reason.MEMORY_NOT_READY)
+
+
+def test_a_volume_that_will_be_full_is_told_and_takes_nothing_from_ready():
+    seen = good(disk_nearly_full=True)
+    assert said(seen, Type.MEMORY_DURABLE) == said(seen, Type.READY) == ("True", Reason.REDIS_DISK_NEARLY_FULL)
+
+
+def test_a_canary_that_cannot_be_read_is_told():
+    seen = good(redis=replace(LOOK, canary=None))
+    assert "a loss would not be seen" in chains.verdicts(seen)[Type.MEMORY_DURABLE].message

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crew_operator.api.names import ConditionType
 from crew_operator.status import chains, replies
 from crew_operator.status.replies import NotAReportError
 from crew_runtime.contract import report as reports
@@ -58,7 +59,7 @@ def test_a_lie_in_any_field_is_refused_or_can_be_judged(path, value):
         found = replies.report(data)
     except NotAReportError:
         return
-    assert len(chains.verdicts(good(replicas=(replica("a", report=found), replica("b"))))) == 6
+    assert set(chains.verdicts(good(replicas=(replica("a", report=found), replica("b"))))) == set(ConditionType)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 10**400, "1", None, True])

@@ -114,6 +114,13 @@ class OnFailure(StrEnum):
     DEGRADE = "Degrade"
 
 
+class OnLoss(StrEnum):
+    """What a crew does when Redis has lost memories."""
+
+    CONTINUE = "Continue"
+    STOP = "Stop"
+
+
 class Injection(StrEnum):
     """How the runtime comes into the crew's image."""
 
@@ -614,6 +621,9 @@ class Memory:
     on_failure: OnFailure = OnFailure.FAIL_CLOSED
     """What a kickoff gets when its memory cannot be read or written. FailClosed: it ends as an error. Degrade: it ends
     and says that its memory was degraded."""
+    on_loss: OnLoss = OnLoss.CONTINUE
+    """What becomes of the crew when Redis has lost memories that were in it. Continue: it goes on with what is there.
+    Stop: it has no replica until the loss is accepted, or the memories are back. MemoryDurable says so in both."""
     timeout: Duration = "2s"
     """How long one call of Redis may take, before it counts as failed; at start it has ten times as long."""
     vector_type: VectorType = VectorType.FLOAT32

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
+
 
 def _text(description: str) -> dict[str, Any]:
     return {"type": "string", "description": description}
@@ -68,6 +70,26 @@ STATUS: Final[dict[str, Any]] = {
                 "vectorType": _text("How it keeps them: Float32 or Float16."),
                 "redisRunID": _text("The server process that the conditions speak of; a new one is checked again."),
                 "lastProof": _PROOF,
+                "canary": {
+                    "type": "object",
+                    "description": "The newest that Redis has to have of what the operator writes to it every five "
+                    "minutes; it is told when something else is, and hourly.",
+                    "properties": {
+                        "store": _text("Names the data; a store that is begun anew gets another name."),
+                        "number": _number("How many were written."),
+                        "time": _time("When it was written."),
+                    },
+                },
+                "loss": {
+                    "type": "object",
+                    "description": "What Redis had and has not any more. It stays until the memories are back, or "
+                    f"somebody accepts the loss by the annotation {ACCEPT_LOSS_ANNOTATION}.",
+                    "properties": {
+                        "id": _text("The annotation's value."),
+                        "time": _time("When it was seen."),
+                        "message": _text("What is known of it."),
+                    },
+                },
             },
         },
         "api": {

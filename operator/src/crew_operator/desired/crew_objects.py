@@ -35,7 +35,7 @@ def deployment(crew: CrewDeployment, inputs: Inputs) -> Manifest:
         "kind": "Deployment",
         "metadata": metadata.of(crew, crew.name, names.CREW),
         "spec": {
-            "replicas": crew.spec.replicas,
+            "replicas": 0 if inputs.stopped else crew.spec.replicas,
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": names.selector(crew.name, names.CREW)},

@@ -49,6 +49,8 @@ class Inputs:
     """Of the crew's API where the operator generates it: once, then read back from its Secret."""
     files_checksum: str = ""
     """Of the definition and the certificate that the crew mounts: a change rolls the crew."""
+    stopped: bool = False
+    """The crew has no replica, whatever the spec says: its memories are lost, and that is what it asks for then."""
 
 
 def of(crew: CrewDeployment, name: str, component: str) -> Manifest:

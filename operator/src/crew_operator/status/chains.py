@@ -15,6 +15,7 @@ Chain = tuple[Check, ...]
 
 CREW_AVAILABLE: Chain = (
     checks.workload_was_seen,
+    checks.crew_is_not_stopped,
     checks.replicas_are_wanted,
     checks.wanted_are_ready,
 )
@@ -28,6 +29,14 @@ MEMORY_READY: Chain = (
     checks.redis_is_one,
     checks.redis_is_the_one_known,
     checks.every_replica_wrote_since_redis_started,  # a look at the Redis before is no look at this one
+)
+
+MEMORY_DURABLE: Chain = (
+    checks.nothing_was_lost,
+    checks.redis_was_looked_at,
+    checks.nothing_is_evicted,
+    checks.persistence_was_told,
+    checks.what_is_written_is_kept,
 )
 
 MEMORY_SHARED: Chain = (
@@ -62,6 +71,7 @@ def verdicts(seen: Observed) -> dict[ConditionType, Verdict]:
     found = {
         ConditionType.CREW_AVAILABLE: _decide(seen, CREW_AVAILABLE, _available),
         ConditionType.MEMORY_READY: memory_ready,
+        ConditionType.MEMORY_DURABLE: _decide(seen, MEMORY_DURABLE, _durable),
         ConditionType.MEMORY_SHARED: _shared(seen, memory_ready),
         ConditionType.RUNTIME_COMPATIBLE: _decide(seen, RUNTIME_COMPATIBLE, _compatible),
         ConditionType.PROGRESSING: _decide(seen, PROGRESSING, _complete),
@@ -89,17 +99,18 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
     order = (
         ConditionType.PROGRESSING,
         ConditionType.MEMORY_READY,
+        ConditionType.MEMORY_DURABLE,
         ConditionType.CREW_AVAILABLE,
         ConditionType.RUNTIME_COMPATIBLE,
         ConditionType.MEMORY_SHARED,
     )
     if seen.broken:
         return Verdict("Unknown", Reason.INTERNAL_ERROR, found[ConditionType.PROGRESSING].message)
-    but = _but(seen)
+    but = _but(seen, found[ConditionType.MEMORY_DURABLE])
     words = "; ".join(text for _, text in but)
     for type_ in order:
         verdict = found[type_]
-        if verdict.status != "True":
+        if verdict.status != "True" and not (type_ is ConditionType.MEMORY_DURABLE and _is_others_to_say(seen)):
             also = f"; also: {words}" if but else ""
             return Verdict(verdict.status, verdict.reason, f"{type_.value}: {verdict.message}{also}")
     if but:
@@ -107,14 +118,23 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
     return Verdict("True", Reason.ALL_GOOD, f"{_replicas(len(seen.ready_replicas))} with one memory")
 
 
-def _but(seen: Observed) -> list[tuple[Reason, str]]:
+def _is_others_to_say(seen: Observed) -> bool:
+    """How an external Redis persists: by replicas or snapshots that INFO does not tell of. What it has lost it has."""
+    return not seen.managed and seen.loss is None
+
+
+def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
     """What somebody should know of a crew that serves, the worst first."""
     found = []
+    if durable.status == "False" and _is_others_to_say(seen):
+        found.append((durable.reason, f"{durable.reason.word}: {durable.message.rstrip('.')}"))
     if seen.open_as_before:
         text = "its API asks for no token, as before there was spec.crew.api: set spec.crew.api.auth to Token or None"
         found.append((Reason.API_OPEN, text))
     if seen.redis_nearly_full:
         found.append((Reason.REDIS_NEARLY_FULL, "Redis is more than 85 % full"))
+    if seen.disk_nearly_full:
+        found.append((Reason.REDIS_DISK_NEARLY_FULL, "the volume of Redis may be full before long"))
     if seen.ignored_env:
         names = ", ".join(seen.ignored_env)
         text = f"{names} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
@@ -135,6 +155,17 @@ def _answers(seen: Observed) -> Verdict:
     count = len(seen.ready_replicas)
     others = f"and {_replicas(count)}" if count else "(no replica is ready to ask it too)"
     return Verdict("True", Reason.ANSWERS, f"{engine} answers PING and takes writes, for the operator {others}")
+
+
+def _durable(seen: Observed) -> Verdict:
+    if seen.disk_nearly_full:
+        reason = Reason.REDIS_DISK_NEARLY_FULL
+        return Verdict("True", reason, f"{reason.cause} {reason.remedy}")
+    place = "the volume of Redis" if seen.managed else "the disk of Redis"
+    text = f"nothing is evicted, and what is written goes to an append-only file on {place}"
+    if isinstance(seen.redis, RedisLook) and seen.redis.canary is None:
+        return Verdict("True", Reason.DURABLE, f"{text}; its user may not read the canary, so a loss would not be seen")
+    return Verdict("True", Reason.DURABLE, f"{text}; nothing that was seen in it has been lost")
 
 
 def _proven(seen: Observed) -> Verdict:

@@ -114,6 +114,13 @@ def workload_was_seen(seen: Observed) -> Verdict | None:
     return None
 
 
+def crew_is_not_stopped(seen: Observed) -> Verdict | None:
+    """Nobody asked for it to stop when memories are lost, or none are."""
+    if not seen.stopped:
+        return None
+    return _bad(Reason.MEMORY_LOST, "the crew is stopped, as spec.memory.onLoss says, until the loss is accepted")
+
+
 def replicas_are_wanted(seen: Observed) -> Verdict | None:
     """There should be any."""
     if _wanted(seen) > 0:
@@ -257,6 +264,48 @@ def every_replica_wrote_since_redis_started(seen: Observed) -> Verdict | None:
     if not stale:
         return None
     return _bad(Reason.REDIS_RESTARTED, f"Redis was started again, and {_list(stale)} has not written to it since")
+
+
+# Durable memory ------------------------------------------------------------------------------------------------------
+
+
+def nothing_was_lost(seen: Observed) -> Verdict | None:
+    """The canary that the store has to have is there, or a newer one."""
+    if seen.loss is None:
+        return None
+    return _bad(Reason.MEMORY_LOST, f"{seen.loss.message}. {seen.loss.remedy}")
+
+
+def redis_was_looked_at(seen: Observed) -> Verdict | None:
+    """What a server says of its persistence it says when it answers."""
+    if isinstance(seen.redis, RedisLook) and seen.redis.state is RedisState.OK:
+        return None
+    return _unknown(Reason.MEMORY_NOT_READY, "Redis does not answer, so nothing is known of what it keeps")
+
+
+def nothing_is_evicted(seen: Observed) -> Verdict | None:
+    """A full Redis refuses writes, and takes nothing away."""
+    if not isinstance(seen.redis, RedisLook) or not seen.redis.evicts:
+        return None
+    return _bad(Reason.REDIS_EVICTS, f"its maxmemory-policy is {seen.redis.evicts}. {Reason.REDIS_EVICTS.remedy}")
+
+
+def persistence_was_told(seen: Observed) -> Verdict | None:
+    """Not every user may ask."""
+    if not isinstance(seen.redis, RedisLook) or seen.redis.persistence is not None:
+        return None
+    return _unknown(Reason.PERSISTENCE_NOT_REPORTED, f"{Reason.PERSISTENCE_NOT_REPORTED.cause}")
+
+
+def what_is_written_is_kept(seen: Observed) -> Verdict | None:
+    """By an append-only file whose last write and rewrite succeeded."""
+    told = seen.redis.persistence if isinstance(seen.redis, RedisLook) else None
+    if told is None or (told.appends and not told.failing):
+        return None
+    if not told.appends:
+        return _bad(Reason.REDIS_NOT_PERSISTENT, f"it has appendonly no. {Reason.REDIS_NOT_PERSISTENT.remedy}")
+    reason = Reason.REDIS_PERSISTENCE_FAILING
+    return _bad(reason, f"Redis says that this failed: {told.failing}. {reason.remedy}")
 
 
 # Shared memory -------------------------------------------------------------------------------------------------------

@@ -16,6 +16,10 @@ MAX_MESSAGE = 1024
 """Characters; an Event takes no longer message either."""
 
 
+_SOON = frozenset({Reason.REDIS_NEARLY_FULL.word, Reason.REDIS_DISK_NEARLY_FULL.word})
+"""Reasons of a condition that holds, and before long will not."""
+
+
 @dataclass(frozen=True)
 class Transition:
     """A condition that changed its status or its reason."""
@@ -30,7 +34,7 @@ class Transition:
     @property
     def warning(self) -> bool:
         """It got worse, or stays bad for another reason; or will before long."""
-        return self.status == "False" or self.reason == Reason.REDIS_NEARLY_FULL.word
+        return self.status == "False" or self.reason in _SOON
 
 
 def merge(

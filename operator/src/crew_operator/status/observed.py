@@ -9,6 +9,7 @@ from typing import Any
 from crew_operator.errors import Problem
 from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.report import Report
+from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,18 @@ class RedisState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Persistence:
+    """How Redis writes to its disk, in its own words."""
+
+    appends: bool
+    """It keeps an append-only file."""
+    failing: str = ""
+    """What it could not do when it last tried to, such as `aof_last_write_status`."""
+    base: int = 0
+    """Bytes of that file when it was last rewritten."""
+
+
+@dataclass(frozen=True)
 class RedisLook:
     """One look at Redis."""
 
@@ -51,6 +64,48 @@ class RedisLook:
     """Unix time, up to a second late; 0: it did not say."""
     fullness: float = 0.0
     """What is used of its maxmemory, from 0 to 1; 0 when it has none, or did not say."""
+    evicts: str = ""
+    """The policy by which it takes keys away when it is full; empty when it takes none, or did not say."""
+    persistence: Persistence | None = None
+    """None: it did not say."""
+    canary: str | None = None
+    """What lay in the canary's key; empty: nothing did; None: it could not be read."""
+    canary_written: str = ""
+    """What was written over it; empty: nothing was."""
+
+
+@dataclass(frozen=True)
+class Canary:
+    """What was written."""
+
+    store: str
+    """Names the data: 16 hexadecimal digits, new when the store is begun."""
+    number: int
+    time: int
+    """Unix time of the write, in seconds."""
+
+    def __str__(self) -> str:
+        """As it stands in Redis."""
+        return f"{self.store} {self.number} {self.time}"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What the store should have had and has not."""
+
+    id: str
+    """By which somebody accepts it."""
+    time: int
+    """Unix time at which it was seen, in seconds."""
+    message: str
+
+    @property
+    def remedy(self) -> str:
+        """What somebody can do about it."""
+        return (
+            "Restore it from a backup, which ends this by itself; or accept the loss: "
+            f"kubectl annotate crew NAME --overwrite {ACCEPT_LOSS_ANNOTATION}={self.id}"
+        )
 
 
 @dataclass(frozen=True)
@@ -155,6 +210,14 @@ class Observed:
     redis_apart: bool = False
     """And they hold different data."""
     redis_nearly_full: bool = False
+    disk_nearly_full: bool = False
+    """Of a managed Redis: its append-only file may outgrow its volume before long."""
+    canary: Canary | None = None
+    """The newest that the store has to have."""
+    loss: Loss | None = None
+    """What it should have and has not; nobody has accepted that yet."""
+    stopped: bool = False
+    """The crew is stopped for it."""
     proof: Proof | None = None
 
     @property

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from crew_operator.api import names
-from crew_operator.status import chains, conditions
+from crew_operator.status import chains, conditions, durability
 from crew_operator.status.conditions import timestamp
-from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, reports
+from crew_operator.status.durability import Ledger
+from crew_operator.status.observed import Canary, Failure, Observed, Proof, RedisLook, reports
 from crew_runtime import contract
 
 PROOF_TOLD: Final = 3600.0
 """Seconds after which a proof is told though it says nothing new; the time of the last one is a metric."""
+FIRST_CANARY_TOLD: Final = 60.0
+"""Seconds after which a store's first canary is told; an operator that starts before that does not know of it."""
 _SHARED = names.ConditionType.MEMORY_SHARED.value
 
 
@@ -27,14 +30,20 @@ class Identity:
 
 def status(before: Mapping[str, Any], seen: Observed, who: Identity, now: float) -> dict[str, Any]:
     """The status to write. Equal to `before` when there is nothing new to say; a proof that says the same again is not,
-    but goes with whatever is.
+    nor is one more canary, but they go with whatever is.
     """
-    quiet = _status(before, seen, who, now, _told_already(before, seen.proof))
-    return _status(before, seen, who, now, seen.proof) if differs(before, quiet) else quiet
+    told = _told_already(before, seen.proof), _canary_told(before, seen.canary, now)
+    quiet = _status(before, seen, who, now, *told)
+    return _status(before, seen, who, now, seen.proof, seen.canary) if differs(before, quiet) else quiet
 
 
 def _status(
-    before: Mapping[str, Any], seen: Observed, who: Identity, now: float, proof: Proof | None
+    before: Mapping[str, Any],
+    seen: Observed,
+    who: Identity,
+    now: float,
+    proof: Proof | None,
+    canary: Canary | None,
 ) -> dict[str, Any]:
     found = conditions.merge(before.get("conditions") or (), chains.verdicts(seen), seen.generation, now)
     return _without_nothing(
@@ -44,7 +53,10 @@ def _status(
             "selector": ",".join(f"{key}={value}" for key, value in names.selector(who.name, names.CREW).items()),
             "endpoint": f"http://{who.name}.{who.namespace}.svc:{contract.HTTP_PORT}",
             "api": dict(seen.api),
-            "memory": _memory(seen, who, before.get("memory") or {}, proof),
+            "memory": {
+                **_memory(seen, who, before.get("memory") or {}, proof),
+                **durability.shown(Ledger(kept=canary, loss=seen.loss)),
+            },
             "crew": _crew(seen, before.get("crew") or {}),
             "credentials": {**(before.get("credentials") or {}), **seen.credentials},
             "conditions": found,
@@ -84,6 +96,18 @@ def _told_already(before: Mapping[str, Any], proof: Proof | None) -> Proof | Non
         return proof
     # the time in the status is cut to the second; one from the future was written by another clock
     return None if -1 < since < PROOF_TOLD else proof
+
+
+def _canary_told(before: Mapping[str, Any], newest: Canary | None, now: float) -> Canary | None:
+    """The one in the status while it is of the same store and not old. A store's first one waits a little, so that a
+    start costs no write more.
+    """
+    told = durability.recorded(before).kept
+    if newest is None:
+        return None
+    if told is None:
+        return newest if now - newest.time >= FIRST_CANARY_TOLD else None
+    return told if told.store == newest.store and -1 < now - told.time < PROOF_TOLD else newest
 
 
 def _memory(seen: Observed, who: Identity, before: Mapping[str, Any], last: Proof | None) -> dict[str, Any]:

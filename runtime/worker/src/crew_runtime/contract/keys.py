@@ -18,6 +18,11 @@ def health(prefix: str, who: str) -> str:
     return f"{root(prefix)}health:{who}"
 
 
+def canary(prefix: str) -> str:
+    """STRING `<name of the data> <number> <Unix time>`: the operator's, by which it knows that nothing was lost."""
+    return f"{root(prefix)}canary"
+
+
 def meta(prefix: str) -> str:
     """HASH `schema`, `dimension`, `vector` (`FLOAT32`, `FLOAT16`), `embedder`: what the memory store holds; written
     once by the first who knows. `session_ttl`, `session_ttl_since` (ms): when its sessions end."""

@@ -262,6 +262,43 @@ class Reason(Enum):
         "Check that the operator may reach port 8081 of the crew's pods.",
     )
 
+    # Durable memory
+    DURABLE = (
+        "Durable",
+        "Redis has all that was last seen in it, evicts nothing, and writes what it is given to its disk.",
+        "Nothing to do.",
+    )
+    MEMORY_LOST = (
+        "MemoryLost",
+        "Redis lacks what it had: an emptied volume, an older backup, flushed keys, or another Redis at its address.",
+        "Restore a backup, or accept the loss by the annotation that the message ends with; docs/failure-modes.md.",
+    )
+    REDIS_EVICTS = (
+        "RedisEvicts",
+        "Redis takes keys away when it is full: memories would go in silence.",
+        "Set maxmemory-policy noeviction on it.",
+    )
+    REDIS_NOT_PERSISTENT = (
+        "RedisNotPersistent",
+        "Redis keeps no append-only file: what was written since its last snapshot goes with its process.",
+        "Set appendonly yes on it, unless it is kept in another way that you trust.",
+    )
+    REDIS_PERSISTENCE_FAILING = (
+        "RedisPersistenceFailing",
+        "Redis could not write its append-only file the last time it tried to.",
+        "Its log says why; most often the volume is full: grow spec.redis.managed.storage.size.",
+    )
+    REDIS_DISK_NEARLY_FULL = (
+        "RedisDiskNearlyFull",
+        "Rewriting its append-only file takes up to three times its size, which the volume of Redis may not have.",
+        "Grow spec.redis.managed.storage.size, or forget records.",
+    )
+    PERSISTENCE_NOT_REPORTED = (
+        "PersistenceNotReported",
+        "Redis did not say whether and how it writes to its disk; its user may not ask INFO.",
+        "Nothing, when you know that it does; else let its user ask INFO.",
+    )
+
     # Shared memory
     PROVEN = ("Proven", "What one replica wrote, every other one read.", "Nothing to do.")
     PROOF_PENDING = (

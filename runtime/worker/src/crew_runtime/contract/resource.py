@@ -16,6 +16,9 @@ CREW: Final = "crew"
 REDIS: Final = "redis"
 """Values of the component label."""
 
+ACCEPT_LOSS_ANNOTATION: Final = f"{GROUP}/accept-memory-loss"
+"""On a CrewDeployment: the id of the loss of memories that somebody has taken note of, and goes on without."""
+
 CREW_CONTAINER: Final = "crew"
 SERVER_CONTAINER: Final = "server"
 REDIS_CONTAINER: Final = "redis"
@@ -31,6 +34,9 @@ class ConditionType(StrEnum):
     MEMORY_READY = "MemoryReady"
     """True when an authenticated PING and a write answered within the deadline, from the operator and from every ready
     replica."""
+    MEMORY_DURABLE = "MemoryDurable"
+    """True when Redis has all that was last seen in it, evicts nothing, and writes to its disk what it is given. Of an
+    external Redis only a loss makes Ready False: how it persists is for those who run it to say."""
     MEMORY_SHARED = "MemoryShared"
     """True when a nonce written through one replica's CrewAI memory was read through every other one's (one replica:
     read back from the store), for exactly the replicas that are ready now and the Redis process that runs now."""
