@@ -5,7 +5,10 @@ import time
 
 import pytest
 
+from crew_runtime.crewai.flows import FlowStates
+from crew_runtime.guard.call import Guard
 from crew_runtime.memory.store import SWEEP
+from crew_runtime.redis_client import Connections
 from crew_runtime.sessions import binding
 from support.memories import contents, direction, record
 from support.waiting import wait_until
@@ -39,6 +42,17 @@ def test_no_record_expires_by_itself_when_the_time_to_live_is_taken_away(mortal,
     remember(mortal(), "1", "mine")
     time_passes(TTL + 1)
     assert remembered(storage, "1") == ["mine"]
+
+
+def test_a_flows_state_that_is_written_without_a_time_to_live_stays(settings, server, root):
+    connections = Connections(settings)
+    guard = Guard(connections)
+    with binding.bind("1"), server.client() as client:
+        FlowStates(guard, settings.key_prefix, TTL).write("1", {"state": "{}"})
+        assert 0 < client.pttl(f"{root}f:1") <= TTL * 1000
+        FlowStates(guard, settings.key_prefix).write("1", {"state": "{}"})
+        assert client.pttl(f"{root}f:1") == -1
+    connections.close()
 
 
 def test_what_an_older_version_let_expire_stays_from_the_start_of_a_newer_one_on(mortal, storage, server, root):

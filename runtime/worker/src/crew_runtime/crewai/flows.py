@@ -36,7 +36,9 @@ class FlowStates:
         def ask(client: Client) -> None:
             pipeline = client.pipeline(transaction=True)
             pipeline.hset(key, mapping=dict(fields))
-            if self._ttl is not None and flow_id == binding.session():
+            if self._ttl is None:
+                pipeline.persist(key)  # sessions had a time to live when it was written last
+            elif flow_id == binding.session():
                 pipeline.pexpire(key, int(self._ttl * 1000))
             pipeline.execute()
 
