@@ -200,6 +200,12 @@ async def _configuration(kubeconfig: str | None) -> client.Configuration:
     return made
 
 
+_MISTYPED: Final = "failed to create typed patch object"
+"""What an apply is answered, with 500, whose field has a value of another type."""
+_OTHER_UID: Final = "metadata.uid: Invalid value"
+"""What a patch is answered that was meant for another object of that name: a uid cannot be changed."""
+
+
 def _open() -> None:
     """No fence."""
 
@@ -242,9 +248,11 @@ def _error(error: client.ApiException) -> ApiError:
     message = _message(error)
     if "not declared in schema" in message:  # a 500, and yet the same request will never pass
         return RejectedError(status, f"{message}. {_OLD_CRD}" if f"Kind={names.KIND})" in message else message)
+    if _MISTYPED in message:  # likewise
+        return RejectedError(status, message)
     if status == 404:
         return NotFoundError(status, message)
-    if status == 409:
+    if status == 409 or (status == 422 and _OTHER_UID in message):
         return ConflictError(status, message)
     if status in (400, 403, 422):
         return RejectedError(status, message)

@@ -139,6 +139,21 @@ def test_field_that_the_schema_does_not_know_is_refused(api_server: KubeApi, giz
         api_server.apply(f"{gizmos}/one", gizmo(colour="red"))
 
 
+def test_a_patch_that_is_meant_for_another_object_is_refused(api_server: KubeApi) -> None:
+    """By 422, where a replacement is refused by 409."""
+    path = api_server.at("v1", "configmaps", "one")
+    made = api_server.apply(path, config_map())
+    other = {**config_map(), "metadata": {"name": "one", "uid": "another"}}
+    for patch in (
+        lambda: api_server.apply(path, other),
+        lambda: api_server.ask("PATCH", path, other, "application/merge-patch+json"),
+    ):
+        with pytest.raises(RefusedError, match=r"metadata\.uid: Invalid value: .*: field is immutable") as refused:
+            patch()
+        assert refused.value.code == 422
+    assert api_server.ask("GET", path)["metadata"]["uid"] == made["metadata"]["uid"]
+
+
 def test_apply_needs_a_manager(api_server: KubeApi) -> None:
     with pytest.raises(RefusedError, match="fieldManager: Required value"):
         api_server.ask("PATCH", api_server.at("v1", "configmaps", "one"), config_map(), "application/apply-patch+yaml")

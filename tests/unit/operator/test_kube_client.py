@@ -3,7 +3,7 @@ import json
 import pytest
 from kubernetes.aio.client import ApiException
 
-from crew_operator.errors import RejectedError
+from crew_operator.errors import ConflictError, RejectedError
 from crew_operator.kube_client import _error, bearer
 
 
@@ -34,3 +34,19 @@ def test_a_field_that_a_child_cannot_have_is_a_refusal_and_no_fault_of_the_crd()
     found = _error(ApiException(status=500, reason="Internal Server Error", body=json.dumps({"message": said})))
     assert isinstance(found, RejectedError)
     assert "crds/crewdeployments.yaml" not in found.message
+
+
+def test_a_value_of_another_type_is_a_refusal():
+    """Likewise, of Kubernetes 1.36."""
+    what = "failed to create typed patch object (lobby/concierge; apps/v1, Kind=Deployment)"
+    said = f'{what}: .spec.template.spec.containers[name="crew"].envFrom[0].secretRef.name: expected string, got map'
+    found = _error(ApiException(status=500, reason="Internal Server Error", body=json.dumps({"message": said})))
+    assert isinstance(found, RejectedError)
+    assert found.message == said
+
+
+def test_a_patch_that_was_meant_for_another_object_is_a_conflict():
+    """Kubernetes answers a patch with another uid by 422, a replacement by 409."""
+    said = 'ConfigMap "one" is invalid: metadata.uid: Invalid value: "another": field is immutable'
+    found = _error(ApiException(status=422, reason="Unprocessable Entity", body=json.dumps({"message": said})))
+    assert isinstance(found, ConflictError)

@@ -195,7 +195,7 @@ class Registry:
                 " application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
             )
         new = self._checked(resource, self._patched(resource.node, kind, live, change), options)
-        return self._replace(resource, live, new, options, subresource), False
+        return self._replace(resource, live, new, options, subresource, patched=True), False
 
     def _patched(self, node: schema.Node, kind: str, live: Manifest, change: Any) -> Manifest:
         if kind == "json":
@@ -248,7 +248,7 @@ class Registry:
                     f"{new['metadata']['uid']}, and no existing object was found",
                 )
             return self._insert(resource, namespace, new, options, "Apply"), True
-        return self._replace(resource, live, new, options, subresource, applied=True), False
+        return self._replace(resource, live, new, options, subresource, applied=True, patched=True), False
 
     def _replace(
         self,
@@ -259,12 +259,16 @@ class Registry:
         subresource: str,
         *,
         applied: bool = False,
+        patched: bool = False,
     ) -> Manifest:
         namespace, name = live["metadata"].get("namespace", ""), live["metadata"]["name"]
         sent = new.get("metadata") or {}
         if sent.get("resourceVersion") and sent["resourceVersion"] != live["metadata"]["resourceVersion"]:
             raise modified(resource.plural, resource.group, name)
         if sent.get("uid") and sent["uid"] != live["metadata"]["uid"]:
+            if patched:
+                cause = Cause("metadata.uid", f'Invalid value: "{sent["uid"]}": field is immutable')
+                raise invalid(resource.kind, resource.group, name, [cause])
             raise conflict(
                 resource.plural,
                 resource.group,
