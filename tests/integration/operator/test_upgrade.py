@@ -26,13 +26,14 @@ async def test_a_redis_with_one_password_for_all_gets_its_users_and_keeps_its_me
             "data": {"password": as_text(OLD_PASSWORD), "auth.conf": as_text(f"requirepass {OLD_PASSWORD}\n")},
         }
     )
-    await node.start_redis(password=OLD_PASSWORD)
+    await node.start_redis(password=OLD_PASSWORD, told=False)
     as_crew = redis.Redis(host=node.redis_ip, password=OLD_PASSWORD, protocol=2, decode_responses=True)
     before = as_crew.info("server")["run_id"]
     as_crew.hset(f"cs:{{{crew.key_prefix}}}:m:1", "d", "remembered")
     as_crew.config_get("*")
     async with app.running(settings):
         await cluster.exists("Deployment", "concierge")
+        await node.tell_redis()
         for number in range(2):
             await node.start_replica(f"concierge-{number}")
         await cluster.condition("Ready", "True", "AllGood", seconds=30)

@@ -49,7 +49,10 @@ def trouble(pod: Object) -> ContainerTrouble | None:
             last = _last_end(one)
             message = f"container {one.get('name')}: {word}" + (f": {detail}" if detail else "") + last
             return ContainerTrouble(_reason(word, detail), message)
-    for condition in (pod.get("status") or {}).get("conditions") or ():
+    status = pod.get("status") or {}
+    if status.get("phase") not in (None, "Pending"):
+        return None  # it had a node
+    for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return ContainerTrouble(Reason.POD_NOT_STARTED, f"not scheduled: {condition.get('message') or ''}".strip())
     return None
