@@ -13,7 +13,7 @@ from crew_runtime import contract
 
 PROOF_TOLD: Final = 3600.0
 """Seconds after which a proof is told though it says nothing new; the time of the last one is a metric."""
-FIRST_CANARY_TOLD: Final = 60.0
+FIRST_CANARY_TOLD: Final = 600.0
 """Seconds after which a store's first canary is told; an operator that starts before that does not know of it."""
 _SHARED = names.ConditionType.MEMORY_SHARED.value
 
