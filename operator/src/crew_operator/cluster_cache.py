@@ -111,6 +111,11 @@ class ClusterCache:
         entry = self._crews.get(owner, {}).get((kind, name))
         return entry.object() if entry is not None else None
 
+    def uid(self, owner: Owner, kind: str, name: str) -> str:
+        """Of one object; empty: it is not known to be there."""
+        entry = self._crews.get(owner, {}).get((kind, name))
+        return entry.uid if entry is not None else ""
+
     def list(self, owner: Owner, kinds: Collection[str]) -> dict[Which, Object]:
         """All objects of these kinds."""
         known = self._crews.get(owner, {})

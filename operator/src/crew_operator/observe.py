@@ -53,12 +53,14 @@ async def look(
     if isinstance(listed, Failure):
         asked = None if target is None or known.managed else await redis_client.look(target, namespace, next_canary)
         return replace(known, replicas=listed, redis=asked or listed)
-    redis_pod = pods.redis_pod(listed, name) if known.managed else None
+    made_by = eyes.cache.uid((namespace, name), "StatefulSet", names.redis(name))
+    redis_pod = pods.redis_pod(listed, name, made_by) if known.managed else None
+    taken = pods.redis_pod_taken(listed, name, made_by) if known.managed else ""
     looked, replicas = await asyncio.gather(
         _redis(target, known.managed, redis_pod, namespace, next_canary),
         _reports(eyes.replicas, pods.replicas(listed)),
     )
-    return replace(known, replicas=replicas, redis_pod=redis_pod, redis=looked)
+    return replace(known, replicas=replicas, redis_pod=redis_pod, redis_pod_taken=taken, redis=looked)
 
 
 async def _pods(eyes: Eyes, namespace: str, name: str, *, real: bool) -> Pods | Failure:

@@ -33,6 +33,7 @@ from crew_operator.metrics import Metrics
 from crew_operator.settings import Settings
 from crew_runtime.contract import env
 from localcluster.apiserver import ApiServer
+from localcluster.controllers.actions import owner_of
 from support.crds import install
 from support.crews import crew_manifest
 from support.replicas import FORKED_SERVER, Replica
@@ -306,7 +307,7 @@ class Node:
         return str(await eventually(look, "the Deployment makes a pod"))
 
     async def _pod(self, name: str, component: str, ip: str) -> None:
-        about = {
+        about: dict[str, Any] = {
             "name": name,
             "namespace": self.cluster.namespace,
             "labels": {**names.selector("concierge", component), "pod-template-hash": "1"},
@@ -315,6 +316,8 @@ class Node:
         if self.cluster.server is None:
             await self.cluster.exists("Pod", name)
         else:
+            if component == names.REDIS:
+                about["ownerReferences"] = [owner_of(await self.cluster.exists("StatefulSet", "concierge-redis"))]
             with contextlib.suppress(ApiError):  # it is there already
                 await self.cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
         status = {

@@ -20,6 +20,7 @@ from crew_operator.kube_client import KubeClient
 from crew_runtime import contract
 from crew_runtime.contract import report as reports
 from crew_runtime.contract.report import BackendHealth, Report
+from localcluster.controllers.actions import owner_of
 from support import strangers
 from support.crews import crew_manifest
 from support.waiting import eventually
@@ -197,6 +198,31 @@ async def test_a_worker_that_is_stopped_costs_two_writes(cluster, operator, node
     handled = operator.queue.handled
     await eventually(_is(lambda: operator.queue.handled >= handled + 25), "25 more passes", 60)
     assert status_writes(operator) - before <= 2
+
+
+async def test_a_pod_that_somebody_made_in_the_place_of_redis_is_told_and_shown_no_password(cluster, operator):
+    """It is there first, so the StatefulSet's controller cannot make its own."""
+    about = {"name": "somebody", "namespace": cluster.namespace}
+    somebody = await cluster.kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about})
+    ip = f"{NET}.8"
+    about = {
+        "name": "concierge-redis-0",
+        "namespace": cluster.namespace,
+        "labels": names.selector("concierge", names.REDIS),
+        "ownerReferences": [owner_of({"apiVersion": "v1", "kind": "ConfigMap", **somebody})],
+    }
+    spec = {"containers": [{"name": "redis", "image": "by-hand"}]}
+    before = await cluster.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
+    async with strangers.talking(strangers.saying(stay=60), ip, contract.REDIS_PORT) as peer:
+        await cluster.patch_status("Pod", "concierge-redis-0", {"phase": "Running", "podIP": ip})
+        await cluster.make()
+        message = await cluster.condition("MemoryReady", "False", "RedisPodMissing")
+        assert "somebody else's pod has the name of Redis' pod, concierge-redis-0" in message
+        await asyncio.sleep(3)  # looked at each second
+    assert peer.asked == 0
+    now = await cluster.get("Pod", "concierge-redis-0")
+    assert now["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "deletionTimestamp" not in now["metadata"]
 
 
 async def test_garbage_in_the_place_of_redis_is_told_within_10_s(cluster, operator, node):

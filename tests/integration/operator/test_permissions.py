@@ -59,6 +59,8 @@ async def live(cluster, node, settings):
         ):
             await cluster.delete(kind, name)
             await cluster.exists(kind, name, 30)
+        await eventually(lambda: no_redis_pod(cluster), "the pod went with the StatefulSet that made it", 30)
+        await node.redis_restarts()
         await lose_its_label(cluster)
         await grow(cluster)
         node.signal_redis(signal.SIGSTOP)
@@ -102,6 +104,10 @@ def said(permissions):
 async def replaced(cluster):
     pod = await cluster.get("Pod", "concierge-redis-0")
     return pod is None or pod["metadata"].get("deletionTimestamp")
+
+
+async def no_redis_pod(cluster):
+    return await cluster.get("Pod", "concierge-redis-0") is None
 
 
 async def no_policy(cluster):

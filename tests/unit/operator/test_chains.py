@@ -57,6 +57,13 @@ def test_redis_that_does_not_work_makes_memory_and_the_whole_not_ready(state, re
     assert "what Redis said" in chains.verdicts(seen)[Type.READY].message
 
 
+def test_somebody_elses_pod_in_the_place_of_redis_is_told_as_that():
+    seen = good(redis_pod=None, redis_pod_taken="concierge-redis-0", redis=None)
+    assert said(seen, Type.MEMORY_READY) == said(seen, Type.READY) == ("False", Reason.REDIS_POD_MISSING)
+    message = chains.verdicts(seen)[Type.READY].message
+    assert "somebody else's pod has the name of Redis' pod, concierge-redis-0" in message
+
+
 def test_every_state_of_redis_but_ok_has_a_reason():
     for state in RedisState:
         expected = "True" if state is RedisState.OK else "False"

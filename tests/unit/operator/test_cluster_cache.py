@@ -162,6 +162,21 @@ def test_what_nobody_reads_is_no_change():
     assert made.told("MODIFIED", POD, pod(6, conditions=[ready | {"status": "False"}]), 0) == {KEY: Change.STATE}
 
 
+def test_a_pod_that_gets_another_owner_is_worth_a_look():
+    made = cache(("ADDED", POD, pod(4)))
+    owned = pod(5)
+    owned["metadata"]["ownerReferences"] = [{"kind": "StatefulSet", "name": "x", "uid": "x", "controller": True}]
+    assert made.told("MODIFIED", POD, owned, 0) == {KEY: Change.STATE}
+
+
+def test_the_uid_of_what_is_known_is_told_and_of_what_is_gone_none():
+    made = cache(("ADDED", "StatefulSet", child(2, name="concierge-redis")))
+    assert made.uid(KEY, "StatefulSet", "concierge-redis") == "s"
+    assert made.uid(KEY, "Service", "concierge-redis") == ""
+    made.told("DELETED", "StatefulSet", child(3, name="concierge-redis"), 0)
+    assert made.uid(KEY, "StatefulSet", "concierge-redis") == ""
+
+
 def test_every_write_of_a_secret_is_news_since_its_version_is_recorded():
     made = cache(("ADDED", "Secret", child(2, name="concierge-redis-auth")))
     made.take_news(KEY)
@@ -333,13 +348,19 @@ RUNS = {"phase": "Running", "podIP": "10.0.0.1"}
 
 
 @pytest.mark.parametrize("status", [{}, RUNS, TROUBLED], ids=["new", "runs", "troubled"])
-def test_nothing_of_a_pod_is_dropped_that_a_look_reads(status):
+@pytest.mark.parametrize("made_by", ["mine", "another's", "nobody's"])
+def test_nothing_of_a_pod_is_dropped_that_a_look_reads(status, made_by):
     whole = pod(4, "z", name="concierge-redis-0", **status)
     whole["metadata"] |= {"creationTimestamp": "2026-01-01T00:00:00Z", "deletionTimestamp": "2026-01-01T00:01:00Z"}
+    maker = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "concierge-redis", "uid": "s"}
+    owners = {"mine": [maker | {"controller": True}], "another's": [maker], "nobody's": []}[made_by]
+    whole["metadata"]["ownerReferences"] = owners
     made = cache(("ADDED", POD, whole))
     kept = list(made.list(KEY, (POD,)).values())
     assert pods.replicas(kept) == pods.replicas([whole])
-    assert pods.redis_pod(kept, "concierge") == pods.redis_pod([whole], "concierge")
+    assert pods.redis_pod(kept, "concierge", "s") == pods.redis_pod([whole], "concierge", "s")
+    assert bool(pods.redis_pod(kept, "concierge", "s")) is (made_by == "mine")
+    assert pods.redis_pod_taken(kept, "concierge", "s") == pods.redis_pod_taken([whole], "concierge", "s")
 
 
 def test_nothing_of_a_deployment_is_dropped_that_a_look_reads():

@@ -1,9 +1,12 @@
 import asyncio
 
+import pytest
+
 from crew_operator import observe
 from crew_operator.api import names
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.observe import Eyes
+from crew_operator.redis_client import Target
 from crew_operator.status.observed import Failure, Observed
 from support import virtual_time
 
@@ -47,3 +50,39 @@ def test_a_thousand_silent_replicas_do_not_use_up_a_pass():
     assert len(seen.replicas) == 1000
     assert all(isinstance(one.report, Failure) for one in seen.replicas)
     assert "not asked" in seen.replicas[-1].report.message
+
+
+def stored(kind, name, uid, component, **about):
+    labels = names.selector("concierge", component)
+    found = {"namespace": "lobby", "name": name, "uid": uid, "resourceVersion": "1", "labels": labels, **about}
+    return kind, {"metadata": found, "status": {"podIP": "127.0.0.1"}}
+
+
+def with_redis(*owners):
+    """A StatefulSet, and a pod that has the name of the one that it makes."""
+    cache = ClusterCache()
+    for kind, one in (
+        stored("StatefulSet", "concierge-redis", "s", names.REDIS),
+        stored(POD, "concierge-redis-0", "r", names.REDIS, ownerReferences=list(owners)),
+    ):
+        cache.told(None, kind, one, 0)
+    return cache
+
+
+MAKER = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "concierge-redis", "uid": "s", "controller": True}
+
+
+async def seen_of(target, *owners):
+    eyes = Eyes(None, Silent(), with_redis(*owners))
+    return await observe.look(eyes, "lobby", "concierge", target, Observed(generation=1))
+
+
+async def test_the_pod_that_the_stateful_set_made_is_that_of_redis():
+    seen = await seen_of(None, MAKER)
+    assert (seen.redis_pod.uid, seen.redis_pod_taken) == ("r", "")
+
+
+@pytest.mark.parametrize("owners", [[], [MAKER | {"uid": "of another"}]])
+async def test_a_pod_that_the_stateful_set_did_not_make_is_not_asked(owners):
+    seen = await seen_of(Target("lobby/concierge", password="s3cret"), *owners)
+    assert (seen.redis, seen.redis_pod, seen.redis_pod_taken) == (None, None, "concierge-redis-0")

@@ -81,10 +81,44 @@ def test_unscheduled_pod_says_what_is_missing():
     assert "0/3 nodes have enough memory" in one.trouble.message
 
 
-def test_redis_pod_is_found_by_its_name():
-    found = pods.redis_pod([pod(), pod("concierge-redis-0", component="redis")], "concierge")
+MAKER = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "concierge-redis", "uid": "s", "controller": True}
+
+
+def redis_made_by(*owners):
+    made = pod("concierge-redis-0", component="redis")
+    made["metadata"]["ownerReferences"] = list(owners)
+    return made
+
+
+@pytest.mark.parametrize("made_by", ["s", ""], ids=["uid known", "uid unknown"])
+def test_redis_pod_is_the_one_of_its_name_that_its_stateful_set_made(made_by):
+    listed = [pod(), redis_made_by(MAKER)]
+    found = pods.redis_pod(listed, "concierge", made_by)
     assert (found.uid, found.ip) == ("concierge-redis-0", "10.0.0.1")
-    assert pods.redis_pod([], "concierge") is None
+    assert pods.redis_pod_taken(listed, "concierge", made_by) == ""
+
+
+def test_where_nobody_has_the_name_of_the_redis_pod_none_is_taken():
+    assert pods.redis_pod([pod()], "concierge", "s") is None
+    assert pods.redis_pod_taken([pod()], "concierge", "s") == ""
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [],
+        [MAKER | {"controller": False}],
+        [MAKER | {"kind": "ReplicaSet"}],
+        [MAKER | {"apiVersion": "apps.example.com/v1"}],
+        [MAKER | {"name": "concierge"}],
+        [MAKER | {"uid": "of one before"}],
+        [MAKER | {"controller": False}, {**MAKER, "kind": "Job"}],
+    ],
+)
+def test_a_pod_that_somebody_else_made_is_not_the_redis_pod_whatever_its_name_and_labels(owners):
+    listed = [redis_made_by(*owners)]
+    assert pods.redis_pod(listed, "concierge", "s") is None
+    assert pods.redis_pod_taken(listed, "concierge", "s") == "concierge-redis-0"
 
 
 def test_deployment_that_its_controller_has_not_seen_is_not_up_to_date():

@@ -30,7 +30,10 @@ def gather(kube: Kube, crew: Manifest) -> Facts:
         proof = _prove(reach, able, several)
     redis = pods.redis(listed, name)
     managed = "external" not in (crew.get("spec") or {}).get("redis", {})
-    missing = "its pod does not exist" if managed and redis is None else ""
+    missing = ""
+    if managed and redis is None:
+        taken = pods.in_place_of_redis(listed, name) is not None
+        missing = "somebody else's pod has its name" if taken else "its pod does not exist"
     return Facts(
         crew=crew,
         now=time.time(),

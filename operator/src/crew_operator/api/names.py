@@ -19,6 +19,7 @@ from crew_runtime.contract.resource import REDIS_CONTAINER as REDIS_CONTAINER
 from crew_runtime.contract.resource import SERVER_CONTAINER as SERVER_CONTAINER
 from crew_runtime.contract.resource import VERSION as VERSION
 from crew_runtime.contract.resource import ConditionType as ConditionType
+from crew_runtime.contract.resource import redis as redis
 from crew_runtime.contract.resource import redis_pod as redis_pod
 from crew_runtime.contract.resource import selector as selector
 
@@ -77,11 +78,6 @@ MAX_NAME: Final = 46
 """Characters of a CrewDeployment's name: `<name>-redis` plus a revision hash must fit into a label's 63."""
 NAME_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """A Service is called like it: DNS-1035."""
-
-
-def redis(name: str) -> str:
-    """StatefulSet and Service of the managed Redis."""
-    return f"{name}-redis"
 
 
 def redis_headless(name: str) -> str:

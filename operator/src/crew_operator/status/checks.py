@@ -187,6 +187,12 @@ def redis_has_a_pod(seen: Observed) -> Verdict | None:
     """A managed Redis has a pod with an address."""
     if not seen.managed or isinstance(seen.replicas, Failure) or (seen.redis_pod is not None and seen.redis_pod.ip):
         return None
+    if seen.redis_pod_taken:
+        message = (
+            f"somebody else's pod has the name of Redis' pod, {seen.redis_pod_taken}: the crew's StatefulSet did not "
+            "make it, so it is neither asked nor replaced. Delete it, and the StatefulSet makes its own."
+        )
+        return _bad(Reason.REDIS_POD_MISSING, message)
     pod = seen.redis_pod
     what = "the pod of Redis does not exist" if pod is None else "the pod of Redis has no address"
     detail = f": {pod.trouble}" if pod is not None and pod.trouble else ""

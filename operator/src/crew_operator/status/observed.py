@@ -201,6 +201,8 @@ class Observed:
     """None: there is no Deployment (yet)."""
     replicas: tuple[Replica, ...] | Failure = ()
     redis_pod: RedisPod | None = None
+    redis_pod_taken: str = ""
+    """Its name, when somebody else's pod has it: that one is not asked, and not replaced."""
     redis: RedisLook | Failure | None = None
     """None: there was nothing to ask."""
     redis_restarted: bool = False

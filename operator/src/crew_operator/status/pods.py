@@ -19,9 +19,9 @@ def replicas(pods: Sequence[Object]) -> tuple[Replica, ...]:
     return tuple(_replica(one, newest) for one in own)
 
 
-def redis_pod(pods: Iterable[Object], name: str) -> RedisPod | None:
-    """The pod of the managed Redis of the CrewDeployment `name`."""
-    one = contract.redis(pods, name)
+def redis_pod(pods: Iterable[Object], name: str, made_by: str) -> RedisPod | None:
+    """The pod of the managed Redis of the CrewDeployment `name`. `made_by`: the StatefulSet's uid; empty: not known."""
+    one = contract.redis(pods, name, made_by)
     if one is None:
         return None
     found = contract.trouble(one)
@@ -30,6 +30,12 @@ def redis_pod(pods: Iterable[Object], name: str) -> RedisPod | None:
         ip=contract.address(one),
         trouble=found.message if found is not None else "",
     )
+
+
+def redis_pod_taken(pods: Iterable[Object], name: str, made_by: str) -> str:
+    """The name of that pod when somebody else's has it; empty when none has. `made_by` as above."""
+    one = contract.in_place_of_redis(pods, name, made_by)
+    return "" if one is None else str(one["metadata"]["name"])
 
 
 def workload(deployment: Object | None) -> Workload | None:
@@ -59,6 +65,11 @@ def pruned(pod: Object) -> dict[str, Any]:
         "metadata": {
             **_some(about, "name", "namespace", "creationTimestamp", "deletionTimestamp"),
             "labels": _some(about.get("labels") or {}, resource.OWNER_LABEL, resource.COMPONENT_LABEL, _HASH_LABEL),
+            "ownerReferences": [
+                _some(one, "apiVersion", "kind", "name", "uid", "controller")
+                for one in about.get("ownerReferences") or ()
+                if one.get("controller")
+            ],
         },
         "status": {
             **_some(status, "phase", "podIP"),

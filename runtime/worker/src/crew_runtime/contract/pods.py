@@ -32,9 +32,21 @@ def replicas(pods: Iterable[Object]) -> list[Object]:
     return sorted(own, key=lambda one: (str(one["metadata"].get("creationTimestamp", "")), one["metadata"]["name"]))
 
 
-def redis(pods: Iterable[Object], name: str) -> Object | None:
-    """The pod of the managed Redis of the CrewDeployment `name`."""
-    return next((one for one in pods if one["metadata"]["name"] == resource.redis_pod(name)), None)
+def redis(pods: Iterable[Object], name: str, made_by: str = "") -> Object | None:
+    """The pod of the managed Redis of the CrewDeployment `name`: whoever asks it shows it a password, so its name and
+    labels, which anybody may give to a pod, are not enough.
+
+    Args:
+        made_by: uid of its StatefulSet; empty while that is not known, when the name of it has to do.
+    """
+    one = _called_redis(pods, name)
+    return one if one is not None and _is_made_by(one, resource.redis(name), made_by) else None
+
+
+def in_place_of_redis(pods: Iterable[Object], name: str, made_by: str = "") -> Object | None:
+    """Somebody else's pod that has the name of that one."""
+    one = _called_redis(pods, name)
+    return one if one is not None and not _is_made_by(one, resource.redis(name), made_by) else None
 
 
 def trouble(pod: Object) -> ContainerTrouble | None:
@@ -83,6 +95,20 @@ def statuses(pod: Object) -> tuple[Object, ...]:
 def label(pod: Object, name: str) -> str:
     """A label's value; empty without it."""
     return str((pod["metadata"].get("labels") or {}).get(name, ""))
+
+
+def _called_redis(pods: Iterable[Object], name: str) -> Object | None:
+    return next((one for one in pods if one["metadata"]["name"] == resource.redis_pod(name)), None)
+
+
+def _is_made_by(pod: Object, stateful_set: str, uid: str) -> bool:
+    controller = next((one for one in pod["metadata"].get("ownerReferences") or () if one.get("controller")), {})
+    return (
+        str(controller.get("apiVersion", "")).startswith("apps/")
+        and controller.get("kind") == "StatefulSet"
+        and controller.get("name") == stateful_set
+        and uid in ("", controller.get("uid"))
+    )
 
 
 def _has_ended(pod: Object) -> bool:

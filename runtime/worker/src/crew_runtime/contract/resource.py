@@ -46,9 +46,14 @@ class ConditionType(StrEnum):
     """True while the spec is rolled out and when that is complete; False when it cannot."""
 
 
+def redis(name: str) -> str:
+    """StatefulSet and Service of the managed Redis."""
+    return f"{name}-redis"
+
+
 def redis_pod(name: str) -> str:
     """The one pod of the managed Redis."""
-    return f"{name}-redis-0"
+    return f"{redis(name)}-0"
 
 
 def selector(name: str, component: str) -> dict[str, str]:
