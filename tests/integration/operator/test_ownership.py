@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import pytest
 
-from crew_operator import app
+from crew_operator import app, live
 from crew_operator.api import names
 from crew_operator.errors import ConflictError
 from support.waiting import eventually
@@ -27,10 +27,22 @@ FOREIGN = {
     "Secret concierge-redis-auth": {"data": {"password": base64.b64encode(b"known-to-somebody").decode()}},
     "StatefulSet concierge-redis": {"spec": {**APPLICATION, "serviceName": "web"}},
     "Deployment concierge": {"spec": APPLICATION},
+    "ConfigMap concierge-definition": {"data": {"crew.jsonc": "{}"}},
+    "PodDisruptionBudget concierge": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}},
+    "NetworkPolicy concierge": {"spec": {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"]}},
     "NetworkPolicy concierge-redis": {"spec": {"podSelector": {}, "policyTypes": ["Egress"]}},
     "PersistentVolumeClaim data-concierge-redis-0": {"spec": CLAIM_SPEC},
 }
-VERSIONS = {"StatefulSet": "apps/v1", "Deployment": "apps/v1", "NetworkPolicy": "networking.k8s.io/v1"}
+VERSIONS = {
+    "StatefulSet": "apps/v1",
+    "Deployment": "apps/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+}
+AGENT = {"role": "Librarian", "goal": "Advise", "backstory": "Read it all", "llm": "openai/gpt-4.1-mini"}
+TASK = {"name": "advise", "agent": "librarian", "description": "Advise", "expected_output": "Advice"}
+DECLARED = {"definition": {"inline": {"agents": {"librarian": AGENT}, "tasks": [TASK]}}}
+"""A crew that has every kind of child."""
 
 
 async def put(cluster, kind, name, body, **metadata):
@@ -41,7 +53,7 @@ async def put(cluster, kind, name, body, **metadata):
 
 async def ours(cluster):
     """All that the operator made, by its label."""
-    kinds = ("Secret", "ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy")
+    kinds = ("Secret", *live.KINDS)
     listed = [await cluster.kube.list(kind, cluster.namespace, {names.OWNER_LABEL: "concierge"}) for kind in kinds]
     return [one["metadata"]["name"] for found in listed for one in found]
 
@@ -65,7 +77,7 @@ def settings(settings):
 async def test_a_name_that_is_taken_is_told_before_anything_is_written(cluster, operator, which):
     kind, name = which.split()
     before = await put(cluster, kind, name, FOREIGN[which])
-    await cluster.make()
+    await cluster.make(crew=DECLARED)
     message = await cluster.condition("Ready", "False", "NameTaken")
     assert name in message
     assert "take another name for the crew" in message
@@ -130,7 +142,7 @@ async def test_of_a_crew_that_runs_all_but_the_taken_name_is_kept_right(cluster,
 
 async def test_children_that_were_restored_without_owners_are_the_crews_again(cluster, settings):
     """As from a backup: another uid of the CrewDeployment, no owners, no record of who wrote which field."""
-    await cluster.make()
+    await cluster.make(crew=DECLARED)
     async with app.running(settings):
         await cluster.exists("Deployment", "concierge")
         await cluster.condition("Ready", "False")
@@ -152,7 +164,7 @@ async def test_children_that_were_restored_without_owners_are_the_crews_again(cl
         await put(cluster, kind, name, body, **about)
     if await cluster.get("PersistentVolumeClaim", "data-concierge-redis-0") is None:  # no controller made and kept it
         await put(cluster, "PersistentVolumeClaim", "data-concierge-redis-0", {"spec": CLAIM_SPEC}, **CLAIM_LABELS)
-    again = await cluster.make()
+    again = await cluster.make(crew=DECLARED)
     async with app.running(settings):
         for kind, name in kept:
 
