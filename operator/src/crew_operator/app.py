@@ -78,18 +78,19 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         else:
             acting = leadership.lead(kube, settings.lease, act) if settings.lease else act()
         ended = asyncio.ensure_future(acting)
-
-        def trouble() -> str:
-            if ended.done():
-                return "the workers have ended"
-            return f"passes have not ended for {STUCK_AFTER:g} s" if queue.stuck(STUCK_AFTER) else ""
-
-        async with probes.serve(settings, metrics, trouble) as ports:
+        async with probes.serve(settings, metrics, partial(trouble, ended, queue)) as ports:
             try:
                 yield Running(queue, metrics, ports, ended)
             finally:
                 ended.cancel()
                 await asyncio.gather(ended, return_exceptions=True)
+
+
+def trouble(ended: asyncio.Future[None], queue: WorkQueue[Key]) -> str:
+    """What is wrong with an operator that should run; empty while nothing is."""
+    if ended.done():
+        return "the workers have ended"
+    return f"passes have not ended for {STUCK_AFTER:g} s" if queue.stuck(STUCK_AFTER) else ""
 
 
 def _shares(

@@ -9,7 +9,7 @@ import signal
 import httpx
 import pytest
 
-from crew_operator import app
+from crew_operator import app, observe
 from crew_operator.api import names
 from crew_operator.reconcile import Key
 from crew_operator.settings import Settings
@@ -261,6 +261,24 @@ async def test_probes_and_metrics_answer(cluster, operator, node):
     assert health.status_code == 200
     line = f'crew_operator_condition{{name="concierge",namespace="{cluster.namespace}",status="True",type="Ready"}} 1.0'
     assert line in metrics.text
+
+
+async def test_passes_that_do_not_end_fail_the_operators_own_probe_in_words(cluster, operator, monkeypatch):
+    async def hang(*_, **__):
+        await asyncio.Event().wait()
+
+    async def failing():
+        async with httpx.AsyncClient(trust_env=False) as http:
+            seen.append(await http.get(f"http://127.0.0.1:{operator.ports['healthz']}/healthz"))
+        return seen[-1].status_code == 503
+
+    seen = []
+    assert not await failing()
+    monkeypatch.setattr(app, "STUCK_AFTER", 1.0)
+    monkeypatch.setattr(observe, "look", hang)
+    await cluster.make()
+    await eventually(failing, "the kubelet is told", 10)
+    assert seen[-1].text == "passes have not ended for 1 s\n"
 
 
 async def test_conditions_of_others_are_left_alone(cluster, operator, node):
