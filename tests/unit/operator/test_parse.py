@@ -120,6 +120,23 @@ def test_wrong_types_are_all_named_at_once():
         ({"template__affinity": nested(33)}, "write at most 32 levels of objects and lists @ spec.template.affinity"),
         ({"template__affinity": nested(100_000)}, "write at most 32 levels of objects and lists"),
         ({"crew__env": [{"name": "X", "valueFrom": nested(33)}]}, "write at most 32 levels"),
+        (
+            {"crew__env": [{"name": "A"}, {"name": "B", "value": "x" * 131_073}]},
+            "write at most 131072 characters, not 131073 @ spec.crew.env[1].value",
+        ),
+        (
+            {"crew__envFrom": [{"secretRef": {"n" * 131_073: "a"}}]},
+            f"write at most 131072 characters, not 131073 @ spec.crew.envFrom[0].secretRef.{'n' * 100}",
+        ),
+        (
+            {"crew__api": {"allowFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.1", "1" * 200_000]}}]}},
+            "write at most 131072 characters, not 200000 @ spec.crew.api.allowFrom[0].ipBlock.except[1]",
+        ),
+        ({"template__affinity": {"a": [{"b": "x" * 131_073}]}}, "@ spec.template.affinity.a[0].b"),
+        (
+            {"crew": {"definition": {"inline": {"agents": {"a": {"role": "x" * 1_048_577}}, "tasks": [TASK]}}}},
+            "write at most 1048576 characters, not 1048577 @ spec.crew.definition.inline.agents.a.role",
+        ),
         ({"template__tolerations": [{}] * 101}, "write at most 100 items, not 101 @ spec.template.tolerations"),
         ({"template__labels": {str(one): "x" for one in range(101)}}, "write at most 100 entries, not 101"),
         ({"template__labels": {"a": "x" * 254}}, "write at most 253 characters, not 254 @ spec.template.labels.a"),
@@ -132,6 +149,15 @@ def test_wrong_types_are_all_named_at_once():
 def test_bad_field_is_named_with_what_to_write(changes, problem):
     (found,) = problems(**changes)
     assert problem in found
+
+
+def test_the_longest_texts_that_can_run_are_taken():
+    value, story = "x" * 131_072, "y" * 1_048_576
+    crew = parse.crew_deployment(crew_manifest(crew__env=[{"name": "A", "value": value}]))
+    assert crew.spec.crew.env[0]["value"] == value
+    inline = {"agents": {"a": {"backstory": story}}, "tasks": [TASK]}
+    crew = parse.crew_deployment(crew_manifest(crew={"definition": {"inline": inline}}))
+    assert crew.spec.crew.definition.inline["agents"]["a"]["backstory"] == story
 
 
 def test_missing_spec_is_a_problem_and_no_crash():

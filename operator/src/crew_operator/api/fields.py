@@ -20,6 +20,7 @@ class Limits:
     minimum: int | None = None
     maximum: int | None = None
     max_length: int | None = None
+    """Characters of a text; of an object of any shape, each text in it."""
     max_items: int | None = None
     """Items of a list, entries of an object."""
     unique: bool = False

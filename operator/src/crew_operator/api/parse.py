@@ -14,6 +14,9 @@ from crew_operator.errors import InvalidSpecError, Problem
 _MISSING = object()
 _MAX_DEPTH = 32
 """Levels of a piece of Kubernetes' own API; the deepest, an affinity, has twelve."""
+_MAX_TEXT = 131_072
+"""Characters of a text in it, unless the field says otherwise: Linux starts no program with a longer variable, and
+nothing else that Kubernetes takes comes near."""
 _MAX_KEY = 100
 """Characters of a key that are shown."""
 _OF_JSON: Mapping[str, type] = {"string": str, "object": Mapping, "array": list}
@@ -138,6 +141,8 @@ def _mapping(type_: Any, limits: Limits, value: Any, path: str, problems: list[P
             for name, one in value.items()
             if (says := _no_text(one, limits.max_length)) is not None
         )
+    else:
+        problems += _too_long(value, path, limits.max_length or _MAX_TEXT)
     if limits.check is not None:
         problems += (Problem(f"{path}{below}", says) for below, says in limits.check(value))
     return dict(value)
@@ -159,6 +164,21 @@ def _too_deep(value: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _too_long(value: Any, path: str, most: int) -> typing.Iterator[Problem]:
+    """Each text of it, names too. What is too deep was refused before."""
+    if isinstance(value, str):
+        if len(value) > most:
+            yield Problem(path, f"write at most {most} characters, not {len(value)}")
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            below = f"{path}.{name[:_MAX_KEY]}"
+            yield from _too_long(name, below, most)
+            yield from _too_long(one, below, most)
+    elif isinstance(value, list | tuple):
+        for index, one in enumerate(value):
+            yield from _too_long(one, f"{path}[{index}]", most)
 
 
 def _inside(value: Any) -> typing.Iterable[Any]:

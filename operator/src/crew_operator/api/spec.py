@@ -227,6 +227,7 @@ Declared = Annotated[
     Object,
     Limits(
         "agents and tasks",
+        max_length=1_048_576,  # of a text in it: no ConfigMap takes more
         schema={
             "required": ["agents", "tasks"],
             "properties": {
@@ -411,7 +412,8 @@ class Crew:
     runtime: Runtime = field(default_factory=Runtime)
     """How the runtime comes to the crew's image."""
     env: Annotated[tuple[NamedObject, ...], _by_name(500)] = ()
-    """Variables of the crew's container, as in a Pod. Names that begin with CREWOPS_ are the operator's and ignored."""
+    """Variables of the crew's container, as in a Pod. Names that begin with CREWOPS_ are the operator's and ignored.
+    A value has at most 131072 characters: Linux starts no program with a longer one."""
     env_from: Annotated[tuple[Annotated[Object, Limits(schema=_OPEN)], ...], _atomic(100)] = ()
     """Secrets and ConfigMaps whose keys become variables of the crew's container, as in a Pod."""
     concurrency: Annotated[int, Limits("a number from 1 to 256", minimum=1, maximum=256)] = 4
