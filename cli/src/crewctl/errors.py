@@ -3,6 +3,7 @@
 CrewctlError            shown as its message, exit code 1
 +-- UsageError          the command line cannot work as it is, exit code 2
 +-- ClusterError        a cluster cannot be asked
++-- UnreadableError     an answer is not read on
 """
 
 
@@ -20,3 +21,7 @@ class UsageError(CrewctlError):
 
 class ClusterError(CrewctlError):
     """A cluster cannot be asked."""
+
+
+class UnreadableError(CrewctlError):
+    """An answer is not read on."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from crew_runtime.contract import resource, tokens
-from crewctl import kubeconfigs
+from crewctl import bounded, kubeconfigs
 from crewctl.errors import ClusterError
 
 Manifest = dict[str, Any]
@@ -51,14 +51,14 @@ class Kube:
         timeout: float = 10,
         token: str | None = None,
     ) -> httpx.Response:
-        """GET `path` of a pod's port through the API server, or POST `body`. Raises ClusterError without an answer."""
+        """GET `path` of a pod's port through the API server, or POST `body`. Raises ClusterError without an answer,
+        UnreadableError on one that is too long or compressed.
+        """
         url = f"/api/v1/namespaces/{self.namespace}/pods/http:{pod}:{port}/proxy/{path}"
         # Authorization is the API server's own: it passes none on.
         headers = {"X-API-Key": token} if token else {}
         try:
-            return self._http.request(
-                "POST" if body is not None else "GET", url, json=body, timeout=timeout, headers=headers
-            )
+            return bounded.ask(self._http, url, body, httpx.Timeout(timeout), headers)
         except httpx.HTTPError as error:
             raise ClusterError(f"the API server does not answer: {error!r}") from error
 

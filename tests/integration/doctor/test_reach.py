@@ -1,6 +1,8 @@
 """How `crewctl doctor` gets to a replica: an API server that lets it through, and one that does not."""
 
 import base64
+import contextlib
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -13,14 +15,18 @@ import yaml
 
 from crew_operator.api import names
 from crew_runtime.contract import HEALTH_PORT, HTTP_PORT
+from crewctl import bounded
 from crewctl.doctor import gather
 from crewctl.doctor.reach import Pod, Reach, UnreachableError
+from crewctl.errors import UnreadableError
 from crewctl.kube import Kube
 from crewctl.kubeconfigs import namespace_of
 
 ADDRESS = "127.213.7.1"
 """A pod's; nobody else on this machine uses it."""
 POD = Pod("concierge-1", ADDRESS)
+GZIP = b"\x1f\x8b"
+"""How a compressed answer begins."""
 PROXY = f"/api/v1/namespaces/lobby/pods/http:concierge-1:{HEALTH_PORT}/proxy/"
 
 
@@ -42,12 +48,15 @@ def serve(address: str, port: int, answer: Callable[[str, bytes, Any], tuple[int
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             code, told = answer(self.path, body, self.headers)
-            text = json.dumps(told).encode()
+            text = told if isinstance(told, bytes) else json.dumps(told).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
+            if text.startswith(GZIP):
+                self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            with contextlib.suppress(ConnectionError):  # who asked does not read on
+                self.wfile.write(text)
 
         do_POST = do_GET  # noqa: N815 - http.server's names
 
@@ -208,3 +217,54 @@ def test_what_is_no_replica_is_told(reach, api):
     api.body = ["something else"]
     with pytest.raises(UnreachableError, match="no replica"):
         reach.report(POD)
+
+
+def padded(size: int) -> bytes:
+    """A report of so many bytes."""
+    return json.dumps({"replica": "concierge-1", "phase": "ready"}).encode().ljust(size)
+
+
+REFUSED = [
+    (padded(bounded.MOST + 1), "its answer is longer than 1024 KiB"),
+    (gzip.compress(padded(64 * bounded.MOST)), "its answer is compressed"),
+]
+
+
+@pytest.mark.parametrize(("body", "why"), REFUSED, ids=["too long", "compressed"])
+def test_what_is_too_long_or_compressed_is_not_read_on_whichever_way_it_comes(reach, api, body, why):
+    api.body = body
+    for ask in (reach.report, reach.readiness, lambda pod: reach.failures(pod, "t0ken")):
+        with pytest.raises(UnreadableError, match=why):
+            ask(POD)
+    assert why in reach.proof(POD, "write", "n").error
+    assert api.headers["accept-encoding"] == "identity"
+    api.status, api.body = 403, None
+    server = serve(ADDRESS, HEALTH_PORT, lambda *_: (200, body))
+    try:
+        with pytest.raises(UnreadableError, match=why):
+            reach.report(POD)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_answer_of_the_bound_is_read(reach, api):
+    api.body = padded(bounded.MOST)
+    assert reach.report(POD).phase == "ready"
+
+
+def test_json_that_is_too_deep_is_no_replicas(reach, api):
+    api.body = b"[" * 100_000
+    with pytest.raises(UnreachableError, match="no replica"):
+        reach.report(POD)
+    assert not reach.readiness(POD).ready
+
+
+def test_doctor_tells_of_an_answer_that_it_did_not_read(kube, api):
+    about = {"name": "concierge-1", "uid": "1", "labels": names.selector("concierge", names.CREW)}
+    pod = {"metadata": about, "spec": {"containers": []}, "status": {"podIP": ADDRESS}}
+    api.routes = {"/pods": (200, {"items": [pod]}), "/report": (200, REFUSED[0][0])}
+    api.body = {}
+    (found,) = gather.gather(kube, {"metadata": {"name": "concierge"}}).replicas
+    assert found.report is None
+    assert found.unreadable == REFUSED[0][1]

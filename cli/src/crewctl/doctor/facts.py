@@ -36,6 +36,8 @@ class Replica:
     readiness: Readiness | None = None
     unreachable: str = ""
     """Why it was not heard."""
+    unreadable: str = ""
+    """Why what it said was not read."""
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Container -> its CREWOPS_* variables as the pod's spec gives them; of a Secret's the reference."""
 

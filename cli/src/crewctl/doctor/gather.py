@@ -11,7 +11,7 @@ from crew_runtime.contract import env, pods, resource
 from crew_runtime.contract.report import Failure
 from crewctl.doctor.facts import Facts, Manifest, Proof, Replica
 from crewctl.doctor.reach import Pod, Reach
-from crewctl.errors import CrewctlError
+from crewctl.errors import CrewctlError, UnreadableError
 from crewctl.kube import Kube
 
 AT_ONCE = 8
@@ -79,6 +79,8 @@ def _replica(reach: Reach, pod: pods.Object, token: Token) -> Replica:
     try:
         report = reach.report(where)
         known = replace(known, report=report, readiness=reach.readiness(where))
+    except UnreadableError as error:
+        return replace(known, unreadable=str(error))
     except CrewctlError as error:
         return replace(known, unreachable=str(error))
     return _with_texts(reach, where, known, report.failures, token)

@@ -210,6 +210,10 @@ def _of_reader(written: Step, step: Step) -> Finding:
 
 def _providers(facts: Facts) -> Iterator[Finding]:
     for one in facts.replicas:
+        if one.unreadable:
+            text = f"is not believed: {one.unreadable}"
+            yield Finding(FAIL, one.name, text, "no replica says that: see what its image answers with at port 8081")
+            continue
         if one.report is None:
             text = f"was not heard: {one.unreachable}"
             yield Finding(FAIL, one.name, text, "let the API server reach port 8081 of the pods (NetworkPolicy)")

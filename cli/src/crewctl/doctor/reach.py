@@ -10,6 +10,7 @@ import httpx
 from crew_runtime.contract import HEALTH_PORT, HTTP_PORT
 from crew_runtime.contract import report as reports
 from crew_runtime.contract.report import Failure, Report
+from crewctl import bounded
 from crewctl.doctor.facts import Readiness, Step
 from crewctl.errors import CrewctlError
 from crewctl.kube import Kube
@@ -35,7 +36,9 @@ class Pod:
 
 
 class Reach:
-    """Asks replicas of one namespace."""
+    """Asks replicas of one namespace. What they answer is a claim by a stranger: all but `proof` raise UnreadableError
+    for what is not read on.
+    """
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
@@ -47,7 +50,7 @@ class Reach:
         answer = self._ask(pod, "report", None, REPORT_SECONDS)
         try:
             return reports.from_dict(answer.json())
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UnreachableError(f"what answers at port {HEALTH_PORT} is no replica: {answer.text[:200]}") from error
 
     def readiness(self, pod: Pod) -> Readiness:
@@ -98,10 +101,8 @@ class Reach:
         timeout = httpx.Timeout(seconds, connect=DIRECT_SECONDS)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         try:
-            answer = httpx.request(
-                "POST" if body else "GET", f"http://{host}:{port}/{path}", json=body, timeout=timeout, headers=headers,
-                trust_env=False,
-            )  # fmt: skip
+            with httpx.Client(trust_env=False) as http:
+                answer = bounded.ask(http, f"http://{host}:{port}/{path}", body, timeout, headers)
         except httpx.HTTPError as error:
             raise UnreachableError(f"{tried}; {pod.ip} itself: {str(error) or type(error).__name__}") from error
         self.directly = True
@@ -117,6 +118,6 @@ def _status(answer: httpx.Response) -> dict[str, Any] | None:
 def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
         told = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -174,6 +174,13 @@ def test_a_replica_that_was_not_heard_is_named_twice():
     assert "403 not for you" in told[-1].message
 
 
+def test_a_replica_whose_answer_was_not_read_is_told_with_why():
+    stranger = replica("b", report=None, readiness=None, unreadable="its answer is longer than 1024 KiB")
+    told = [one for one in found(replace(HEALTHY, replicas=(replica("a"), stranger))) if one.subject == "b"]
+    assert "its answer is longer than 1024 KiB" in told[-1].message
+    assert "NetworkPolicy" not in told[-1].remedy
+
+
 def test_a_stopped_worker_is_told_by_its_readiness():
     why = Readiness(ready=False, reason="WorkerUnresponsive", message="has not answered for 6 s")
     one = about(replace(HEALTHY, replicas=(replica("a"), replica("b", readiness=why))), "b worker")

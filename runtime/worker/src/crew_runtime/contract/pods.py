@@ -102,8 +102,9 @@ def _called_redis(pods: Iterable[Object], name: str) -> Object | None:
 
 
 def _is_made_by(pod: Object, stateful_set: str, uid: str) -> bool:
-    controller = next((one for one in pod["metadata"].get("ownerReferences") or () if one.get("controller")), {})
-    return (
+    owners: Iterable[Object] = pod["metadata"].get("ownerReferences") or ()
+    controller = next((one for one in owners if one.get("controller")), None)
+    return controller is not None and (
         str(controller.get("apiVersion", "")).startswith("apps/")
         and controller.get("kind") == "StatefulSet"
         and controller.get("name") == stateful_set
