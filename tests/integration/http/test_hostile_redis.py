@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import random
+import re
+from pathlib import Path
 
 import pytest
 import redis as redis_py
 
+from support import strangers
 from support.receiver import receiver
 from support.replicas import wait_until
 
@@ -96,6 +99,43 @@ async def test_whatever_answers_at_redis_address_the_server_lives_and_says_so(ma
     assert report["backend"]["ready"] is False
     assert len(report["backend"]["message"]) < 1000
     assert report["backend"]["message"].isprintable()
+
+
+@pytest.mark.parametrize("protocol", ["", "?protocol=2"])
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"$4000000000\r\n", b"x" * 65536),
+        (b"*4000000000\r\n", b":1\r\n" * 16384),
+        (b"*4000000000\r\n", b"-\r\n" * 16384),
+        (b"*4000000000\r\n", b"*16384\r\n" + b"*0\r\n" * 16384),
+        (b"*4000000000\r\n", b"$60000\r\n" + b"x" * 60000 + b"\r\n"),
+        (b"+", b"x" * 65536),
+    ],
+    ids=["text", "numbers", "errors", "lists", "texts", "line"],
+)
+async def test_a_redis_that_pours_does_not_fill_the_servers_container(make, head, piece, protocol):
+    async with strangers.talking(strangers.pouring(head, piece, 1 << 20)) as peer:
+        replica = await make(redis_url=f"redis://127.0.0.1:{peer.port}/0{protocol}", start=False)
+        replica.start_server()
+        await replica.listening()
+
+        async def ask():
+            return (await replica.api.get("/status/some-kickoff", headers={"Connection": "close"})).status_code
+
+        assert set(await asyncio.gather(*(ask() for _ in range(8)))) == {503}
+        await replica.ready(wanted=False)
+        assert replica.server.poll() is None
+        status = Path(f"/proc/{replica.server.pid}/status").read_text()
+        assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) < 224 * 1024
+        assert (await replica.report())["backend"]["ready"] is False
+
+
+async def test_what_is_as_large_as_a_kickoff_may_be_is_read_as_before(replica, redis):
+    text = "x" * 16 * 1024 * 1024
+    fields = {"kickoff_id": "large", "session_id": "s", "status": "completed", "created_at": 1, "inputs": "{}"}
+    redis.client().hset(f"{ROOT}run:large", mapping={**fields, "meta": text, "result": f'{{"output": "{text}"}}'})
+    assert len((await replica.api.get("/status/large", timeout=20)).json()["result"]["output"]) == len(text)
 
 
 async def test_a_server_whose_redis_answered_garbage_is_well_again_when_redis_is_back(make, redis, peer):

@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from crew_runtime.contract import env, redis_errors
+from crew_server import replies
 from crew_server.errors import BackendError, CrewServerError, SettingsError
 from crew_server.settings import Settings
 
@@ -65,6 +66,7 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
             driver_info=None,  # two round trips more, for a command that a user may have no right to
             **extra,
         )
+        pool.connection_kwargs["parser_class"] = replies.parser(pool.connection_kwargs.get("protocol"))
     except ValueError as error:
         raise SettingsError([f"{env.REDIS_URL} cannot be used: {error}"]) from error
     if settings.redis_password is not None:
@@ -166,4 +168,5 @@ _RAISED: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     ((exceptions.MaxConnectionsError,), "Timeout", "no connection to Redis got free in time: {}"),
     ((exceptions.TimeoutError, TimeoutError), "Timeout", "Redis did not answer within the deadline"),
     ((exceptions.ConnectionError, OSError), "Refused", "Redis cannot be reached: {}"),
+    ((exceptions.InvalidResponse,), "Error", "the answer is none of Redis: {}"),
 )

@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from crew_runtime import replies
 from crew_runtime.contract import redis_errors
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.settings import Settings
@@ -87,6 +88,7 @@ def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> C
     pool = redis.BlockingConnectionPool.from_url(settings.redis_url, **options)
     if settings.redis_password:  # an explicit password wins over one in the URL
         pool.connection_kwargs["password"] = settings.redis_password
+    pool.connection_kwargs["parser_class"] = replies.parser(pool.connection_kwargs.get("protocol"))
     return redis.Redis(connection_pool=pool)
 
 
