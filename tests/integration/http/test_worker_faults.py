@@ -1,6 +1,8 @@
 """The worker half dies, fails, hangs or is stopped: the server says so at once, and goes on with the next one."""
 
+import json
 import signal
+import sys
 import time
 
 import pytest
@@ -191,3 +193,35 @@ async def test_slot_without_a_beat_for_thirty_seconds_is_lost(replica):
     assert (seen["status"], seen["reason"]) == ("error", "Wedged")
     assert seen["execution_time"] >= 29
     await dead(pid)
+
+
+FAILS = """
+import sys
+from crew_server import __main__
+from crew_server.worker.slots import Slots
+check, looks = Slots.check, []
+def fails(self):
+    looks.append(1)
+    if len(looks) > 8:
+        raise TypeError("a bug")
+    check(self)
+Slots.check = fails
+sys.exit(__main__.main())
+"""
+
+
+async def test_a_bug_in_the_watch_over_the_worker_is_told_and_a_stopped_worker_is_seen_all_the_same(make):
+    replica = await make(start=False)
+    replica.server_command = [sys.executable, "-c", FAILS]
+    await replica.start()
+
+    async def failed():
+        return await replica.metric("crewops_background_failures_total")
+
+    assert await wait_until(failed, "the watch fails", 20) >= 1
+    assert 'crewops_background_failures_total{task="worker"}' in (await replica.health.get("/metrics")).text
+    assert "BackgroundTask" in {one["kind"] for one in (await replica.report())["failures"]}
+    told = (await replica.api.get("/failures")).json()
+    assert "worker: TypeError('a bug')" in json.dumps(told)
+    replica.worker.send_signal(signal.SIGSTOP)
+    await replica.ready(wanted=False, seconds=20)

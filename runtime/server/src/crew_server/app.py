@@ -122,6 +122,7 @@ class App:
         ]
         background: dict[str, Run] = {
             "backend": parts.backend.run,
+            "worker": parts.link.run,
             "changes": self._changes.run,
             "watch": parts.dispatcher.watch,
             "claims": parts.claimer.run,

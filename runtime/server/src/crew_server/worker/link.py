@@ -80,6 +80,7 @@ class WorkerLink:
         """Those that have not said hello, the oldest first."""
         self._server: asyncio.Server | None = None
         self._gone = asyncio.Event()
+        self._began = 0.0
 
     async def listen(self) -> None:
         """Take the socket's path, replacing the socket file of a server that died."""
@@ -95,7 +96,7 @@ class WorkerLink:
         # The worker's container may run as another user; who can reach the pod's own volume is in the pod.
         self._path.chmod(0o666)
         self._server = await asyncio.start_unix_server(self._serve, sock=listener)
-        self._pinging = loop.create_task(self._keep_asking())
+        self._began = loop.time()
 
     def state(self) -> WorkerState:
         """A fresh look; `ping_age` and `crashes` are as of now."""
@@ -126,7 +127,6 @@ class WorkerLink:
         """Stop listening and drop every connection."""
         if self._server is None:
             return
-        self._pinging.cancel()
         self._server.close()
         for writer in list(self._connections):
             writer.transport.abort()
@@ -257,21 +257,23 @@ class WorkerLink:
 
     # -- pings ----------------------------------------------------------------------------------------------------
 
-    async def _keep_asking(self) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+    async def run(self) -> None:
+        """Ask the zygote again and again whether it is there, and look after the slots; for ever, once it listens."""
         while True:
             await asyncio.sleep(PING_EVERY)
+            self._ask(asyncio.get_running_loop().time())
             self._slots.check()
-            if self._state.reason == "WorkerNotConnected" and loop.time() - began > NEVER_CONNECTED_AFTER:
-                self._state.reason, self._state.message = "WorkerNeverConnected", _NEVER
-            if self._zygote is None or self._zygote.transport.is_closing():
-                continue
-            # A stopped zygote reads nothing: do not fill its socket with pings.
-            if len(self._pings) < 8:
-                self._ping += 1
-                self._pings.append((self._ping, loop.time()))
-                self._zygote.write(frames.encode(frames.PING, n=self._ping))
+
+    def _ask(self, now: float) -> None:
+        if self._state.reason == "WorkerNotConnected" and now - self._began > NEVER_CONNECTED_AFTER:
+            self._state.reason, self._state.message = "WorkerNeverConnected", _NEVER
+        if self._zygote is None or self._zygote.transport.is_closing():
+            return
+        # A stopped zygote reads nothing: do not fill its socket with pings.
+        if len(self._pings) < 8:
+            self._ping += 1
+            self._pings.append((self._ping, now))
+            self._zygote.write(frames.encode(frames.PING, n=self._ping))
 
 
 def _check(hello: frames.Frame) -> None:
