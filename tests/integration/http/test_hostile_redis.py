@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import random
 import re
 from pathlib import Path
@@ -221,6 +222,37 @@ async def test_what_cannot_be_read_is_put_aside_and_told_and_the_rest_goes_on(ma
         assert client.zcard(f"{ROOT}leases") == client.zcard(f"{ROOT}waiting") == client.zcard(f"{ROOT}pending") == 0
         assert "DeadLetter" in {one["kind"] for one in (await replica.report())["failures"]}
         assert await replica.metric("crewops_background_failures_total") == 0
+
+
+async def test_webhooks_that_cannot_be_delivered_are_counted_and_no_credentials_stay_with_what_is_put_aside(make, redis):
+    client = redis.client()
+    known = json.dumps({"crew": {"url": "http://127.0.0.1:1/", "authentication": {"strategy": "bearer", "token": "s3"}}})
+    ended = {"kickoff_id": "ended", "status": "completed", "hooks": known}
+    client.hset(f"{ROOT}run:ended", mapping=ended)
+    client.hset(f"{ROOT}hook:ended:crew", "is", "no list")
+    client.zadd(f"{ROOT}hooks", {"ended:crew": 1})
+    aside = {"whole": known, "odd": '{"crew": "s3"}', "cut": known[:-9], "waiting": known}
+    for one, hooks in aside.items():
+        entry = client.xadd(f"{ROOT}queue", {"id": one})
+        fields = {"status": "running", "kickoff_id": one, "entry": entry, "hooks": hooks, "attempt": "many"}
+        client.hset(f"{ROOT}run:{one}", mapping={**fields, "stream": f"{ROOT}queue"})
+        client.zadd(f"{ROOT}waiting", {one: 1})
+    client.rpush(f"{ROOT}hook:waiting:crew", "1-0 step 1 {}")
+    replica = await make()
+
+    async def put_aside():
+        return all(client.hget(f"{ROOT}run:{one}", "status") == "error" for one in aside)
+
+    async def counted():
+        return client.hget(f"{ROOT}run:ended", "hooks_failed") == "1"
+
+    await wait_until(put_aside, "they are put aside", 20)
+    await wait_until(counted, "the webhook is counted as failed", 20)
+    assert "could not be read" in client.hget(f"{ROOT}run:ended", "hooks_error")
+    for one in ("ended", "whole", "odd", "cut"):
+        assert "s3" not in (client.hget(f"{ROOT}run:{one}", "hooks") or ""), one
+    assert "s3" in client.hget(f"{ROOT}run:waiting", "hooks"), "what waits is still to be delivered"
+    assert replica.server.poll() is None
 
 
 async def test_bad_events_and_bad_records_cost_those_who_ask_for_them_and_nobody_else(replica, redis):

@@ -35,17 +35,26 @@ local function uncount(id)
   redis.call('HDEL', sizes, id)
 end
 
--- What its receivers know their sender by is not needed once a kickoff has ended and all is delivered.
+-- What its receivers know their sender by is not needed once a kickoff has ended and all is delivered. What cannot be read
+-- of it delivers nothing.
 local function forget_credentials(id)
   local have = redis.call('HMGET', run_key(id), 'status', 'hooks')
   if not have[2] or not has_ended(have[1]) then return end
   local read, wanted = pcall(cjson.decode, have[2])
-  if not read or type(wanted) ~= 'table' then return end
+  if not read or type(wanted) ~= 'table' then
+    redis.call('HDEL', run_key(id), 'hooks')
+    return
+  end
   local held = false
   for channel, hook in pairs(wanted) do
-    if redis.call('EXISTS', hook_key(id, channel)) == 1 or type(hook) ~= 'table' then return end
-    held = held or hook.authentication ~= nil
-    hook.authentication = nil
+    local waiting = redis.pcall('LLEN', hook_key(id, channel))
+    if type(waiting) == 'number' and waiting > 0 then return end
+    if type(hook) ~= 'table' then
+      held, wanted[channel] = true, nil
+    else
+      held = held or hook.authentication ~= nil
+      hook.authentication = nil
+    end
   end
   if held then redis.call('HSET', run_key(id), 'hooks', cjson.encode(wanted)) end
 end

@@ -58,6 +58,7 @@ local function guarded(id, act)
     redis.pcall('HSET', run_key(id), 'status', 'error', 'reason', 'Unreadable', 'error', why)
     redis.pcall('EXPIRE', run_key(id), DEAD_TTL)
   end
+  pcall(forget_credentials, id)
   return nil
 end
 

@@ -12,3 +12,10 @@ local function shift(name)
   local first = redis.call('LPOP', line_key(name))
   if first then charge(parts(name), -#(string.match(first, '^%S+ %S+ %S+ (.*)$') or '')) end
 end
+
+-- Counts a delivery that was put aside with its kickoff, if there is one.
+local function count_unreadable(id, channel)
+  if redis.call('EXISTS', run_key(id)) == 0 then return end
+  redis.call('HINCRBY', run_key(id), 'hooks_failed', 1)
+  redis.call('HSET', run_key(id), 'hooks_error', channel .. ' webhook: a delivery could not be read and was put aside')
+end

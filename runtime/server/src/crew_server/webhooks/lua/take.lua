@@ -20,6 +20,12 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', hooks, '-inf', now, 'LIMIT', 0
   if why then
     redis.call('ZREM', hooks, name)
     bury('webhook', name, '', why)
+    -- The kickoff may be what cannot be read, or the name.
+    pcall(function()
+      local id, channel = parts(name)
+      count_unreadable(id, channel)
+      forget_credentials(id)
+    end)
   end
 end
 local next = redis.call('ZRANGE', hooks, 0, 0, 'WITHSCORES')
