@@ -1,5 +1,6 @@
 import pytest
 
+from crew_operator import redis_url
 from crew_runtime.contract import env
 from crew_server import settings
 from crew_server.errors import SettingsError
@@ -43,6 +44,41 @@ def test_password_in_a_wrong_url_is_not_repeated():
     with pytest.raises(SettingsError) as caught:
         settings.from_environ({**GOOD, env.REDIS_URL: "redis//:hunter2@host"})
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://default:1234/SECRET@host",
+        "redis://default:1234?SECRET@host",
+        "redis://default:1234#SECRET@host",
+        "redis://1234/SECRET@host:6379",
+        "redis://:1234@SECRET@host\x1b:6379",
+        "redis://host:6379 1234",
+        "redis://default:x1234SECRET@[abc",
+        "redis://host:1234SECRET",
+    ],
+)
+def test_a_password_that_is_not_percent_encoded_is_refused_without_a_piece_of_it(url: str):
+    with pytest.raises(SettingsError, match="percent-encoded") as caught:
+        settings.from_environ({**GOOD, env.REDIS_URL: url})
+    assert "1234" not in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://store",
+        "rediss://me:p%40ss%2Fword@store.example:6380/2",
+        "redis://:pass@10.0.0.1:6379/0?protocol=3",
+        "redis://:pass@[fd00::1]:6379",
+        "redis://me@store_1?password=x",
+    ],
+)
+def test_a_url_that_the_operator_takes_is_taken(url: str):
+    redis_url.parse(url)
+    assert settings.from_environ({**GOOD, env.REDIS_URL: url}).redis_url == url
 
 
 def test_redis_url_of_other_software_is_not_read():
