@@ -176,6 +176,11 @@ def lock(prefix: str, name: str) -> str:
     return f"{root(prefix)}lock:{name}"
 
 
+def released(prefix: str, token: str) -> str:
+    """STRING, by which a release that is tried again finds itself done; expires when none is any more."""
+    return lock(prefix, f"released:{token}")
+
+
 def memory_ids(prefix: str) -> str:
     """ZSET, the ids of all memory records by the time of their creation."""
     return f"{root(prefix)}ids"

@@ -26,6 +26,8 @@ from crew_runtime.memory import scripts
 LEASE = 15.0
 """Seconds after which the lock of a holder that died is free."""
 RENEW_EVERY = LEASE / 3
+RETRIED_WITHIN = 60.0
+"""Seconds in which a release whose answer was lost is tried again: it is as soon as the connection has ended."""
 WAIT = 120.0
 """Seconds; CrewAI's own default."""
 FIRST_LOOK, LONGEST_LOOK = 0.005, 0.25
@@ -62,14 +64,14 @@ class RedisLocks:
                 raise LockTimeoutError(f"the lock {name!r} was held by another for {timeout:g} s")
             time.sleep(min(pause, left))
             pause = min(LONGEST_LOOK, pause * 2)
-        return _Lease(self._guard, name, key, token)
+        return _Lease(self._guard, name, key, token, keys.released(self.prefix, token))
 
 
 class _Lease:
     """A lock that is held, and the thread that keeps it so."""
 
-    def __init__(self, guard: Guard, name: str, key: str, token: str) -> None:
-        self._guard, self._name, self._key, self._token = guard, name, key, token
+    def __init__(self, guard: Guard, name: str, key: str, token: str, released: str) -> None:
+        self._guard, self._name, self._key, self._token, self._released = guard, name, key, token, released
         self._lost = self._trouble = ""
         self._ended = threading.Event()
         threading.Thread(target=self._renew, name="crew-runtime-lease", daemon=True).start()
@@ -77,7 +79,9 @@ class _Lease:
     def release(self) -> None:
         """Let go. Raises LockLostError when it was not ours any more, for others may have been at work meanwhile."""
         self._ended.set()
-        if not self._guard.call("lock", lambda client: scripts.RELEASE(client, [self._key], [self._token])):
+        names = [self._key, self._released]
+        arguments: list[str | bytes | int] = [self._token, int(RETRIED_WITHIN * 1000)]
+        if not self._guard.call("lock", lambda client: scripts.RELEASE(client, names, arguments)):
             self._lost = self._trouble or "its lease ran out"
         if self._lost:
             error = LockLostError(f"the lock {self._name!r} was lost while it was held: {self._lost}")
