@@ -1,0 +1,102 @@
+"""What a spare process loads before a kickoff needs it: the function of `spec.crew.warmUp`, and a local embedder."""
+
+from pathlib import Path
+
+import pytest
+
+from support.worker_peer import START, WorkerPeer
+
+WARMED = "support.user_crews.warmed"
+CREW = f"{WARMED}:crew"
+THREADED = f"""
+import threading
+from {WARMED} import crew
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+"""
+UNLICENSED = 'raise OSError("no licence")\n'
+
+
+def noted(folder: Path, pid: int) -> list[str]:
+    """What one process did, in its order."""
+    lines = [line.partition(" ") for line in (folder / "notes").read_text().splitlines()]
+    return [what for who, _, what in lines if int(who) == pid]
+
+
+@pytest.mark.parametrize(("entrypoint", "mode"), [(CREW, "Preload"), ("threaded:crew", "Fork")])
+async def test_a_process_calls_the_warm_up_once_before_it_is_ready_and_then_kicks_off(
+    tmp_path, redis_env, entrypoint, mode
+):
+    (tmp_path / "threaded.py").write_text(THREADED)
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(entrypoint, CREWOPS_WARM_UP=f"{WARMED}:warm", CREWOPS_PROCESSES="Shared", **redis_env)
+        report = (await peer.phase("ready"))["report"]
+        assert (report["fork_mode"], report["warm_up"]) == (mode, [f"{WARMED}:warm"]), report
+        slot, spare = await peer.fork(), await peer.fork()
+        assert [noted(tmp_path, one.pid) for one in (slot, spare)] == [["warm-up"], ["warm-up"]]
+        for _ in range(2):
+            assert (await slot.run({"message": "hi"}))["output"] == "two hi"
+            assert (await slot.idle())["reusable"] is True
+        assert noted(tmp_path, slot.pid) == ["warm-up", "kickoff", "kickoff"]
+        assert noted(tmp_path, spare.pid) == ["warm-up"]
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "words", "own"),
+    [
+        (f"{WARMED}:failing", "failed: OSError('no model')", 'raise OSError("no model")'),
+        (f"{WARMED}:leaving", "failed: SystemExit(3)", "sys.exit(3)"),
+        ("unlicensed:load", "importing unlicensed for the warm-up failed: OSError('no licence')", UNLICENSED.strip()),
+        (f"{WARMED}:nowhere", f"was not found: module '{WARMED}' has no attribute 'nowhere'", ""),
+        ("nowhere:load", "was not found: No module named 'nowhere'", ""),
+        (f"{WARMED}:NUMBER", "is no function", ""),
+        (WARMED, "is not of the form module:function", ""),
+    ],
+)
+async def test_a_warm_up_that_is_missing_or_fails_ends_the_start_and_says_why(tmp_path, redis_env, warm_up, words, own):
+    (tmp_path / "unlicensed.py").write_text(UNLICENSED)
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREW, CREWOPS_WARM_UP=warm_up, **redis_env)
+        await peer.connected()
+        told = await peer.zygote.expect("phase", where=lambda one: one["phase"] in ("failed", "ready"), timeout=START)
+        assert await peer.ended() == 78
+        assert (told["phase"], told["reason"]) == ("failed", "WarmUpBroken"), told
+        assert words in told["message"]
+        assert own in told["message"], "the user's own last lines"
+        assert "crew_runtime" not in told["message"]
+
+
+async def test_a_warm_up_that_fails_after_the_start_is_logged_and_the_kickoff_runs(tmp_path, redis_env):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(CREW, CREWOPS_WARM_UP=f"{WARMED}:fails_again", **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        assert "no model" in await peer.logged("the warm-up failed")
+        assert (await slot.run({"message": "hi"}))["output"] == "two hi"
+        assert noted(tmp_path, slot.pid) == ["warm-up", "kickoff"]
+
+
+@pytest.mark.parametrize("name", ["local", "nameless_local"])
+async def test_an_embedder_that_needs_no_network_is_called_once_before_the_kickoff(tmp_path, redis_env, name):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(f"{WARMED}:{name}", **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        assert noted(tmp_path, slot.pid) == ["embedded warm-up"]
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"
+        first, *later = noted(tmp_path, slot.pid)
+        assert later
+        assert first not in later
+
+
+@pytest.mark.parametrize("name", ["networked", "nameless_networked"])
+async def test_an_embedder_that_asks_a_server_is_called_by_the_kickoff_alone(tmp_path, redis_env, name):
+    """A call of it may cost money."""
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(f"{WARMED}:{name}", **redis_env)
+        await peer.phase("ready")
+        slot = await peer.fork()
+        assert noted(tmp_path, slot.pid) == []
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"
+        called = noted(tmp_path, slot.pid)
+        assert called, "it can be seen when it is called"
+        assert "embedded warm-up" not in called

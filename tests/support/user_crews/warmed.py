@@ -1,0 +1,87 @@
+"""Functions for `spec.crew.warmUp`, and embedders; each notes in the working directory which process called it."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from crewai import Agent, Crew, Memory, Task
+from crewai.rag.core.types import Documents, Embeddings
+
+from support.user_crews import plain, remembering
+
+NOTES = Path("notes")
+NUMBER = 7
+
+
+def note(what: str) -> None:
+    with NOTES.open("a") as notes:
+        notes.write(f"{os.getpid()} {what}\n")
+
+
+def crew() -> Crew:
+    made = plain.make()
+    made.tasks[-1].callback = lambda _: note("kickoff")
+    return made
+
+
+def warm() -> None:
+    # Else a slot that says ready too early might be seen too late.
+    time.sleep(0.3)
+    note("warm-up")
+
+
+def failing() -> None:
+    raise OSError("no model")
+
+
+def leaving() -> None:
+    sys.exit(3)
+
+
+def fails_again() -> None:
+    """The first process that calls it has what it needs, and no other."""
+    first = not NOTES.exists()
+    note("warm-up")
+    if not first:
+        failing()
+
+
+def embed(texts: Documents) -> Embeddings:
+    note(f"embedded {' and '.join(texts)}")
+    return remembering.Hashed()(texts)
+
+
+def ask(texts: Documents) -> Embeddings:
+    """Asks a server, which answers: that of the store, for want of another."""
+    found = embed(texts)
+    server = urlsplit(os.environ["CREWOPS_REDIS_URL"])
+    socket.create_connection((str(server.hostname), int(server.port or 0))).close()
+    return found
+
+
+def _nameless(embedder: Callable[[Documents], Embeddings]) -> Callable[[Documents], Embeddings]:
+    """One that cannot be found by its name."""
+    return lambda texts: embedder(texts)
+
+
+def _with_memory(embedder: Callable[[Documents], Embeddings]) -> Crew:
+    llm = remembering.FilingLLM(model="filing")
+    agent = Agent(role="Host", goal="answer", backstory="knows", llm=llm, max_iter=2)
+    task = Task(description="Say {message}", expected_output="a line", agent=agent)
+    return Crew(agents=[agent], tasks=[task], memory=Memory(embedder=embedder, llm=llm))
+
+
+def local() -> Crew:
+    return _with_memory(embed)
+
+
+def networked() -> Crew:
+    return _with_memory(ask)
+
+
+nameless_local = _with_memory(_nameless(embed))
+nameless_networked = _with_memory(_nameless(ask))
