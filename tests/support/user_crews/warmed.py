@@ -63,6 +63,16 @@ def ask(texts: Documents) -> Embeddings:
     return found
 
 
+class Local(remembering.Hashed):
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002 - the base class' name for it
+        return embed(input)
+
+
+class Networked(remembering.Hashed):
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002
+        return ask(input)
+
+
 def _nameless(embedder: Callable[[Documents], Embeddings]) -> Callable[[Documents], Embeddings]:
     """One that cannot be found by its name."""
     return lambda texts: embedder(texts)
@@ -83,5 +93,14 @@ def networked() -> Crew:
     return _with_memory(ask)
 
 
+def local_by_settings() -> Crew:
+    return remembering.crew(embedder=Local)
+
+
+def networked_by_settings() -> Crew:
+    return remembering.crew(embedder=Networked)
+
+
+own_local_by_settings = remembering.crew(embedder=Local)
 nameless_local = _with_memory(_nameless(embed))
 nameless_networked = _with_memory(_nameless(ask))

@@ -7,6 +7,7 @@ every kickoff's first recall. One that asks a server has nothing to load, and a 
 import importlib
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -27,10 +28,11 @@ def local(target: Any, *, shared: bool) -> tuple[str, ...]:
     """
     found: list[str] = []
     for memory in memories.of(target):
-        name = _name(_given(memory))
+        # The module's own crew keeps its embedder: that one is called, whatever its class.
+        name = _name(_given(memory)) or ("" if shared else _name(_of_settings(target, memory)))
         if not name and not shared:
             continue
-        if _works(lambda memory=memory: _call(memory)):
+        if _works(partial(_call_named, name) if name else partial(_call, memory)):
             found.append(name or OF_MODULE)
     return tuple(dict.fromkeys(found))
 
@@ -53,8 +55,21 @@ def _given(memory: Any) -> Any:
     """The class, function or object that the crew's author gave; None for an engine of CrewAI's."""
     told = getattr(memory, "embedder", None)
     if isinstance(told, Mapping):
-        return (told.get("config") or {}).get("embedding_callable")
+        return _custom(told)
     return getattr(memory, "_embedder_instance", None)
+
+
+def _of_settings(crew: Any, memory: Any) -> Any:
+    """The class out of the crew's settings of which CrewAI itself has made the memory's embedder, or None.
+
+    Source: Crew.create_crew_memory, 1.15.30: with `memory=True` the memory is given what was built, not the settings.
+    """
+    given = _custom(getattr(crew, "embedder", None))
+    return given if isinstance(given, type) and type(getattr(memory, "_embedder_instance", None)) is given else None
+
+
+def _custom(settings: Any) -> Any:
+    return (settings.get("config") or {}).get("embedding_callable") if isinstance(settings, Mapping) else None
 
 
 def _name(given: Any) -> str:
