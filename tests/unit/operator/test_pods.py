@@ -77,8 +77,10 @@ def test_starting_container_is_no_trouble():
 
 def test_unscheduled_pod_says_what_is_missing():
     conditions = [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes have enough memory"}]
-    (one,) = pods.replicas([pod(conditions=conditions)])
+    (one,) = pods.replicas([pod(phase="Pending", conditions=conditions)])
     assert "0/3 nodes have enough memory" in one.trouble.message
+    (ran,) = pods.replicas([pod(conditions=conditions)])
+    assert ran.trouble is None, "it has a node"
 
 
 MAKER = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "concierge-redis", "uid": "s", "controller": True}
