@@ -339,12 +339,17 @@ class Children:
         if drift.foreign_ports(wanted, there):
             about = wanted["metadata"]
             await self._kube.merge(wanted["kind"], about["namespace"], about["name"], _ports_of(wanted), uid=uid)
+        if (patch := drift.foreign_settings(wanted, there)) is not None:
+            about = wanted["metadata"]
+            await self._kube.merge(wanted["kind"], about["namespace"], about["name"], patch, uid=uid, strategic=True)
         return await self._kube.apply(wanted, uid=uid)
 
     def _differs(self, crew: CrewDeployment, wanted: Object, there: Object) -> bool:
         """The comparison knows the API server's usual rewriting; what it does not know is settled by having applied
         the same to the same state before.
         """
+        if drift.foreign_settings(wanted, there) is not None:
+            return True
         if not drift.drifted(wanted, there):
             return False
         about = there["metadata"]

@@ -96,13 +96,20 @@ class KubeClient:
         """Put it in the place of the one with its resourceVersion. Raises ConflictError when that is another by now."""
         return await self._write("replace", "put", _path_of(manifest), manifest)
 
-    async def merge(self, kind: str, namespace: str, name: str, patch: Object, *, uid: str | None = None) -> Object:
-        """JSON merge patch, for objects that are not ours to apply. `uid`: as for `apply`."""
+    async def merge(
+        self, kind: str, namespace: str, name: str, patch: Object, *, uid: str | None = None, strategic: bool = False
+    ) -> Object:
+        """JSON merge patch, for objects that are not ours to apply.
+
+        Args:
+            uid: as for `apply`.
+            strategic: a strategic merge patch instead, which can take a single item out of a list of named ones.
+        """
         if uid is not None:
             patch = {**patch, "metadata": {**(patch.get("metadata") or {}), "uid": uid}}
         self.fence()
         self._metrics.writes.labels("patch", kind).inc()
-        content = "application/merge-patch+json"
+        content = f"application/{'strategic-' if strategic else ''}merge-patch+json"
         return await self._ask("patch", "patch", _path(kind, namespace, name), body=patch, content_type=content)
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str, grace: int) -> bool:

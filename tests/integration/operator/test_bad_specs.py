@@ -144,6 +144,31 @@ async def test_what_may_not_change_is_put_right_in_a_child_that_somebody_edited(
         assert "ChangeRefused" not in {one["reason"] for one in conditions}
 
 
+async def test_a_setting_of_the_runtime_that_somebody_added_is_taken_away_and_other_variables_stay(cluster, operator):
+    """As `kubectl set env deployment/concierge CREWOPS_SESSION_TTL=1s`, by which sessions would be forgotten."""
+    await cluster.make()
+    before = (await cluster.exists("Deployment", "concierge"))["spec"]["template"]["spec"]
+    await settled_in_the_status(cluster)
+    added = [{"name": "CREWOPS_SESSION_TTL", "value": "1s"}, {"name": "TEAM", "value": "guests"}]
+    patch = {
+        "initContainers": [{"name": "server", "env": added}],
+        "containers": [{"name": "crew", "env": added}],
+    }
+    deployment = {"spec": {"template": {"spec": patch}}}
+    await cluster.kube.merge("Deployment", cluster.namespace, "concierge", deployment, strategic=True)
+
+    async def right():
+        return "CREWOPS_SESSION_TTL" not in str(await cluster.get("Deployment", "concierge"))
+
+    await eventually(right, "what was added is gone")
+    now = (await cluster.get("Deployment", "concierge"))["spec"]["template"]["spec"]
+    for field in ("initContainers", "containers"):
+        for one, other in zip(before[field], now[field], strict=True):
+            left = [each for each in other.get("env") or () if each["name"] != "TEAM"]
+            assert sorted(left, key=str) == sorted(one.get("env") or (), key=str)
+    assert str(now).count("TEAM") == 2
+
+
 async def test_a_runtime_that_somebody_put_into_the_deployment_is_put_right(cluster, operator):
     """As `kubectl set image deployment/concierge server=elsewhere/runtime:1`."""
     await cluster.make()

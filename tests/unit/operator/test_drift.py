@@ -53,6 +53,16 @@ def test_what_others_added_is_theirs():
     assert not drift.drifted(deployment(), live)
 
 
+def test_only_variables_that_the_runtime_obeys_are_taken_away():
+    live = deepcopy(deployment())
+    assert drift.foreign_settings(deployment(), live) is None
+    (crew,) = live["spec"]["template"]["spec"]["containers"]
+    crew["env"] += [{"name": "ADDED", "value": "1"}, {"name": "CREWOPS_SESSION_TTL", "value": "1s"}]
+    live["spec"]["template"]["spec"]["containers"].append({"name": "mesh", "env": [{"name": "CREWOPS_X"}]})
+    pruned = {"name": "crew", "env": [{"name": "CREWOPS_SESSION_TTL", "$patch": "delete"}]}
+    assert drift.foreign_settings(deployment(), live) == {"spec": {"template": {"spec": {"containers": [pruned]}}}}
+
+
 def test_port_that_is_not_ours_is_foreign():
     service = next(one for one in CHILDREN if one["kind"] == "Service")
     live = deepcopy(service)

@@ -49,6 +49,35 @@ def foreign_ports(wanted: Manifest, live: Mapping[str, Any]) -> bool:
     return any(one["port"] not in ours for one in live.get("spec", {}).get("ports", []))
 
 
+def foreign_settings(wanted: Manifest, live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The strategic merge patch that takes away variables which somebody added and the runtime would obey; None when
+    there are none. To apply leaves them, as what others added is theirs; but these names are the operator's.
+    """
+    if wanted["kind"] != "Deployment":
+        return None
+    found: dict[str, Any] = {}
+    for field in ("initContainers", "containers"):
+        there = {one.get("name"): one for one in _containers(live, field)}
+        pruned = [
+            {"name": one["name"], "env": [{"name": name, "$patch": "delete"} for name in names_]}
+            for one in _containers(wanted, field)
+            if (names_ := _added(one, there.get(one["name"]) or {}))
+        ]
+        if pruned:
+            found[field] = pruned
+    return {"spec": {"template": {"spec": found}}} if found else None
+
+
+def _containers(manifest: Mapping[str, Any], field: str) -> Sequence[Any]:
+    return manifest.get("spec", {}).get("template", {}).get("spec", {}).get(field) or ()
+
+
+def _added(wanted: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
+    ours = {one["name"] for one in wanted.get("env") or ()}
+    there = (str(one.get("name")) for one in live.get("env") or ())
+    return [one for one in there if one.startswith(names.RESERVED_ENV_PREFIX) and one not in ours]
+
+
 def _without_values(manifest: Manifest) -> Manifest:
     """A Secret's hash is made of its keys alone: an annotation is no place for anything derived from a password."""
     if manifest["kind"] != "Secret":
