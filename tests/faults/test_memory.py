@@ -51,6 +51,10 @@ class Place:
         path = self.folder / what
         path.write_text(text) if text else path.unlink()
 
+    def story(self) -> str:
+        """What both halves said last, for who reads a failure."""
+        return "\n".join(f"{which}: {self.replica.log(which)[-4000:]}" for which in ("server", "worker"))
+
     async def failures(self) -> dict[str, float]:
         """The metric by kind."""
         found: dict[str, float] = {}
@@ -81,7 +85,10 @@ class Held:
         async def idle() -> bool:
             return (await self.place.replica.report())["running"] == 0
 
-        await wait_until(idle, f"{self.name} is over", 60)
+        try:
+            await wait_until(idle, f"{self.name} is over", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.place.story()}") from None
 
     async def ended(self) -> dict:
         return await self.place.replica.ended(self.kickoff, 60)
@@ -287,7 +294,8 @@ async def _recovered(place: Place, fault: Fault) -> None:
 
 
 def _judged(place: Place, seen: dict, one: Held) -> None:
-    assert seen["memory"] == "degraded", seen
+    if seen["memory"] != "degraded":
+        pytest.fail(f"{seen}\n{place.story()}")
     assert seen["result"]["output"].startswith(one.name), seen
     if place.fail_closed:
         assert (seen["status"], seen["reason"]) == ("error", "MemoryFailed"), seen
