@@ -67,7 +67,12 @@ async def test_keys_that_were_flushed_are_told_until_that_is_accepted(cluster, o
     assert "nothing of what it held" in told
     assert ACCEPT_LOSS_ANNOTATION in await cluster.condition("Ready", "False", "MemoryLost")
     await cluster.condition("MemoryReady", "True", seconds=20)
-    assert [text for reason, text in await cluster.events() if reason == "MemoryLost" and "MemoryDurable=False" in text]
+
+    async def event():
+        said = await cluster.events()
+        return [text for reason, text in said if reason == "MemoryLost" and "MemoryDurable=False" in text]
+
+    await eventually(event, "an Event says so", 5)
     assert losses(cluster, operator) == 1
     await asyncio.sleep(4)
     assert not canary(cluster, node), "it is not put back as if nothing had been"
