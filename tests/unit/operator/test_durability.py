@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from crew_operator.status import durability
@@ -109,6 +109,18 @@ def test_the_status_carries_it_to_the_next_operator():
     assert durability.recorded(told) == lost
     assert durability.recorded({}) == Ledger()
     assert durability.recorded({"memory": {"canary": {"store": STORE, "number": "x", "time": "y"}}}) == Ledger()
+
+
+@given(
+    st.sampled_from([Ledger(), Ledger(kept=canary(5))]),
+    st.from_regex(r"(a{16}|b{16}) [0-9]{1,20} [0-9]{1,20}", fullmatch=True),
+)
+@example(Ledger(), f"{STORE} 7 999999999999")
+@example(Ledger(kept=canary(5)), f"{STORE} 4 999999999999")
+def test_whatever_a_crew_writes_there_can_be_told(ledger, text):
+    seen_so = seen(ledger, text)
+    told = durability.shown(seen_so)
+    assert durability.recorded({"memory": {name: value for name, value in told.items() if value}}) == seen_so
 
 
 @given(st.text(max_size=60))

@@ -300,7 +300,7 @@ def persistence_was_told(seen: Observed) -> Verdict | None:
     """Not every user may ask."""
     if not isinstance(seen.redis, RedisLook) or seen.redis.persistence is not None:
         return None
-    return _unknown(Reason.PERSISTENCE_NOT_REPORTED, f"{Reason.PERSISTENCE_NOT_REPORTED.cause}")
+    return _unknown(Reason.PERSISTENCE_NOT_REPORTED, Reason.PERSISTENCE_NOT_REPORTED.cause)
 
 
 def what_is_written_is_kept(seen: Observed) -> Verdict | None:

@@ -17,7 +17,8 @@ from crew_operator.status.observed import Canary, Loss, RedisLook, RedisState
 
 SYNCED: Final = 2.0
 """Seconds within which an append-only file of `appendfsync everysec` is on the disk."""
-_TEXT: Final = re.compile(r"([0-9a-f]{16}) (\d{1,15}) (\d{1,12})", re.ASCII)
+_TEXT: Final = re.compile(r"([0-9a-f]{16}) (\d{1,15}) (\d{1,11})", re.ASCII)
+"""A crew may write there what it likes: a time of eleven digits is before the year 5139, and can be told."""
 
 
 @dataclass(frozen=True)
