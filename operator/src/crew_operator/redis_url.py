@@ -2,14 +2,14 @@
 not percent-encoded may end up in any of its parts.
 """
 
-import string
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote
 
 from crew_runtime import contract
+from crew_runtime.contract import redis_url
+from crew_runtime.contract.redis_url import ENCODED, SHAPE
 
-SHAPE: Final = "redis[s]://[user[:password]@]host:port[/db]"
 PARAMETERS: Final = frozenset(
     {
         *("db", "username", "password", "protocol", "client_name", "lib_name", "lib_version", "encoding"),
@@ -29,11 +29,7 @@ _NUMBERS: Final = frozenset(
 )
 _NO: Final = frozenset({"", "0", "F", "FALSE", "N", "NO"})
 _PARAMETER: Final = f"the URL has a parameter behind its ? that no Redis client takes; write {SHAPE} into the Secret"
-_REMEDY: Final = (
-    f"write {SHAPE} into the Secret, with user and password percent-encoded (%2F for /, %3A for :, %40 for @, "
-    "%23 for #, %3F for ?)"
-)
-_HOST_CHARACTERS: Final = frozenset(string.ascii_letters + string.digits + "-._:%")
+_REMEDY: Final = f"write {SHAPE} into the Secret, {ENCODED}"
 
 
 class UrlError(ValueError):
@@ -67,21 +63,13 @@ def parse(url: str) -> RedisUrl:
     """As redis-py reads it. Raises UrlError, with the remedy and nothing of the URL, also where a part of the password
     would be read as the host, the path or what follows.
     """
-    if "#" in url or not url.isprintable():
-        raise UrlError(_REMEDY)
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:  # its own words quote what they stumbled over
-        raise UrlError(_REMEDY) from None
-    if port == 0 or parts.scheme not in ("redis", "rediss") or not host or not _HOST_CHARACTERS.issuperset(host):
-        raise UrlError(_REMEDY)
-    if "@" in f"{parts.path}{parts.query}":
+    parts = redis_url.split(url)
+    if parts is None:
         raise UrlError(_REMEDY)
     found = _parameters(parts)
     return RedisUrl(
-        host=unquote(host),
-        port=port or contract.REDIS_PORT,
+        host=unquote(parts.hostname or ""),
+        port=parts.port or contract.REDIS_PORT,
         tls=parts.scheme == "rediss",
         username=unquote(parts.username or "") or found.get("username", ""),
         password=unquote(parts.password or "") or found.get("password", ""),

@@ -5,9 +5,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env, tokens
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env, redis_url, tokens
 from crew_server.errors import SettingsError
 
 FAIL_CLOSED = "FailClosed"
@@ -174,30 +173,6 @@ class _Reader:
     def redis_url(self) -> str:
         """The URL; its password is never repeated in a problem."""
         url = self.text(env.REDIS_URL)
-        form = (
-            f"{env.REDIS_URL} has to be redis[s]://[user[:password]@]host:port[/db], with user and password "
-            "percent-encoded (%2F for /, %3A for :, %40 for @, %23 for #, %3F for ?)"
-        )
-        try:
-            usable = _is_whole(url)
-        except ValueError:
-            usable = False
-        if not usable:
-            self.problems.append(form)
+        if redis_url.split(url) is None:
+            self.problems.append(f"{env.REDIS_URL} has to be {redis_url.SHAPE}, {redis_url.ENCODED}")
         return url
-
-
-def _is_whole(url: str) -> bool:
-    """Whether host, port and password are where they are taken from: one that is not percent-encoded and has a / or ?
-    in it ends before its own @, and what comes before would be told as the host and its port. So reads the operator.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return (
-        parts.scheme in {"redis", "rediss"}
-        and bool(re.fullmatch(r"[A-Za-z0-9._:%-]+", host))
-        and parts.port != 0
-        and url.isprintable()
-        and "#" not in url
-        and "@" not in f"{parts.path}{parts.query}"
-    )
