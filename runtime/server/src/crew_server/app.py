@@ -128,8 +128,8 @@ class App:
             "claims": parts.claimer.run,
             "takeover": parts.takeover.run,
             "ends": parts.ends.run,
-            "events": parts.dispatcher.teller.run,
-            "progress": parts.dispatcher.keeper.run,
+            "events": parts.dispatcher.teller.rounds.run,
+            "progress": parts.dispatcher.keeper.rounds.run,
             "webhooks": parts.deliverer.run,
             "lag": self._measure_lag,
         }

@@ -80,7 +80,9 @@ class Dispatcher:
     def start(self, claim: state.Claim, tasks: int | None) -> None:
         """Run a claimed kickoff; one for which no slot is left any more is given back."""
         slot_memory = self._settings.slot_memory
-        kickoff = Kickoff(claim, tasks, slot_memory, self._metrics, self._over, self.teller.wake, self.keeper.wake)
+        kickoff = Kickoff(
+            claim, tasks, slot_memory, self._metrics, self._over, self.teller.rounds.wake, self.keeper.rounds.wake
+        )
         request = claim.request
         self._known[kickoff.id] = kickoff
         self._idle.clear()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from crew_runtime.contract import frames
-from crew_server.errors import BackendError
+from crew_server.execution.rounds import Rounds
 from crew_server.logs import Log
 from crew_server.queue import state
 from crew_server.queue.queue import Queue
@@ -27,8 +27,6 @@ MAX_FIELDS_BYTES: Final = 15 * 1024 * 1024
 assert MAX_FIELDS_BYTES < frames.MAX_FRAME - 1024 * 1024  # noqa: S101 - inputs come on top
 MAX_TEXT = 1000
 """Characters of a task's name, or of a reason, that a client is shown."""
-RETRY = 0.5
-"""Seconds before rows are written again to a Redis that gave no answer."""
 
 
 class Finished:
@@ -62,26 +60,11 @@ class Keeper:
 
     def __init__(self, queue: Queue, running: "Callable[[], Iterable[Kickoff]]") -> None:
         self._queue = queue
-        self._running = running
-        self._woken = asyncio.Event()
+        self.rounds = Rounds(running, self._keep_running, "finished tasks not kept yet")
 
-    def wake(self) -> None:
-        """There is something to keep."""
-        self._woken.set()
-
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                for kickoff in list(self._running()):
-                    if not kickoff.over:
-                        await self.keep(kickoff)
-            except BackendError as error:
-                log.debug("finished tasks not kept yet", error=error.message)
-                await asyncio.sleep(RETRY)
-                self._woken.set()
+    async def _keep_running(self, kickoff: "Kickoff") -> None:
+        if not kickoff.over:
+            await self.keep(kickoff)
 
     async def keep(self, kickoff: "Kickoff") -> None:
         """All that this kickoff has finished. Raises BackendError; what was not written stays."""

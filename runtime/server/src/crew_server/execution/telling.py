@@ -3,19 +3,14 @@
 In: `Kickoff.untold`. Out: the kickoff's stream of events. What is told is in Redis before the end is.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 
-from crew_server.errors import BackendError
 from crew_server.execution.kickoff import Kickoff
-from crew_server.logs import Log
+from crew_server.execution.rounds import Rounds
 from crew_server.queue.queue import Queue
-
-log = Log(__name__)
 
 TOGETHER = 0.02
 """Seconds that events wait for others: they come in bursts."""
-RETRY = 0.5
 BATCH = 100
 
 
@@ -26,27 +21,8 @@ class Teller:
         self, queue: Queue, running: Callable[[], Iterable[Kickoff]], on_told: Callable[[Kickoff], None]
     ) -> None:
         self._queue = queue
-        self._running = running
         self._on_told = on_told
-        self._woken = asyncio.Event()
-
-    def wake(self) -> None:
-        """There is something to tell."""
-        self._woken.set()
-
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self._woken.wait()
-            await asyncio.sleep(TOGETHER)
-            self._woken.clear()
-            try:
-                for kickoff in list(self._running()):
-                    await self.tell(kickoff)
-            except BackendError as error:
-                log.debug("events not told yet", error=error.message)
-                await asyncio.sleep(RETRY)
-                self._woken.set()
+        self.rounds = Rounds(running, self.tell, "events not told yet", TOGETHER)
 
     async def tell(self, kickoff: Kickoff) -> None:
         """All that this kickoff has to tell. Raises BackendError; what was not told stays."""
