@@ -165,7 +165,7 @@ def _durable(seen: Observed) -> Verdict:
     text = f"nothing is evicted, and what is written goes to an append-only file on {place}"
     if isinstance(seen.redis, RedisLook) and seen.redis.canary is None:
         return Verdict("True", Reason.DURABLE, f"{text}; its user may not read the canary, so a loss would not be seen")
-    return Verdict("True", Reason.DURABLE, f"{text}; nothing that was seen in it has been lost")
+    return Verdict("True", Reason.DURABLE, f"{text}; what was last seen in it is there")
 
 
 def _proven(seen: Observed) -> Verdict:
