@@ -274,6 +274,13 @@ class Node:
         await self.tell_deployment()
         return one
 
+    async def tell_not_ready(self, name: str) -> None:
+        """As the kubelet, of a replica's pod whose probe fails."""
+        conditions = [{"type": "Ready", "status": "False"}]
+        ip = str(self.replicas[name].health.base_url.host)
+        status = {"phase": "Running", "podIP": ip, "conditions": conditions}
+        await self.cluster.patch_status("Pod", self.pods[name], status)
+
     async def tell_deployment(self) -> None:
         if self.cluster.server is None:
             return  # its controller tells it

@@ -187,15 +187,7 @@ async def test_replica_that_fails_to_import_is_told_in_its_own_words(cluster, op
     one.worker.wait()
     one.start_worker(SCRIPTED_FAIL="EntrypointBroken")
     await one.ready(wanted=False)
-    await cluster.patch_status(
-        "Pod",
-        node.pods["concierge-0"],
-        {
-            "phase": "Running",
-            "podIP": str(one.health.base_url.host),
-            "conditions": [{"type": "Ready", "status": "False"}],
-        },
-    )
+    await node.tell_not_ready("concierge-0")
     await cluster.condition("CrewAvailable", "False", "EntrypointBroken")
 
 

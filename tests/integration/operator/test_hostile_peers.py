@@ -185,15 +185,7 @@ async def test_a_worker_that_is_stopped_costs_two_writes(cluster, operator, node
     before = status_writes(operator)
     one.worker.send_signal(signal.SIGSTOP)
     await one.ready(wanted=False, reason="WorkerUnresponsive", seconds=15)
-    await cluster.patch_status(
-        "Pod",
-        node.pods["concierge-0"],
-        {
-            "phase": "Running",
-            "podIP": str(one.health.base_url.host),
-            "conditions": [{"type": "Ready", "status": "False"}],
-        },
-    )
+    await node.tell_not_ready("concierge-0")
     await cluster.condition("CrewAvailable", "False", seconds=10)
     handled = operator.queue.handled
     await eventually(_is(lambda: operator.queue.handled >= handled + 25), "25 more passes", 60)

@@ -39,6 +39,7 @@ from crew_server.queue.queue import Idempotency, Queue
 from crew_server.sessions.service import Sessions
 from crew_server.sessions.store import SessionStore
 from crew_server.settings import Settings
+from crew_server.waits import within
 from crew_server.webhooks.delivery import Deliverer
 from crew_server.worker.link import WorkerLink
 from crew_server.worker.slots import Slots
@@ -192,7 +193,7 @@ class Service:
                 left = until - loop.time()
                 if left <= 0 or self._leaving:
                     return None
-                await _within(ended, min(left, LOOK_AGAIN))
+                await within(ended, min(left, LOOK_AGAIN))
 
     def leave(self) -> None:
         """Let nobody wait any longer: an answer without the end is better than none at all."""
@@ -241,7 +242,7 @@ class Service:
         kickoff = self._parts.dispatcher.get(kickoff_id)
         if kickoff is not None:
             self._parts.dispatcher.cancel(kickoff, state.BY_CLIENT)
-            await _within(kickoff.recorded, self._parts.settings.backend_deadline)
+            await within(kickoff.recorded, self._parts.settings.backend_deadline)
             if kickoff.outcome is None or kickoff.outcome.pause is None:
                 return await self.status(kickoff_id)
         applied, _ = await self._parts.queue.cancel(kickoff_id)
@@ -383,14 +384,6 @@ class Service:
     def _own(self, kickoff_id: str) -> dict[str, Any] | None:
         kickoff = self._parts.dispatcher.get(kickoff_id)
         return None if kickoff is None else kickoff.view(self._parts.settings.replica)
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        log.debug("not in time", seconds=seconds)
 
 
 def _not_waiting(what: str, more: str) -> ResumeError:

@@ -7,14 +7,10 @@ An end is decided, and on its way to Redis, before the slot hears of it. SIGTERM
 no stuck tool end (measured on 4 of 4: sleep, spin, regex, swallowed exceptions), but well-behaved code may clean up.
 """
 
-import asyncio
-
 from crew_runtime.contract import frames
 from crew_server.execution.kickoff import Kickoff
-from crew_server.logs import Log
+from crew_server.waits import within
 from crew_server.worker.slots import Slots
-
-log = Log(__name__)
 
 RECORD_FIRST = 0.2
 """Seconds that the kill waits for Redis to have the end; a Redis that is away must not keep a crew alive."""
@@ -33,18 +29,10 @@ async def stop(slots: Slots, kickoff: Kickoff) -> None:
         return
     kickoff.stopped = True
     if kickoff.outcome is not None and not kickoff.outcome.lost:
-        await _within(kickoff.recorded, RECORD_FIRST)
+        await within(kickoff.recorded, RECORD_FIRST)
     if slots.heard_within(child, COULD_REACT) and not kickoff.reported.is_set():
         slots.tell(child, frames.TERM)
-        await _within(kickoff.reported, COURTESY)
+        await within(kickoff.reported, COURTESY)
         if kickoff.reported.is_set() and slots.leave(child):
             return
     slots.kill(child)
-
-
-async def _within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        log.debug("not in time", seconds=seconds)
