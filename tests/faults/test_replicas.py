@@ -5,6 +5,7 @@ import json
 import os
 import signal
 
+import httpx
 import pytest
 
 from support.hotel import FACT, NOTICED, QUESTION, WORD
@@ -24,6 +25,15 @@ def kill_and_wait_for_another(hotel, pod, container):
         return found and found[0] != old
 
     wait_until(another, f"the container {container} runs again", 60)
+    # What the pod's status says of it may still be of the one that was killed.
+    wait_until(lambda: answers(hotel, pod), "the API of its pod answers", 60)
+
+
+def answers(hotel, pod):
+    try:
+        return bool(hotel.cluster.ask(pod, "inputs", token=hotel.token()).status_code)
+    except httpx.TransportError:
+        return False
 
 
 @pytest.mark.parametrize("container", ["server", "crew"])

@@ -35,7 +35,7 @@ def real_worker(*, fresh: bool = False) -> Command:
     return (crew_python(), "-m", forkserver.WORKER) if fresh else Forkable(crew_python(), forkserver.WORKER)
 
 
-async def wait_until(look: Callable[[], Awaitable[T]], what: str, seconds: float = 15.0) -> T:
+async def wait_until(look: Callable[[], Awaitable[T]], what: str, seconds: float = 60.0) -> T:
     """The first truthy value of `look`; fails naming `what` and the last value."""
     deadline = time.monotonic() + seconds
     while True:
@@ -135,11 +135,11 @@ class Replica:
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
-    async def ended(self, kickoff_id: str, seconds: float = 15.0) -> dict[str, Any]:
+    async def ended(self, kickoff_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """Its status when it has ended."""
         return await self.reaches(kickoff_id, "completed", "error", "timeout", "cancelled", seconds=seconds)
 
-    async def reaches(self, kickoff_id: str, *statuses: str, seconds: float = 15.0) -> dict[str, Any]:
+    async def reaches(self, kickoff_id: str, *statuses: str, seconds: float = 60.0) -> dict[str, Any]:
         async def look() -> dict[str, Any] | None:
             seen = await self.status(kickoff_id)
             return seen if seen["status"] in statuses else None

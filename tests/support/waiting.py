@@ -23,7 +23,7 @@ def wait_until(predicate: Callable[[], Seen], description: str, timeout: float) 
         time.sleep(POLL)
 
 
-async def eventually(look: Callable[[], Awaitable[Seen]], description: str, timeout: float = 10.0) -> Seen:
+async def eventually(look: Callable[[], Awaitable[Seen]], description: str, timeout: float = 30.0) -> Seen:
     """As `wait_until`, for what has to be awaited."""
     ends = asyncio.get_running_loop().time() + timeout
     while True:

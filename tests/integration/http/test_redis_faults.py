@@ -13,7 +13,7 @@ from support.replicas import wait_until
 async def test_stopped_redis_is_noticed_and_recovery_is_by_itself(replica, redis):
     redis.signal(signal.SIGSTOP)
     begun = time.monotonic()
-    await replica.ready(wanted=False, reason="MemoryTimeout", seconds=8)
+    await replica.ready(wanted=False, reason="MemoryTimeout", seconds=10)
     assert time.monotonic() - begun < 5
     refused = await replica.api.post("/kickoff", json={"inputs": {}})
     assert (refused.status_code, refused.json()["reason"]) == (503, "MemoryTimeout")
@@ -21,7 +21,7 @@ async def test_stopped_redis_is_noticed_and_recovery_is_by_itself(replica, redis
     assert (await replica.health.get("/livez")).status_code == 200
     assert (await replica.health.get("/startupz")).status_code == 200
     redis.signal(signal.SIGCONT)
-    await replica.ready(seconds=6)
+    await replica.ready(seconds=10)
     assert (await replica.ended(await replica.kickoff(say="again")))["result"]["output"] == "again"
 
 
@@ -30,12 +30,12 @@ async def test_killed_redis_is_noticed_and_recovery_is_by_itself(replica, redis)
     await replica.ended(before)
     await asyncio.sleep(1.1)  # appendfsync everysec
     redis.kill()
-    await replica.ready(wanted=False, reason="MemoryRefused", seconds=6)
+    await replica.ready(wanted=False, reason="MemoryRefused", seconds=10)
     report = await replica.report()
     assert report["backend"]["ready"] is False
     assert report["backend"]["reason"] == "Refused"
     redis.start()
-    await replica.ready(seconds=6)
+    await replica.ready(seconds=10)
     assert (await replica.status(before))["result"]["output"] == "kept"
     assert (await replica.ended(await replica.kickoff()))["status"] == "completed"
 
@@ -97,17 +97,17 @@ async def test_wrong_password_is_told_apart(make, redis):
 async def test_redis_at_its_maxmemory_is_not_ready_though_it_answers_ping(replica, redis):
     client = redis.client()
     client.config_set("maxmemory", "1")
-    await replica.ready(wanted=False, reason="MemoryOutOfMemory", seconds=6)
+    await replica.ready(wanted=False, reason="MemoryOutOfMemory", seconds=10)
     client.config_set("maxmemory", "0")
-    await replica.ready(seconds=6)
+    await replica.ready(seconds=10)
 
 
 async def test_read_only_redis_is_not_ready(replica, redis):
     client = redis.client()
     client.replicaof("127.0.0.1", "1")
-    await replica.ready(wanted=False, reason="MemoryReadOnly", seconds=6)
+    await replica.ready(wanted=False, reason="MemoryReadOnly", seconds=10)
     client.replicaof("NO", "ONE")
-    await replica.ready(seconds=6)
+    await replica.ready(seconds=10)
 
 
 @pytest.mark.parametrize("rule", ["FailClosed", "Degrade"])
@@ -120,7 +120,7 @@ async def test_no_kickoff_is_accepted_without_redis_whatever_memory_may_do(make,
     assert (refused.status_code, refused.json()["reason"]) == (503, "MemoryRefused")
     assert int(refused.headers["retry-after"]) > 0
     redis.start()
-    await replica.ready(seconds=6)
+    await replica.ready(seconds=10)
     assert (await replica.ended(running))["result"]["output"] == "goes on"
     assert (await replica.ended(await replica.kickoff(say="again")))["result"]["output"] == "again"
 

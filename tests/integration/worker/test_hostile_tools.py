@@ -75,7 +75,7 @@ async def test_a_kill_ends_a_tool_within_a_second(slot, bystander, deed):
     await started(slot)
     begun = time.monotonic()
     slot.kill()
-    exited = await slot.exited(timeout=2)
+    exited = await slot.exited(timeout=10)
     assert time.monotonic() - begun < 1
     assert exited["signal"] == "SIGKILL"
     assert exited["reason"] is None
@@ -88,14 +88,14 @@ async def test_a_stopped_slot_can_be_killed(slot):
     await started(slot)
     os.kill(slot.pid, signal.SIGSTOP)
     slot.kill()
-    assert (await slot.exited(timeout=1))["signal"] == "SIGKILL"
+    assert (await slot.exited(timeout=10))["signal"] == "SIGKILL"
 
 
 async def test_beats_go_on_while_a_tool_spins(slot):
     slot.kick_off({"deed": "spin"})
     await started(slot)
     seen = len(slot.line.seen)
-    await slot.line.expect("beat", since=seen, timeout=5)
+    await slot.line.expect("beat", since=seen, timeout=10)
 
 
 async def test_sys_exit_is_an_error_that_says_so(slot, bystander):
@@ -170,7 +170,7 @@ async def test_a_child_with_a_session_of_its_own_ends_with_its_slot(slot, peer, 
     assert (await slot.run({"deed": deed}))["t"] == "result"
     child = int(Path(peer.folder / "child").read_text())
     await slot.exited()
-    wait_until(lambda: not processes.alive(child), f"the tool's child {child} is gone", timeout=2)
+    wait_until(lambda: not processes.alive(child), f"the tool's child {child} is gone", timeout=10)
 
 
 async def test_a_kill_ends_the_child_with_a_session_of_its_own_too(slot, peer):
@@ -179,7 +179,7 @@ async def test_a_kill_ends_the_child_with_a_session_of_its_own_too(slot, peer):
     child = int(Path(peer.folder / "child").read_text())
     slot.kill()
     await slot.exited()
-    wait_until(lambda: not processes.alive(child), f"the tool's child {child} is gone", timeout=2)
+    wait_until(lambda: not processes.alive(child), f"the tool's child {child} is gone", timeout=10)
 
 
 async def test_a_missing_input_is_crewais_own_error(slot):
@@ -199,7 +199,7 @@ async def test_a_courtesy_ends_the_process_in_order_whatever_its_tool_does(slot)
     slot.kick_off({"deed": "sleep"})
     await started(slot)
     slot.line.send("term")
-    assert (await slot.exited(timeout=5))["code"] == 0
+    assert (await slot.exited(timeout=10))["code"] == 0
 
 
 async def test_nothing_is_left_when_all_slots_are_gone(peer):

@@ -31,7 +31,7 @@ async def test_a_zygote_that_is_killed_takes_all_its_children_along(tmp_path, re
         await peer.logged("swallow begins")
         pids = [one.pid for one in slots]
         os.kill(peer.process.pid, signal.SIGKILL)
-        wait_until(lambda: all_gone(pids), "all slots are gone", timeout=1)
+        wait_until(lambda: all_gone(pids), "all slots are gone", timeout=10)
         await slots[0].line.wait_ended()
 
 
@@ -42,7 +42,7 @@ async def test_exit_ends_children_first_and_then_the_zygote(tmp_path, redis_env)
         slot.kick_off({"deed": "swallow"})
         await peer.logged("swallow begins")
         peer.zygote.send("exit")
-        assert await peer.ended(timeout=3) == 0
+        assert await peer.ended(timeout=10) == 0
         assert (await slot.exited())["signal"] == "SIGKILL"
         assert not processes.alive(slot.pid)
 
@@ -54,7 +54,7 @@ async def test_sigterm_is_told_and_the_zygote_stays_until_exit(tmp_path, redis_e
         slot.kick_off({"deed": "nap"})
         await peer.logged("nap begins")
         peer.process.terminate()
-        await peer.zygote.expect("draining", timeout=2)
+        await peer.zygote.expect("draining", timeout=10)
         assert (await slot.answer())["output"] == "napped", "running kickoffs go on"
         assert peer.process.poll() is None
         peer.zygote.send("exit")
@@ -66,7 +66,7 @@ async def test_without_an_exit_the_grace_period_ends_it(tmp_path, redis_env):
         await ready(peer, PLAIN, {**redis_env, "CREWOPS_GRACE_PERIOD": "0.5"})
         slot = await peer.fork()
         peer.process.terminate()
-        assert await peer.ended(timeout=5) == 143
+        assert await peer.ended(timeout=10) == 143
         assert not processes.alive(slot.pid)
 
 
@@ -98,7 +98,7 @@ async def test_a_lost_server_ends_all_slots_and_the_next_one_is_told_all_again(t
         slots[0].kick_off({"deed": "spin"})
         await peer.logged("spin begins")
         await peer.close()
-        wait_until(lambda: all_gone([one.pid for one in slots]), "all slots are gone", timeout=1)
+        wait_until(lambda: all_gone([one.pid for one in slots]), "all slots are gone", timeout=10)
         await peer.listen()
         again = await peer.connected(2, timeout=5)
         told = await again.expect("phase")
@@ -116,7 +116,7 @@ async def test_a_slot_whose_connection_is_cut_ends(tmp_path, redis_env):
         slot.kick_off({"deed": "sleep"})
         await peer.logged("sleep begins")
         slot.line.writer.transport.abort()
-        assert (await slot.exited(timeout=2))["code"] == 1
+        assert (await slot.exited(timeout=10))["code"] == 1
 
 
 async def test_a_worker_without_a_server_waits_for_it(tmp_path, redis_env):
@@ -216,7 +216,7 @@ async def test_slots_are_spawned_when_crewai_itself_starts_threads(tmp_path, red
         slot = await peer.fork()
         assert (await slot.run({"message": "hi"}))["output"] == "two hi"
         os.kill(peer.process.pid, signal.SIGKILL)
-        wait_until(lambda: not processes.alive(slot.pid), "the spawned slot is gone", timeout=1)
+        wait_until(lambda: not processes.alive(slot.pid), "the spawned slot is gone", timeout=10)
 
 
 async def test_the_prober_proves_through_crewais_memory(tmp_path, redis_env):
@@ -255,7 +255,7 @@ async def test_two_slots_draw_different_numbers(tmp_path, redis_env):
         await ready(peer, "dice:crew", redis_env)
         for slot in [await peer.fork(), await peer.fork()]:
             await slot.run({"message": "x"})
-        wait_until(lambda: peer.log.read_text().count("DREW") == 2, "both drew", timeout=5)
+        wait_until(lambda: peer.log.read_text().count("DREW") == 2, "both drew", timeout=10)
         drawn = [line.split()[1:3] for line in peer.log.read_text().splitlines() if line.startswith("DREW")]
         assert drawn[0][0] != drawn[1][0]
         assert drawn[0][1] != drawn[1][1]
