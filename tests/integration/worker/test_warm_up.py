@@ -41,6 +41,15 @@ async def test_a_process_calls_the_warm_up_once_before_it_is_ready_and_then_kick
         assert noted(tmp_path, spare.pid) == ["warm-up"]
 
 
+async def test_a_forked_process_imports_nothing_of_the_runtime_by_itself(tmp_path, redis_env):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(f"{WARMED}:importing", fresh=True, **redis_env)
+        assert (await peer.phase("ready"))["report"]["fork_mode"] == "Preload"
+        slot = await peer.fork()
+        assert (await slot.run({"message": "hi"}))["output"] == "two hi"
+        assert noted(tmp_path, slot.pid) == ["imported []"]
+
+
 @pytest.mark.parametrize(
     ("warm_up", "words", "own"),
     [

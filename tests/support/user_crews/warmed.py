@@ -14,6 +14,8 @@ from crewai.rag.core.types import Documents, Embeddings
 from support.user_crews import plain, remembering
 
 NOTES = Path("notes")
+IMPORTED = frozenset(sys.modules)
+"""Before the fork, where this module is imported there."""
 NUMBER = 7
 
 
@@ -26,6 +28,17 @@ def crew() -> Crew:
     made = plain.make()
     made.tasks[-1].callback = lambda _: note("kickoff")
     return made
+
+
+def importing() -> Crew:
+    """Says which modules of the runtime this process has imported by itself."""
+    made = plain.make()
+    made.tasks[-1].callback = lambda _: note(f"imported {late()}")
+    return made
+
+
+def late() -> list[str]:
+    return sorted(name for name in set(sys.modules) - IMPORTED if name.split(".")[0] == "crew_runtime")
 
 
 def warm() -> None:

@@ -99,6 +99,7 @@ class _Starter:
         self._zygote.phase("importing", report=reports.to_dict(self.report))
         with _collector_at_rest():
             installed = start.install()
+            _import_what_children_run()
         from crew_runtime import redis_client
 
         self._learn(
@@ -228,6 +229,11 @@ class _Warm:
     seeds: Mapping[str, Any] = field(default_factory=dict)
     loaded: "Loaded | None" = None
     """None: each child loads the user's module by itself."""
+
+
+def _import_what_children_run() -> None:
+    """Once, before the forks: in each child it took 10 ms of CPU and 3,000 page faults."""
+    from crew_runtime.worker import prober, slot  # noqa: F401
 
 
 def _forking(warm: _Warm) -> Any:
