@@ -58,8 +58,20 @@ def test_what_is_wrong_with_a_value_is_said():
         _made(replicas=2)
 
 
-def test_one_operator_needs_no_lease():
+def test_two_operators_are_the_default_on_different_nodes_where_there_are_some():
     made = _made()
+    (deployment,) = (one for key, one in made.items() if key[0] == "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    (spread,) = _pod(made)["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    assert spread["labelSelector"] == deployment["spec"]["selector"]
+    asked = [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}]
+    assert _pod(_made(topologySpreadConstraints=asked))["topologySpreadConstraints"] == asked
+    assert "topologySpreadConstraints" not in _pod(_made(replicaCount=1))
+
+
+def test_one_operator_needs_no_lease():
+    made = _made(replicaCount=1)
     assert "CREW_OPERATOR_LEASE" not in _env(made)
     assert "PodDisruptionBudget" not in _kinds(made)
     assert ("Role", "crews-crew-operator-lease") not in made
@@ -84,17 +96,17 @@ def test_several_that_act_share_as_many_leases_as_there_are_shards():
     assert rules[1]["resourceNames"] == [f"{name}-{number}" for number in range(3)]
     assert namespace == "crew-system"
     with pytest.raises(AssertionError, match="replicaCount"):
-        _made(leaderElection={"shards": 3})
+        _made(replicaCount=1, leaderElection={"shards": 3})
     assert "CREW_OPERATOR_SHARDS" not in _env(_made(replicaCount=2))
 
 
 def test_one_alone_may_hold_a_lease_too():
-    made = _made(leaderElection={"enabled": True})
+    made = _made(replicaCount=1, leaderElection={"enabled": True})
     assert _env(made)["CREW_OPERATOR_LEASE"] == "crew-system/crews-crew-operator"
     assert ("Role", "crews-crew-operator-lease") in made
 
 
-@pytest.mark.parametrize("values", [{}, {"replicaCount": 2}, {"leaderElection": {"enabled": True}}])
+@pytest.mark.parametrize("values", [{}, {"replicaCount": 1}, {"replicaCount": 1, "leaderElection": {"enabled": True}}])
 def test_an_upgrade_ends_the_old_operator_before_the_new_one_begins(values):
     (deployment,) = (one for key, one in _made(**values).items() if key[0] == "Deployment")
     assert deployment["spec"]["strategy"] == {"type": "Recreate"}
