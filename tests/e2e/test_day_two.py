@@ -1,6 +1,7 @@
 """What people do to a crew that runs: docs/day-two.md has the same by hand."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -89,6 +90,25 @@ def test_kubectl_rollout_restart_is_left_to_its_work(hotel, remembered, asked):
     hotel.kubectl("rollout", "status", f"deployment/{hotel.name}", "--timeout=120s")
     rolled(hotel, asked, old)
     remembered()
+
+
+def test_a_new_password_fails_no_kickoff(hotel, remembered, asked):
+    old, redis = hotel.replicas(), hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"]
+    body = json.dumps({"stringData": {"password": "a-new-password"}})
+    hotel.kubectl("patch", "secret", f"{hotel.name}-redis-auth", "--type=merge", "-p", body)
+    rolled(hotel, asked, old)
+    wait_until(lambda: passwords(hotel) == 1, "the old password is taken back", READY)
+    already = asked()
+    wait_until(lambda: asked() > already, "kickoffs go on with the new one alone", 60)
+    assert hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"] == redis, "Redis was not restarted for it"
+    assert hotel.secret(f"{hotel.name}-redis-auth", "password") == "a-new-password"
+    remembered()
+
+
+def passwords(hotel):
+    """How many Redis takes from the crew."""
+    (line,) = re.findall("^user default on (.*)$", hotel.secret(f"{hotel.name}-redis-auth", "auth.conf"), re.MULTILINE)
+    return sum(one.startswith("#") for one in line.split())
 
 
 def test_kubectl_scale(hotel, remembered):

@@ -90,20 +90,6 @@ def test_the_password_is_made_once(hotel):
     assert len(before) >= 24
 
 
-def test_a_new_password_is_taken_up_and_the_memory_stays(hotel):
-    hotel.say(hotel.replicas()[0], FACT, "rotation")
-    before = hotel.replicas(), hotel.get("pod", "concierge-redis-0")["metadata"]["uid"]
-    body = json.dumps({"stringData": {"password": "a-new-password"}})
-    hotel.kubectl("patch", "secret", "concierge-redis-auth", "--type=merge", "-p", body)
-    (pod,) = hotel.wait_replicas(1, but={one["metadata"]["name"] for one in before[0]})
-    assert hotel.get("pod", "concierge-redis-0")["metadata"]["uid"] != before[1]
-    hotel.wait_ready()
-    assert WORD in hotel.say(pod, QUESTION, "rotation")
-    hotel.patch({"crew": {"kickoffTimeout": "4m"}})
-    hotel.wait_ready()
-    assert hotel.secret("concierge-redis-auth", "password") == "a-new-password"
-
-
 def _with_ports(service, ports):
     service["spec"]["ports"] = ports
     return json.dumps(service)

@@ -15,8 +15,19 @@ from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
 from crew_operator.api.access import Access
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.cluster_cache import ClusterCache
-from crew_operator.desired import Inputs, Peer, RedisUsers, credentials, drift, refusals, runtime_image, secret
+from crew_operator.cluster_cache import POD, ClusterCache
+from crew_operator.desired import (
+    Inputs,
+    Peer,
+    RedisUsers,
+    credentials,
+    drift,
+    refusals,
+    rotation,
+    runtime_image,
+    secret,
+)
+from crew_operator.desired.credentials import Credentials
 from crew_operator.desired.refusals import Settled
 from crew_operator.desired.runtime_image import Rollout
 from crew_operator.errors import Problem, RejectedError
@@ -55,6 +66,8 @@ class Outcome:
     """What the crew's pods are made of; None when this pass did not come to them."""
     references: Mapping[Which, str] = field(default_factory=dict)
     """Secrets and ConfigMaps of the user -> their versions."""
+    retiring: bool = False
+    """Redis still takes an earlier password of the crew's."""
 
     @property
     def clean(self) -> bool:
@@ -106,6 +119,8 @@ class Children:
         self._rolls = Rolls(self._digests)
         self._applied: dict[str, dict[Which, _Applied]] = {}
         """By the uid of the CrewDeployment."""
+        self._users: dict[str, RedisUsers] = {}
+        """By the uid of the CrewDeployment, as they were last."""
         self._claims: dict[str, str] = {}
         """uid -> what the claim asks for, or will when its StatefulSet has made it."""
 
@@ -162,6 +177,7 @@ class Children:
         """The CrewDeployment with this uid is gone."""
         self._applied.pop(uid, None)
         self._claims.pop(uid, None)
+        self._users.pop(uid, None)
         self._rolls.forget(uid)
 
     @staticmethod
@@ -208,13 +224,16 @@ class Children:
         users, password, token = None, Generated(), Generated()
         try:
             if crew.spec.redis.managed is not None:
-                users, password = await self._auth(crew, live)
+                users, password = await self._auth(job)
             if accesses.is_generated(crew, job.access):
                 token = await self._api_token(crew, live)
         except RejectedError as error:
             return Outcome(_deployment(live, crew), None, rejected=error.message)
         rolls = {
-            credentials.REDIS: self._judge(job, credentials.REDIS, password, Generated()),
+            # A new password of the crew's is added to a server that runs; the operator's it has to be started with.
+            credentials.REDIS: self._judge(
+                job, credentials.REDIS, replace(password, value=users.operator_password if users else ""), Generated()
+            ),
             credentials.CREW: self._judge(job, credentials.CREW, password, token),
         }
         inputs = replace(
@@ -222,6 +241,7 @@ class Children:
             api_token=token.value,
             redis_password=users.crew_password if users else "",
             redis_operator_password=users.operator_password if users else "",
+            redis_retiring=users.retiring if users else (),
             redis_credentials=rolls[credentials.REDIS].annotation,
             crew_credentials=rolls[credentials.CREW].annotation,
             claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
@@ -241,6 +261,7 @@ class Children:
             not_resized=not_resized,
             credentials=self._remember(job, rolls, rejected),
             rollout=_rollout(job, wanted, rejected),
+            retiring=bool(users and users.retiring),
         )
 
     async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
@@ -270,15 +291,33 @@ class Children:
 
     # Credentials
 
-    async def _auth(self, crew: CrewDeployment, live: Live) -> tuple[RedisUsers, Generated]:
-        known = _users_of(live, crew)
-        users = RedisUsers(
+    async def _auth(self, job: _Job) -> tuple[RedisUsers, Generated]:
+        crew, live = job.crew, job.live
+        users = rotation.decide(
             crew.key_prefix,
-            known.crew_password or self._password(),
-            # An operator before this one had none of its own.
-            known.operator_password or self._password(),
+            _found_users(live, crew),
+            self._users.get(crew.uid),
+            rolled_out=self._is_rolled_out(job),
+            make=self._password,
         )
-        return users, await self._kept(crew, users.crew_password, secret.auth(crew, users), live)
+        password = await self._kept(crew, users.crew_password, secret.auth(crew, users), live)
+        self._users[crew.uid] = users
+        return users, password
+
+    def _is_rolled_out(self, job: _Job) -> bool:
+        """Whether every pod of the crew, also one that is on its way out, was made with the credentials of now."""
+        crew, live = job.crew, job.live
+        workload = _deployment(live, crew)
+        if workload is None or not workload.is_rolled_out:
+            return False
+        versions = {what: one.version for what, one in job.found.credentials.items()}
+        versions["password"] = credentials.version(live.get("Secret", names.redis_auth(crew.name)))
+        if accesses.is_generated(crew, job.access):
+            versions[credentials.API_TOKEN] = credentials.version(live.get("Secret", names.api_token(crew.name)))
+        if job.recorded.get(credentials.CREW) != Credentials(versions).seen:
+            return False
+        listed = self._cache.list((crew.namespace, crew.name), (POD,)).values()
+        return pods.are_of_one_template(list(listed), workload.wanted)
 
     async def _api_token(self, crew: CrewDeployment, live: Live) -> Generated:
         token = _token_of(live, crew) or self._password()
@@ -414,13 +453,15 @@ def _ports_of(service: Object) -> Object:
     return {"spec": {"ports": service["spec"]["ports"]}}
 
 
+def _found_users(live: Live, crew: CrewDeployment) -> rotation.Found:
+    """Without the newline that `echo` puts behind a password."""
+    keys = (names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY, names.AUTH_FILE)
+    return rotation.Found(*(_value_of(live, names.redis_auth(crew.name), key).strip() for key in keys))
+
+
 def _users_of(live: Live, crew: CrewDeployment) -> RedisUsers:
-    """With the passwords that the Secret has, without the newline that `echo` puts behind one; empty if none."""
-    crews, own = (
-        _value_of(live, names.redis_auth(crew.name), key).strip()
-        for key in (names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY)
-    )
-    return RedisUsers(crew.key_prefix, crews, own)
+    """As the Secret has them; with empty passwords if it has none."""
+    return rotation.decide(crew.key_prefix, _found_users(live, crew), None, rolled_out=False, make=str)
 
 
 def _token_of(live: Live, crew: CrewDeployment) -> str:

@@ -56,9 +56,10 @@ async def look(
     made_by = eyes.cache.uid((namespace, name), "StatefulSet", names.redis(name))
     redis_pod = pods.redis_pod(listed, name, made_by) if known.managed else None
     taken = pods.redis_pod_taken(listed, name, made_by) if known.managed else ""
+    crew = pods.replicas(listed)
     looked, replicas = await asyncio.gather(
-        _redis(target, known.managed, redis_pod, namespace, next_canary),
-        _reports(eyes.replicas, pods.replicas(listed)),
+        _redis(target, known.managed, redis_pod, namespace, next_canary, crew),
+        _reports(eyes.replicas, crew),
     )
     return replace(known, replicas=replicas, redis_pod=redis_pod, redis_pod_taken=taken, redis=looked)
 
@@ -77,7 +78,12 @@ async def _pods(eyes: Eyes, namespace: str, name: str, *, real: bool) -> Pods | 
 
 
 async def _redis(
-    target: Target | None, managed: bool, pod: RedisPod | None, namespace: str, next_canary: NextCanary
+    target: Target | None,
+    managed: bool,
+    pod: RedisPod | None,
+    namespace: str,
+    next_canary: NextCanary,
+    crew: tuple[Replica, ...],
 ) -> RedisLook | None:
     if target is None:
         return None
@@ -85,7 +91,8 @@ async def _redis(
         return await redis_client.look(target, namespace, next_canary)
     if pod is None or not pod.ip:
         return None
-    return await redis_client.look(replace(target, host=pod.ip), namespace, next_canary)
+    peers = frozenset(one.ip for one in crew if one.ip)
+    return await redis_client.look(replace(target, host=pod.ip, peers=peers), namespace, next_canary)
 
 
 async def _reports(client: ReplicaClient, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:

@@ -452,8 +452,9 @@ class Reconciler:
 
     @staticmethod
     def _waits(memo: Memo) -> bool:
-        """For something that no event tells of: the API server to take a child, or a name to become free."""
-        return memo.outcome is not None and not memo.outcome.clean
+        """For something that calls for no whole pass: the API server to take a child, a name to become free, or the
+        last pod with an earlier password to be gone."""
+        return memo.outcome is not None and (memo.outcome.retiring or not memo.outcome.clean)
 
     def _again(self, memo: Memo) -> float:
         """Seconds between two looks for what no event tells of; infinite when there is no such thing."""

@@ -6,6 +6,7 @@ and whatever else it does is a state of Redis as well.
 """
 
 import asyncio
+import logging
 import os
 import re
 import secrets
@@ -21,7 +22,7 @@ from crew_operator import redis_url, redis_users
 from crew_operator.desired.redis_users import OPERATOR, Command, RedisUsers
 from crew_operator.redis_url import RedisUrl, UrlError
 from crew_operator.resolver import BusyError, Resolver
-from crew_operator.resp import ErrorReply, NotRedisError, Replies, request
+from crew_operator.resp import BUDGET, ErrorReply, NotRedisError, Replies, request
 from crew_operator.status.observed import Persistence, RedisLook, RedisState
 from crew_operator.words import quoted
 from crew_runtime.contract import keys, redis_errors
@@ -33,6 +34,7 @@ _KEY_LIFE: Final = 86400
 _BUFFER: Final = 4096
 """Bytes that are read ahead of what was asked for, twice that at most."""
 _resolver: Final = Resolver()
+log = logging.getLogger(__name__)
 
 NextCanary = Callable[[str], str]
 """What the canary's key holds -> what to write there; nothing to leave it as it is."""
@@ -60,6 +62,8 @@ class Target:
     """Of a managed one: who it has, of whom the operator is one."""
     username: str = ""
     """Of a managed one; empty: Redis' default user."""
+    peers: frozenset[str] | None = None
+    """Addresses from which the crew connects to a managed one; None: not known."""
 
 
 def address(url: str) -> str:
@@ -131,7 +135,7 @@ class _Look:
         """The look. Raises whatever comes."""
         replies = await self._open()
         if self._target.users is not None:
-            await redis_users.bring(partial(self._ask, replies), self._target.users)
+            await redis_users.bring(partial(self._ask, replies), self._target.users, self._cut_off)
         data_id = await self._write(replies)
         latency = time.monotonic() - self._begun
         sections = [await self._info(replies, one) for one in ("server", "memory", "persistence")]
@@ -142,11 +146,28 @@ class _Look:
             canary_written=written,
         )
 
+    async def _cut_off(self) -> None:
+        """By a connection of its own, as the list may be too long to be read. What remains then are connections that
+        were let in before."""
+        if self._target.peers is None:
+            return
+        other = _Look(self._target, self._owner)
+        try:
+            replies = await other._open(redis_users.LIST_BUDGET)
+            ended = await redis_users.end_strangers(partial(other._ask, replies), self._target.peers)
+        except Exception as error:  # noqa: BLE001 - whatever a peer can make us raise
+            log.warning("connections to Redis may go on with an old password", extra={"error": type(error).__name__})
+        else:
+            if ended:
+                log.info("ended connections to Redis that were no replica's", extra={"connections": ended})
+        finally:
+            other.close()
+
     async def told(self, command: Command) -> None:
         """One command, and nothing else. Raises whatever comes."""
         await self._ask(await self._open(), *command)
 
-    async def _open(self) -> Replies:
+    async def _open(self, budget: int = BUDGET) -> Replies:
         target = self._target
         url = (
             redis_url.parse(target.url)
@@ -157,7 +178,7 @@ class _Look:
         self.accepted = True
         if url.tls:
             await self._writer.start_tls(_tls(url, target.ca), server_hostname=url.host)
-        replies = Replies(reader)
+        replies = Replies(reader, budget)
         await self._greet(url, replies)
         return replies
 

@@ -1,10 +1,12 @@
 """Promise: credentials that change in a Secret reach the pods that use them, and nothing else rolls any."""
 
+import asyncio
 import base64
 import dataclasses
 import hashlib
 
 import pytest
+import redis as redis_py
 
 from crew_operator import app
 from support.waiting import eventually
@@ -61,17 +63,58 @@ async def noticed(cluster, change):
     await eventually(seen, "the status names the new versions")
 
 
-async def test_a_new_password_rolls_redis_and_the_crew(cluster, operator):
+async def auth(cluster, key="auth.conf"):
+    secret = await cluster.get("Secret", "concierge-redis-auth")
+    return base64.b64decode(secret["data"][key]).decode()
+
+
+def hashed(password):
+    return f"#{hashlib.sha256(password.encode()).hexdigest()}"
+
+
+async def test_a_new_password_rolls_the_crew_and_no_redis_and_the_old_one_holds(cluster, operator):
     await cluster.make()
     redis, crew = await settled(cluster)
+    old = await auth(cluster, "password")
     await noticed(cluster, write(cluster, "concierge-redis-auth", password="Rotated-1\n"))
     redis_now, crew_now = await templates(cluster)
-    assert redis_now["metadata"] != redis["metadata"]
+    assert redis_now == redis
     assert crew_now["metadata"] != crew["metadata"]
     assert "Rotated" not in f"{redis_now} {crew_now} {await cluster.crew()}"
-    secret = await cluster.get("Secret", "concierge-redis-auth")
-    assert hashlib.sha256(b"Rotated-1").hexdigest() in base64.b64decode(secret["data"]["auth.conf"]).decode()
-    assert base64.b64decode(secret["data"]["password"]) == b"Rotated-1", "echo's newline is no part of a password"
+    assert f"user default on {hashed('Rotated-1')} {hashed(old)} " in await auth(cluster)
+    assert await auth(cluster, "password") == "Rotated-1", "echo's newline is no part of a password"
+
+
+async def test_the_old_password_is_taken_back_when_no_pod_has_it_any_more(cluster, node, operator):
+    if cluster.server is None:
+        pytest.skip("its controllers roll out by themselves: test_a_new_password_fails_no_kickoff")
+    await cluster.make(replicas=1)
+    await node.start_redis()
+    await node.start_replica("concierge-1")
+    await cluster.condition("Ready", "True", seconds=30)
+    url = node.redis_url
+    await noticed(cluster, write(cluster, "concierge-redis-auth", password="Rotated-1"))
+    new = redis_py.Redis(node.redis_ip, password="Rotated-1", protocol=2)
+    await eventually(lambda: lets_in(new), "Redis takes the new password")
+    assert await lets_in(redis_py.Redis.from_url(url)), "and the old one, which pods still have"
+    await node.tell_deployment()
+
+    async def taken_back():
+        return f"user default on {hashed('Rotated-1')} " in await auth(cluster) and not await lets_in(
+            redis_py.Redis.from_url(url)
+        )
+
+    await eventually(taken_back, "the old password is taken back, in the Secret and of the server that runs")
+    assert await lets_in(new)
+
+
+async def lets_in(client):
+    try:
+        return await asyncio.to_thread(client.ping)
+    except redis_py.AuthenticationError:
+        return False
+    finally:
+        client.connection_pool.disconnect()
 
 
 @pytest.mark.parametrize(
@@ -142,4 +185,4 @@ async def test_a_crew_of_an_operator_that_kept_no_record_is_not_rolled(cluster, 
         await eventually(lambda: recorded(cluster), "the status names the versions again")
         assert await templates(cluster) == before
         await noticed(cluster, write(cluster, "concierge-redis-auth", password="new"))
-        assert (await templates(cluster))[0]["metadata"] != before[0]["metadata"]
+        assert (await templates(cluster))[1]["metadata"] != before[1]["metadata"]

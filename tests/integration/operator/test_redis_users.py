@@ -1,6 +1,8 @@
 """Promise: the crew's password is no administrator's at Redis, and a Redis that runs learns that without a restart."""
 
+import dataclasses
 import random
+import socket
 
 import pytest
 import redis
@@ -17,6 +19,7 @@ from support.redis_server import RedisServer, find
 
 PREFIX = "hotel/concierge"
 USERS = RedisUsers(PREFIX, "of-the-crew", "of-the-operator")
+ANOTHER = RedisUsers(PREFIX, "another", USERS.operator_password)
 FORBIDDEN = (
     "ACL LIST", "ACL SETUSER default +@all", "BGREWRITEAOF", "BGSAVE", "CLIENT KILL TYPE normal", "CLIENT LIST",
     "CLIENT PAUSE 1", "CLUSTER RESET", "CONFIG GET *", "CONFIG SET requirepass x", "CONFIG SET appendonly no",
@@ -224,11 +227,55 @@ async def test_another_password_of_the_crew_holds_at_once_and_cuts_nobody_off(se
     await redis_client.look(target(server))
     connected = server.crew
     connected.ping()
-    changed = RedisUsers(PREFIX, "another", USERS.operator_password)
-    assert (await redis_client.look(target(server, changed))).state is RedisState.OK
+    assert (await redis_client.look(target(server, ANOTHER))).state is RedisState.OK
     assert connected.ping()
     with pytest.raises(redis.exceptions.AuthenticationError):
         server.crew.ping()
+
+
+async def test_an_earlier_password_holds_until_it_is_taken_back(server):
+    server.start()
+    await redis_client.look(target(server))
+    both = dataclasses.replace(ANOTHER, retiring=USERS.accepted)
+    assert (await redis_client.look(target(server, both))).state is RedisState.OK
+    assert server.crew.ping()
+    assert server._client(password="another").ping()
+    server.auth.write_text(both.configuration())
+    server.kill()
+    server.start()
+    assert server.crew.ping(), "a server that starts anew lets both in as well"
+    assert server._client(password="another").ping()
+
+
+@pytest.mark.parametrize(("pods", "left"), [({"127.9.9.1", "127.9.9.2"}, [True, False]), ({"10.1.1.1"}, [True, True])])
+async def test_who_stays_connected_with_a_password_that_was_taken_back_is_cut_off(server, pods, left):
+    """Known by where it comes from; where no replica does, as behind a proxy, that says nothing."""
+    server.start()
+    await redis_client.look(target(server))
+    peers = [Peer(server, one) for one in ("127.9.9.1", "127.9.9.3")]
+    retiring = target(server, dataclasses.replace(ANOTHER, retiring=USERS.accepted))
+    await redis_client.look(dataclasses.replace(retiring, peers=frozenset(pods)))
+    assert [one.lives() for one in peers] == [True, True]
+    await redis_client.look(dataclasses.replace(target(server, ANOTHER), peers=frozenset(pods)))
+    assert [one.lives() for one in peers] == left
+
+
+class Peer:
+    """A client of the crew that comes from an address of its own."""
+
+    def __init__(self, server, address):
+        self._socket = socket.create_connection((server.host, server.port), timeout=10, source_address=(address, 0))
+        assert self._ask(b"AUTH of-the-crew") == b"+OK"
+
+    def lives(self):
+        try:
+            return self._ask(b"PING") == b"+PONG"
+        except ConnectionError:
+            return False
+
+    def _ask(self, command):
+        self._socket.sendall(command + b"\r\n")
+        return self._socket.recv(100).strip()
 
 
 async def test_a_server_that_knows_neither_says_that_the_password_is_wrong(server):

@@ -22,7 +22,7 @@ def test_a_server_that_has_the_search_module_since_is_brought_to_other_rules():
 
 
 def test_the_note_that_the_rules_hold_is_written_last():
-    *_, last = USERS.update(search=True)
+    last = USERS.note(search=True)
     assert USERS.question(search=True)[-1] in "".join(last)
     assert "off" in last
 

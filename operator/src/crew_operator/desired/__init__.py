@@ -18,7 +18,9 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
     managed = crew.spec.redis.managed
     redis: tuple[Manifest, ...] = ()
     if managed is not None:
-        users = RedisUsers(crew.key_prefix, inputs.redis_password, inputs.redis_operator_password)
+        users = RedisUsers(
+            crew.key_prefix, inputs.redis_password, inputs.redis_operator_password, inputs.redis_retiring
+        )
         redis = (
             secret.auth(crew, users),
             redis_config.config_map(crew, managed),

@@ -33,8 +33,10 @@ class Inputs:
     """The crew's, of the managed Redis; generated once, then read back from its Secret."""
     redis_operator_password: str = ""
     """The operator's own; likewise."""
+    redis_retiring: tuple[str, ...] = ()
+    """SHA-256 of earlier passwords of the crew that hold as well."""
     redis_credentials: str = ""
-    """What stands for the password that Redis was started with: another value rolls it."""
+    """What stands for the operator's password that Redis was started with: another value rolls it."""
     crew_credentials: str = ""
     """The same for all that the crew is let in with, and that it lets others in with."""
     claim_size: str | None = None

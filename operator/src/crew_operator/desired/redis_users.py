@@ -26,10 +26,17 @@ class RedisUsers:
     key_prefix: str
     crew_password: str = field(repr=False)
     operator_password: str = field(repr=False)
+    retiring: tuple[str, ...] = ()
+    """SHA-256 of earlier passwords of the crew that hold as well, the newest first, while pods still run with them."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """SHA-256 of each password that the crew is let in with, the current one first."""
+        return (digest(self.crew_password), *self.retiring)
 
     def configuration(self) -> str:
         """Lines for redis.conf. No password can be read out of them."""
-        crew = " ".join((_password(self.crew_password), *rights.rules_at_start()))
+        crew = " ".join((*self._crew_passwords(), *rights.rules_at_start()))
         return f"user {OPERATOR} {' '.join(_operator(self.operator_password))}\nuser {CREW} on {crew}\n"
 
     def introduction(self) -> Command:
@@ -37,9 +44,12 @@ class RedisUsers:
         return ("ACL", "SETUSER", OPERATOR, "reset", *_operator(self.operator_password))
 
     def update(self, *, search: bool) -> tuple[Command, ...]:
-        """Brings a running server to the rules; the last one notes that, so that what was cut off is done again."""
-        note = ("reset", "off", "+get", f"~{self._revision(search=search)}")
-        return (self.introduction(), self._crew(search=search), ("ACL", "SETUSER", _REVISION, *note))
+        """Brings a running server to the rules."""
+        return (self.introduction(), self._crew(search=search))
+
+    def note(self, *, search: bool) -> Command:
+        """Notes that it was brought to them; the last one, so that what was cut off is done again."""
+        return ("ACL", "SETUSER", _REVISION, "reset", "off", "+get", f"~{self._revision(search=search)}")
 
     def question(self, *, search: bool) -> Command:
         """Answered by OK when the server was brought to these rules since it started."""
@@ -51,19 +61,22 @@ class RedisUsers:
     def _crew(self, *, search: bool) -> Command:
         """At once and whole: a client that is connected stays so, with the new rights."""
         return (
-            "ACL", "SETUSER", CREW, "reset", "on", _password(self.crew_password),
+            "ACL", "SETUSER", CREW, "reset", "on", *self._crew_passwords(),
             *rights.rules(self.key_prefix, search=search),
         )  # fmt: skip
+
+    def _crew_passwords(self) -> Command:
+        return tuple(f"#{one}" for one in self.accepted)
 
 
 HAS_SEARCH: Command = ("ACL", "DRYRUN", OPERATOR, "FT.SEARCH", "index", "*")
 """Answered by an error on a server without the search module."""
 
 
+def digest(password: str) -> str:
+    """As Redis takes and keeps it: SHA-256, in hexadecimal digits."""
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
 def _operator(password: str) -> Command:
-    return ("on", _password(password), "~*", "&*", "+@all")
-
-
-def _password(password: str) -> str:
-    """As Redis takes and keeps it: SHA-256."""
-    return f"#{hashlib.sha256(password.encode()).hexdigest()}"
+    return ("on", f"#{digest(password)}", "~*", "&*", "+@all")

@@ -150,6 +150,11 @@ class Workload:
     deadline_exceeded: bool = False
     uid: str = ""
 
+    @property
+    def is_rolled_out(self) -> bool:
+        """All replicas that are wanted are ready, of the newest template, and there are no others."""
+        return self.up_to_date and self.wanted == self.replicas == self.ready == self.updated
+
 
 @dataclass(frozen=True)
 class Proof:

@@ -19,6 +19,12 @@ def replicas(pods: Sequence[Object]) -> tuple[Replica, ...]:
     return tuple(_replica(one, newest) for one in own)
 
 
+def are_of_one_template(pods: Sequence[Object], wanted: int) -> bool:
+    """Whether all pods of a crew, also those on their way out, are of the template of its `wanted` ready ones."""
+    own = contract.replicas(pods)
+    return len(own) >= wanted and len({contract.label(one, _HASH_LABEL) for one in own}) == min(wanted, 1)
+
+
 def redis_pod(pods: Iterable[Object], name: str, made_by: str) -> RedisPod | None:
     """The pod of the managed Redis of the CrewDeployment `name`. `made_by`: the StatefulSet's uid; empty: not known."""
     one = contract.redis(pods, name, made_by)

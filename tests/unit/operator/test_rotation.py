@@ -1,0 +1,95 @@
+"""A new password is added first and the old one taken back at last, whenever the operator dies."""
+
+import base64
+
+import pytest
+
+from crew_operator.api import parse
+from crew_operator.desired import rotation, secret
+from crew_operator.desired.redis_users import RedisUsers, digest
+from crew_operator.desired.rotation import Found
+from support.crews import crew_manifest
+
+OWN = "0perator"
+
+
+def written(users):
+    """The Secret after the operator wrote it."""
+    crew = parse.crew_deployment(crew_manifest(namespace="hotel", uid="1"))
+    data = {name: base64.b64decode(text).decode() for name, text in secret.auth(crew, users)["data"].items()}
+    return Found(data["password"], data["operator-password"], data["auth.conf"])
+
+
+def decided(found, last=None, *, rolled_out=False):
+    return rotation.decide("hotel/concierge", found, last, rolled_out=rolled_out, make=lambda: "made")
+
+
+def changed(found, password):
+    """By the user."""
+    return Found(password, found.operator_password, found.configuration)
+
+
+FIRST = written(RedisUsers("hotel/concierge", "first", OWN))
+
+
+def test_a_secret_that_is_not_there_gets_passwords():
+    users = decided(Found())
+    assert (users.crew_password, users.operator_password, users.retiring) == ("made", "made", ())
+
+
+@pytest.mark.parametrize("rolled_out", [True, False])
+def test_a_secret_that_nobody_changed_stays(rolled_out):
+    assert written(decided(FIRST, rolled_out=rolled_out)) == FIRST
+
+
+def test_a_new_password_holds_beside_the_old_one_until_no_pod_has_that():
+    users = decided(changed(FIRST, "second"), rolled_out=True)
+    assert users.accepted == (digest("second"), digest("first")), "pods are of the old one, however complete"
+    again = decided(written(users))
+    assert again == users
+    assert decided(written(users), rolled_out=True).accepted == (digest("second"),)
+
+
+def test_a_third_one_during_the_rollout_of_the_second_takes_none_back():
+    second = written(decided(changed(FIRST, "second")))
+    third = decided(changed(second, "third"), rolled_out=True)
+    assert third.accepted == tuple(map(digest, ("third", "second", "first")))
+    back = decided(changed(written(third), "first"))
+    assert back.accepted == tuple(map(digest, ("first", "third", "second")))
+
+
+def test_not_more_than_a_few_hold_at_once():
+    found = FIRST
+    for number in range(10):
+        found = written(decided(changed(found, f"password {number}")))
+    assert len(decided(found).retiring) == rotation.MAX_RETIRING
+
+
+def test_a_secret_that_was_deleted_ends_no_connection_of_pods_that_run():
+    last = decided(FIRST)
+    users = decided(Found(), last)
+    assert (users.crew_password, users.operator_password) == ("made", OWN)
+    assert users.retiring == (digest("first"),)
+
+
+@pytest.mark.parametrize("theirs", ["", "another"])
+def test_the_operators_own_password_is_nobody_elses_to_change(theirs):
+    last = decided(FIRST)
+    assert decided(Found("second", theirs, FIRST.configuration), last).operator_password == OWN
+    assert decided(Found("second", theirs), last).operator_password == OWN
+    alone = decided(Found("second", theirs, FIRST.configuration))
+    assert alone.operator_password == (theirs or "made"), "who started just now does not know it"
+
+
+def test_what_another_operator_wrote_meanwhile_is_the_truth():
+    last = decided(FIRST)
+    theirs = written(RedisUsers("hotel/concierge", "second", "of another"))
+    assert decided(theirs, last).operator_password == "of another"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "user default on nopass", "user default off", "\n" * 9, "user default on #xyz ~*"]
+)
+def test_a_file_of_users_that_somebody_broke_is_written_anew(text):
+    users = decided(Found("first", OWN, text))
+    assert (users.accepted, users.operator_password) == ((digest("first"),), OWN)
