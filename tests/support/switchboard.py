@@ -5,7 +5,7 @@ A replica lets eight listen, and is not meant for a thousand crews. What it sign
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from crew_runtime.contract import CHANGES_PATH
 
@@ -13,8 +13,11 @@ _OPEN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chun
 _SIGNAL = b"1\r\n\n\r\n"
 
 
-class _Switchboard:
+class Switchboard:
+    """Who listens, and what they hear."""
+
     def __init__(self, port: int) -> None:
+        """`port`: of the replica's health port, on this machine."""
         self._port = port
         self._listening: set[asyncio.StreamWriter] = set()
 
@@ -56,6 +59,12 @@ class _Switchboard:
             for one in self._listening:
                 one.write(_SIGNAL)
 
+    def ring(self, addresses: Collection[str]) -> None:
+        """As if the replicas at these addresses had signalled something."""
+        for one in self._listening:
+            if one.get_extra_info("sockname")[0] in addresses:
+                one.write(_SIGNAL)
+
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
@@ -65,13 +74,13 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @contextlib.asynccontextmanager
-async def switchboard(host: str, port: int, replica: int) -> AsyncIterator[None]:
+async def switchboard(host: str, port: int, replica: int) -> AsyncIterator[Switchboard]:
     """Listens at `host` and `port` for the replica whose health port is `replica` of this machine, which has to run."""
-    one = _Switchboard(replica)
+    one = Switchboard(replica)
     server = await asyncio.start_server(one.serve, host, port, backlog=1024)
     listening = asyncio.create_task(one.listen())
     try:
-        yield
+        yield one
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)

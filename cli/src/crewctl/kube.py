@@ -42,6 +42,21 @@ class Kube:
         found: Manifest = response.json()
         return found
 
+    def merge(self, path: str, patch: Manifest) -> None:
+        """Change the object at `path` by a merge patch. Raises ClusterError when it is refused, or not there."""
+        try:
+            response = self._http.patch(path, json=patch, headers={"Content-Type": "application/merge-patch+json"})
+        except httpx.HTTPError as error:
+            raise ClusterError(f"the API server does not answer: {error!r}") from error
+        if response.is_error:
+            raise ClusterError(f"PATCH {path}: {response.status_code} {response.text[:300]}")
+
+    def secret(self, name: str, key: str) -> str | None:
+        """A value of a Secret; None: it has none, or there is none. Raises ClusterError when it cannot be read."""
+        found = self.get(f"/api/v1/namespaces/{self.namespace}/secrets/{name}") or {}
+        value = (found.get("data") or {}).get(key)
+        return None if value is None else base64.b64decode(value).decode(errors="replace")
+
     def ask_pod(
         self,
         pod: str,

@@ -87,7 +87,7 @@ def test_the_environment_holds_what_is_declared_and_no_more(environment, tmp_pat
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["verify", "doctor", "webhook-key"])
+@pytest.mark.parametrize("verb", ["verify", "doctor", "rotate", "webhook-key"])
 def test_a_light_verb_explains_itself(crewctl, verb):
     done = crewctl(verb, "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -13,13 +13,16 @@ from crew_runtime.contract.resource import CREW_CONTAINER as CREW_CONTAINER
 from crew_runtime.contract.resource import GROUP as GROUP
 from crew_runtime.contract.resource import KIND as KIND
 from crew_runtime.contract.resource import OWNER_LABEL as OWNER_LABEL
+from crew_runtime.contract.resource import PASSWORD_KEY as PASSWORD_KEY
 from crew_runtime.contract.resource import PLURAL as PLURAL
 from crew_runtime.contract.resource import REDIS as REDIS
 from crew_runtime.contract.resource import REDIS_CONTAINER as REDIS_CONTAINER
 from crew_runtime.contract.resource import SERVER_CONTAINER as SERVER_CONTAINER
+from crew_runtime.contract.resource import USERS_KEY as USERS_KEY
 from crew_runtime.contract.resource import VERSION as VERSION
 from crew_runtime.contract.resource import ConditionType as ConditionType
 from crew_runtime.contract.resource import redis as redis
+from crew_runtime.contract.resource import redis_auth as redis_auth
 from crew_runtime.contract.resource import redis_pod as redis_pod
 from crew_runtime.contract.resource import selector as selector
 
@@ -63,10 +66,8 @@ CA_FILE: Final = "ca.crt"
 CONFIG_PATH: Final = "/crewops/config"
 CONFIG_FILE: Final = "redis.conf"
 AUTH_PATH: Final = "/crewops/auth"
-AUTH_FILE: Final = "auth.conf"
-PASSWORD_KEY: Final = "password"  # noqa: S105 - the key's name in the Secret
-"""Of the crew."""
-OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105 - likewise
+AUTH_FILE: Final = USERS_KEY
+OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105 - the key's name in the Secret
 API_TOKEN_KEY: Final = "token"  # noqa: S105 - likewise
 """Of a generated token."""
 DATA_PATH: Final = "/data"
@@ -83,11 +84,6 @@ NAME_PATTERN: Final = "^[a-z]([-a-z0-9]*[a-z0-9])?$"
 def redis_headless(name: str) -> str:
     """The Service that gives the Redis pod its DNS name."""
     return f"{name}-redis-headless"
-
-
-def redis_auth(name: str) -> str:
-    """The Secret with the generated passwords."""
-    return f"{name}-redis-auth"
 
 
 def api_token(name: str) -> str:

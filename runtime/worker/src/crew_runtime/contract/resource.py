@@ -1,5 +1,6 @@
 """The CrewDeployment as others than the operator see it: its kind, its pods by label and name, its conditions."""
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -54,6 +55,23 @@ def redis(name: str) -> str:
 def redis_pod(name: str) -> str:
     """The one pod of the managed Redis."""
     return f"{redis(name)}-0"
+
+
+def redis_auth(name: str) -> str:
+    """The Secret with the passwords of the managed Redis."""
+    return f"{redis(name)}-auth"
+
+
+PASSWORD_KEY: Final = "password"  # noqa: S105 - the key's name in that Secret
+"""The crew's, which anybody may change who may write the Secret."""
+USERS_KEY: Final = "auth.conf"
+"""The users, as Redis reads them when it starts: no password can be read out of it."""
+
+
+def takes_only(users: str, digest: str) -> bool:
+    """Whether the crew is let in with one password, of this SHA-256, by these users."""
+    (hashes,) = re.findall(r"^user default on((?: #[0-9a-f]{64})+)(?: |$)", users, re.MULTILINE) or ("",)
+    return bool(hashes == f" #{digest}")
 
 
 def selector(name: str, component: str) -> dict[str, str]:
