@@ -13,8 +13,11 @@ from crew_server.queue import state
 from crew_server.queue.queue import FENCED, Idempotency, Queue, Watched
 from crew_server.queue.state import Outcome, Request
 from crew_server.settings import Settings
+from crew_server.webhooks.outbox import Outbox
 
 PREFIX = "test/crew"
+TOTAL, BYTES = (f"{keys.root(PREFIX)}kickoffs:{name}" for name in ("total", "bytes"))
+MEGABYTE = 1024 * 1024
 DONE = state.completed({"t": "result", "output": "x", "memory": "ok"})
 ROOM = 100
 
@@ -502,3 +505,113 @@ async def test_any_session_id_names_a_line(two, session):
     await two.first.finish(await two.claimed(), DONE, "e", {}, gone=True)
     claim = await two.claimed()
     assert (claim.request.kickoff_id, claim.request.session_id) == ("a2", session)
+
+
+# -- what is counted --------------------------------------------------------------------------------------------------
+
+
+async def hooked(two) -> tuple[state.Claim, Outbox]:
+    """A kickoff that tells its steps and its end to webhooks."""
+    hooks = {one: {"url": f"http://receiver.example/{one}"} for one in ("step", "crew")}
+    wanted = Request("k1", "of-k1", {}, {}, 60, ordered=False, hooks=hooks)
+    claim = (await two.first.accept(wanted, None, ROOM, start=True)).claim
+    assert claim is not None
+    return claim, Outbox(two.bare, PREFIX, 5)
+
+
+def steps(number: int, size: int) -> list[state.Event]:
+    return [state.Event("step", '{"x":"%s"}' % ("x" * size), "step")] * number
+
+
+async def waits(two, channel: str = "step") -> tuple[int, int]:
+    """How many deliveries wait for a webhook, and their bytes."""
+    line = await two.bare.lrange(f"{keys.root(PREFIX)}hook:k1:{channel}", 0, -1)
+    return len(line), sum(map(len, line))
+
+
+async def counted(two) -> int:
+    total = int(await two.bare.get(TOTAL))
+    assert total == sum(map(int, await two.bare.hvals(BYTES)))
+    return total
+
+
+async def deliver(outbox: Outbox, number: int) -> None:
+    for _ in range(number):
+        (one,), _ = await outbox.take(1)
+        assert await outbox.settle(one, "delivered") == 1
+
+
+async def test_what_waits_for_a_webhook_is_bounded_in_bytes_and_keeps_no_other_from_its_own(two):
+    claim, _ = await hooked(two)
+    before = (await two.bare.info("memory"))["used_memory"]
+    for first in range(0, 1000, 100):
+        assert await two.first.tell(claim, steps(100, 60_000), first)
+    number, size = await waits(two)
+    assert 1.9 * MEGABYTE < size <= 2 * MEGABYTE
+    # 4 MiB of events, 2 MiB for the receiver, a quarter more for what Redis rounds up.
+    assert (await two.bare.info("memory"))["used_memory"] - before < 1.25 * 6 * MEGABYTE
+    assert await two.field("hooks_failed") == str(1000 - number)
+    assert await two.field("hooks_error") == "too many wait for their receiver"
+    assert (await two.first.finish(claim, DONE, "e1", {}, gone=True))[0]
+    assert (await waits(two, "crew"))[0] == 1
+
+
+async def test_what_is_delivered_makes_room_for_what_is_told_and_one_is_taken_whatever_its_size(two):
+    claim, outbox = await hooked(two)
+    empty = await counted(two)
+    await two.first.tell(claim, steps(1, 3 * MEGABYTE), 0)
+    await two.first.tell(claim, steps(1, 10), 1)
+    number, size = await waits(two)
+    assert number == 1
+    assert size > 3 * MEGABYTE
+    await deliver(outbox, 1)
+    await two.first.tell(claim, steps(40, 60_000), 2)
+    full, _ = await waits(two)
+    assert 30 < full < 40
+    await deliver(outbox, 3)
+    await two.first.tell(claim, steps(5, 60_000), 42)
+    assert (await waits(two))[0] == full
+    await deliver(outbox, full)
+    assert await two.field("waits:step") is None
+    events = await two.bare.xrange(keys.events(PREFIX, "k1"))
+    told = sum(len(fields["data"]) for _, fields in events)
+    assert told < await counted(two) - empty < 2 * told
+
+
+async def test_a_receiver_that_is_given_up_leaves_room(two):
+    claim, outbox = await hooked(two)
+    await two.first.tell(claim, steps(100, 60_000), 0)
+    (one,), _ = await outbox.take(1)
+    assert await outbox.settle(one, "abandoned") > 30
+    assert await two.field("waits:step") is None
+    await two.first.tell(claim, steps(1, 10), 100)
+    assert (await waits(two))[0] == 1
+
+
+async def test_short_events_count_for_what_they_take(two):
+    claim, _ = await hooked(two)
+    before = await counted(two)
+    for first in range(0, 1000, 100):
+        await two.first.tell(claim, [state.Event("step", "{}", "step")] * 100, first)
+    held = [keys.events(PREFIX, "k1"), f"{keys.root(PREFIX)}hook:k1:step"]
+    taken = sum([await two.bare.memory_usage(one, samples=0) for one in held])
+    assert taken <= (await counted(two) - before) * 1.3
+
+
+async def test_a_kickoff_that_an_older_server_counted_is_taken_out_as_it_was_counted(two):
+    claim, outbox = await hooked(two)
+    await two.first.accept(request("k2"), None, ROOM)
+    # Its texts and 512, and of what is told only the data.
+    line = f"{keys.root(PREFIX)}hook:k1:step"
+    await two.bare.rpush(line, *[f"1-{at} step 1 {{}}" for at in range(1, 501)])
+    await two.bare.zadd(keys.hooks(PREFIX), {"k1:step": 1})
+    other = int(await two.bare.hget(BYTES, "k2"))
+    await two.bare.hset(BYTES, "k1", 600 + 500 * 2)
+    await two.bare.set(TOTAL, other + 600 + 500 * 2)
+    await deliver(outbox, 500)
+    assert await counted(two) >= other
+    await two.first.tell(claim, steps(1, 10), 0)
+    assert (await two.first.finish(claim, DONE, "e1", {}, gone=True))[0]
+    await two.bare.zadd(f"{keys.root(PREFIX)}kickoffs:ends", {"k1": 1})
+    await two.first.look()
+    assert await counted(two) == other

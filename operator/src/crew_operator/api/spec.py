@@ -479,7 +479,7 @@ class Kickoffs:
     """How long a kickoff's status, result and events are kept after its end, and an idempotency key after its first
     use. Inputs go after an hour."""
     max_bytes: Quantity | None = None
-    """Of Redis' memory that all kickoffs together may take, by their texts; beyond it new ones are refused, so that
+    """Of Redis' memory that all kickoffs together may take, at least 6 kB each; beyond it new ones are refused, so that
     memories can still be saved. A quarter of Redis' maxmemory when unset, 256Mi if it has none."""
     max_waiting: Annotated[int, Limits("a number from 1 to 100000", minimum=1, maximum=100_000)] = 1000
     """Kickoffs of the crew that may wait for a free slot of any replica; beyond it new ones are refused."""

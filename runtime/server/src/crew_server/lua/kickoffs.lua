@@ -18,6 +18,12 @@ local function events_key(id) return root .. 'ev:' .. id end
 
 local function hook_key(id, channel) return root .. 'hook:' .. id .. ':' .. channel end
 
+-- Field of a kickoff: bytes that wait for one of its webhooks.
+local function waits_field(channel) return 'waits:' .. channel end
+
+-- Bytes that a delivery counts for while it waits.
+local function hook_size(delivery) return #delivery + 8 end
+
 local function has_ended(status) return status ~= 'running' and status ~= PENDING end
 
 -- Counts what a kickoff makes Redis keep; negative for what is kept no more. One that was never counted stays so.

@@ -25,7 +25,9 @@ local waits = redis.call('ZCARD', waiting)
 if waits >= tonumber(ARGV[5]) then return {'full', tostring(waits), '', {}} end
 local now = now_ms()
 sweep(now)
-local taken, size = tonumber(redis.call('GET', total) or '0'), OVERHEAD
+-- The session's id is in its kickoff's fields and in the name of a key.
+local taken, size = tonumber(redis.call('GET', total) or '0'), OVERHEAD + 2 * #session
+if idem ~= '' then size = size + KEY_OVERHEAD end
 for i = 13, #ARGV, 2 do size = size + #ARGV[i + 1] end
 if taken + size > tonumber(ARGV[12]) then return {'bytes', tostring(taken), '', {}} end
 charge(id, size)

@@ -7,9 +7,15 @@
 -- be run twice by one call, and then does nothing the second time.
 local queue, handed_back, leases, waiting, ends, hooks, pending = unpack(KEYS)
 local ENDS_KEPT, ENDS_TTL = 10000, 3600
-local EVENTS_KEPT, HOOKS_KEPT = 1000, 1000
--- Bytes that a kickoff counts for beside its texts; of events that are kept of one; seconds that inputs outlive the end.
-local OVERHEAD, EVENTS_BYTES, INPUTS_KEPT = 512, 4194304, 3600
+-- Of one kickoff's events; of what waits for one of its webhooks, so that a receiver that takes nothing keeps none of the
+-- others from theirs.
+local EVENTS_KEPT, EVENTS_BYTES, HOOKS_KEPT, HOOKS_BYTES = 1000, 4194304, 1000, 2097152
+-- Bytes that a kickoff counts for beside its texts. 4 KiB are the node that Redis makes for the first of its events, which
+-- is so large however short they are; the rest are its keys, its hash, and its places in the sets of all kickoffs.
+local OVERHEAD = 6144
+-- The same of its idempotency key, and of each of its events.
+local KEY_OVERHEAD, EVENT_OVERHEAD = 512, 32
+local INPUTS_KEPT = 3600 -- seconds after the end
 local expiries, inputs_until = root .. 'kickoffs:ends', root .. 'kickoffs:inputs'
 
 local function line_key(session) return root .. 'line:' .. session end
@@ -68,7 +74,7 @@ local function tell(id, type, attempt, data, channel, ttl)
   local entry = redis.call('XADD', stream, 'MAXLEN', '~', EVENTS_KEPT, '*', 'type', type, 'attempt', attempt, 'data', data)
   redis.call('EXPIRE', stream, ttl)
   local length, before = redis.call('XLEN', stream), tonumber(redis.call('HGET', run_key(id), 'told_bytes') or '0')
-  local after = before + #data
+  local after = before + #type + #data + EVENT_OVERHEAD
   -- The oldest go for the newest, as if all were of one size.
   if length >= EVENTS_KEPT then after = after - math.floor(before / length) end
   if after > EVENTS_BYTES and length > 1 then
@@ -80,15 +86,19 @@ local function tell(id, type, attempt, data, channel, ttl)
   if channel == '' then return end
   local wanted = redis.call('HGET', run_key(id), 'hooks')
   if not wanted or not cjson.decode(wanted)[channel] then return end
-  local line = hook_key(id, channel)
-  if redis.call('LLEN', line) >= HOOKS_KEPT then
+  -- Not through cjson: it would make [] of {}.
+  local line, delivery = hook_key(id, channel), entry .. ' ' .. type .. ' ' .. attempt .. ' ' .. data
+  local length, size = redis.call('LLEN', line), hook_size(delivery)
+  local bytes = length > 0 and tonumber(redis.call('HGET', run_key(id), waits_field(channel)) or '0') or 0
+  -- One is taken whatever its size.
+  if length >= HOOKS_KEPT or length > 0 and bytes + size > HOOKS_BYTES then
     redis.call('HINCRBY', run_key(id), 'hooks_failed', 1)
     redis.call('HSET', run_key(id), 'hooks_error', 'too many wait for their receiver')
     return
   end
-  -- Not through cjson: it would make [] of {}.
-  redis.call('RPUSH', line, entry .. ' ' .. type .. ' ' .. attempt .. ' ' .. data)
-  charge(id, #data)
+  redis.call('RPUSH', line, delivery)
+  redis.call('HSET', run_key(id), waits_field(channel), bytes + size)
+  charge(id, size)
   redis.call('EXPIRE', line, ttl)
   redis.call('ZADD', hooks, 'NX', now_ms(), id .. ':' .. channel)
 end

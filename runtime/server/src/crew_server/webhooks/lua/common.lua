@@ -7,10 +7,20 @@ local function line_key(name) return root .. 'hook:' .. name end
 -- Kickoff and channel of a webhook.
 local function parts(name) return string.match(name, '^(.*):(.*)$') end
 
--- Takes the first that waits for a webhook away, and out of what its kickoff counts for.
+-- Takes the first that waits for a webhook away, and out of what its kickoff counts for. The kickoff may be gone, or not
+-- readable.
 local function shift(name)
   local first = redis.call('LPOP', line_key(name))
-  if first then charge(parts(name), -#(string.match(first, '^%S+ %S+ %S+ (.*)$') or '')) end
+  if not first then return end
+  local id, channel = parts(name)
+  charge(id, -hook_size(first))
+  local field = waits_field(channel)
+  local left = (tonumber(redis.pcall('HGET', run_key(id), field) or '0') or 0) - hook_size(first)
+  if left > 0 and redis.call('EXISTS', line_key(name)) == 1 then
+    redis.call('HSET', run_key(id), field, left)
+  else
+    redis.pcall('HDEL', run_key(id), field)
+  end
 end
 
 -- Counts a delivery that was put aside with its kickoff, if there is one.
