@@ -4,6 +4,7 @@
 #   make conformance  the embedded API server's own tests on a real one: KUBECONFIG's, or kind's where Docker is
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
 #   make test-chart  the chart's templates and permissions
+#   make test-mutations  MUTATIONS (1000) of each example's spec through the API server
 #   make test-fleet  fifty crews at once; needs KUBECONFIG of a cluster with kwok's nodes
 #   make fidelity  each crew of tests/fidelity bare and through the server; NAMES="spans plain" for some
 #   make lint     format, lint, types, architecture, generated files
@@ -17,7 +18,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo fidelity test test-unit test-integration test-apiserver test-operator test-chart test-e2e test-fleet e2e conformance lint format types audit bench bench-kubernetes images crds clean
+.PHONY: help demo fidelity test test-unit test-integration test-apiserver test-operator test-chart test-mutations test-e2e test-fleet e2e conformance lint format types audit bench bench-kubernetes images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -78,6 +79,11 @@ test-apiserver: ready
 # The operator in the tests' own process; with KUBECONFIG on that API server, which has to have no nodes.
 test-operator: ready
 	$(TOOLS)/python -m pytest tests/integration/operator $(PYTEST_ARGS)
+
+# Each of them has to leave the operator healthy and get a status, or be refused by the schema; the seed is printed.
+MUTATIONS ?= 1000
+test-mutations: .venv/.ready
+	env -u KUBECONFIG CREWOPS_MUTATIONS=$(MUTATIONS) $(TOOLS)/python -m pytest -rP tests/integration/operator/test_hostile_specs.py $(PYTEST_ARGS)
 
 test-e2e: ready
 	$(TOOLS)/python -m pytest tests/e2e tests/faults $(PYTEST_ARGS)

@@ -9,6 +9,7 @@ import os
 import random
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -221,7 +222,11 @@ async def test_no_mutation_of_a_spec_hurts_the_operator_and_each_gets_a_status(c
         await eventually(told, f"{crew} has a status: {json.dumps(body['spec'])}", 15)
         await cluster.delete(names.KIND, crew)
     print(f"{taken} of {MUTATIONS} were taken by the API server")
+    assert taken > 0, "nothing came through the schema: the operator was asked nothing"
     bugs = operator.metrics.passes.labels("bug")._value.get()
     assert bugs == 0, "a pass ended in an error that nobody foresaw"
     await cluster.make(name="innocent")
     await cluster.exists("Deployment", "innocent")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        health = await http.get(f"http://127.0.0.1:{operator.ports['healthz']}/healthz")
+    assert (health.status_code, health.text) == (200, "ok\n")

@@ -66,6 +66,16 @@ def test_a_job_may_write_packages_at_most_and_keeps_no_credentials(job):
         assert "${{" not in step.get("run", "")
 
 
+def test_a_thousand_mutations_of_each_example_are_tried_every_week():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "mutations.yml").read_text())
+    (schedule,) = workflow[True]["schedule"]  # YAML's `on`
+    assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
+    assert "make test-mutations MUTATIONS=1000" in [step.get("run") for step in workflow["jobs"]["specs"]["steps"]]
+    recipe = (ROOT / "Makefile").read_text().partition("\ntest-mutations:")[2].partition("\n\n")[0]
+    assert "CREWOPS_MUTATIONS=$(MUTATIONS)" in recipe
+    assert "tests/integration/operator/test_hostile_specs.py" in recipe
+
+
 def test_released_images_have_sbom_provenance_and_two_architectures():
     image = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]["image"]
     (build,) = [step["with"] for step in image["steps"] if "build-push-action" in step.get("uses", "")]
