@@ -8,6 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
+from crew_runtime.contract import keys
+from crew_server import redis_client
+from crew_server.metrics import Metrics
+from crew_server.sessions import sweeper
+from crew_server.sessions.store import SessionStore
+from crew_server.settings import from_environ
 from support.idle_sessions import let_pass
 from support.interpreters import crew_python
 from support.programs import Programs
@@ -206,6 +212,34 @@ async def test_each_use_starts_the_time_anew_and_the_crews_memories_stay(pair, s
     passes(61)
     assert (await _ids(replica))[0] == [], "the other one ends when it is idle"
     assert await crew("recall", "1", "fact", **ttl) == ["house rule"]
+
+
+async def test_memories_of_ended_sessions_go_though_nobody_uses_any(pair, server, monkeypatch):
+    _, crew = pair
+    monkeypatch.setattr(sweeper, "EVERY", 0.05)
+    environ = {**crew.environ, "CREWOPS_NAME": "crew", "CREWOPS_REPLICA": "r1", "CREWOPS_SESSION_TTL": "60"}
+    settings, metrics = from_environ(environ), Metrics()
+    for session in ("1", "2", "3"):
+        await crew("remember", session, "fact", "another", CREWOPS_SESSION_TTL="60")
+    await crew("remember_for_all", "house rule", CREWOPS_SESSION_TTL="60")
+    with server.client() as client:
+        let_pass(client, settings.key_prefix, 61)
+        await crew("remember", "4", "fact", CREWOPS_SESSION_TTL="60")
+        let_pass(client, settings.key_prefix, 59)
+        left = client.zcard(keys.memory_ids(settings.key_prefix))
+        store = SessionStore(redis_client.connect(settings), settings)
+        assert await store.sweep(30.0) == (0, False), "not by another time to live than the last use said"
+        let_pass(client, settings.key_prefix, 2)
+        running = asyncio.create_task(sweeper.Sweeper(store, settings.session_ttl, metrics).run())
+
+        async def only_the_crews():
+            return client.zcard(keys.memory_ids(settings.key_prefix)) == 1
+
+        await wait_until(only_the_crews, "what the sessions remembered is gone")
+        running.cancel()
+        assert client.zcard(keys.sessions(settings.key_prefix)) == client.zcard(keys.idle(settings.key_prefix)) == 0
+    assert metrics.registry.get_sample_value("crewops_memories_expired_total") == left - 1 > 0
+    assert await crew("recall", "5", "rule", CREWOPS_SESSION_TTL="60") == ["house rule"]
 
 
 async def test_the_token_is_asked_for(make, server):

@@ -60,7 +60,5 @@ def _wait(kube: Kube, name: str, secret: str, digest: str, timeout: float) -> No
         if time.monotonic() > until:
             progress, ready = (condition(kube.crew(name), one) for one in ("Progressing", "Ready"))
             said = "; ".join(f"{one['type']} is {one['status']}: {one['message']}" for one in (progress, ready))
-            raise ClusterError(
-                f"after {timeout:g} s replicas still run with the old password, which holds: {said}"
-            )
+            raise ClusterError(f"after {timeout:g} s replicas still run with the old password, which holds: {said}")
         time.sleep(EVERY)

@@ -32,6 +32,7 @@ from crew_server.queue import state
 from crew_server.queue.queue import Queue
 from crew_server.service import Parts, Service
 from crew_server.sessions.store import SessionStore
+from crew_server.sessions.sweeper import Sweeper
 from crew_server.settings import Settings
 from crew_server.supervision import Run, Supervisor
 from crew_server.webhooks.delivery import Deliverer
@@ -131,6 +132,7 @@ class App:
             "events": parts.dispatcher.teller.rounds.run,
             "progress": parts.dispatcher.keeper.rounds.run,
             "webhooks": parts.deliverer.run,
+            "sweep": Sweeper(parts.sessions, settings.session_ttl, parts.metrics).run,
             "lag": self._measure_lag,
         }
         for name, run in background.items():

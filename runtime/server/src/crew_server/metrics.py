@@ -39,6 +39,9 @@ class Metrics:
         self.given_back = Counter(
             "crewops_kickoffs_given_back", "Kickoffs handed back to be run again", ["why"], registry=self.registry
         )
+        self.swept = Counter(
+            "crewops_memories_expired", "Memories of ended sessions that this server erased", registry=self.registry
+        )
         self.webhooks = Counter(
             "crewops_webhooks",
             "Deliveries: delivered, retry, failed (refused for good), abandoned (tried for hours)",

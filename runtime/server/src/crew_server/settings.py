@@ -39,6 +39,8 @@ class Settings:
     """For each question; a kickoff of a named session holds up the session's next ones while it waits."""
     retention: float = 24 * 3600.0
     """How long a kickoff's status, result and events are kept after its end."""
+    session_ttl: float | None = None
+    """After which a session that is not used ends; None: never."""
     kickoff_bytes: int | None = None
     """Of Redis' memory that all kickoffs may take; beyond it a client gets 503. None: see `budget`."""
     processes: str = env.PER_KICKOFF
@@ -92,6 +94,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         queue_limit=reader.whole(env.QUEUE_LIMIT, 1000, least=1, most=100_000),
         human_input_timeout=reader.seconds(env.HUMAN_INPUT_TIMEOUT, 7 * 24 * 3600.0, least=0.1),
         retention=reader.seconds(env.KICKOFF_RETENTION, 24 * 3600.0, least=1.0),
+        session_ttl=reader.seconds(env.SESSION_TTL, 0.0, least=0.0) or None,
         kickoff_bytes=reader.whole(env.KICKOFF_BYTES, 0, least=1 << 16, most=1 << 50) or None,
         processes=reader.choice(env.PROCESSES, env.PER_KICKOFF, env.PROCESSES_VALUES),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,

@@ -10,6 +10,11 @@ def shared(name: str) -> str:
     return _text(f"{_PACKAGE}.lua", f"{name}.lua")
 
 
+def contract(name: str) -> str:
+    """The same, of what the worker half's scripts begin with too."""
+    return _text("crew_runtime.contract", f"lua/{name}.lua")
+
+
 def of(room: str, name: str) -> str:
     """A script of a room: `queue`, `sessions` or `webhooks`."""
     return _text(f"{_PACKAGE}.{room}", f"lua/{name}.lua")

@@ -22,6 +22,8 @@ STEP = 500
 """Ids of records or kickoffs asked for at once; longer keeps other clients waiting."""
 RECORDS_STEP = 50
 """Records read at once: some megabytes with their vectors."""
+SWEEP = 300
+"""Records of ended sessions erased at once: some milliseconds."""
 UNFINISHED = ("running", "pending_human_input")
 """Statuses of kickoffs that go on."""
 _KICKOFF_TEXT = ("status", "reason", "error", "memory", "replica")
@@ -56,6 +58,7 @@ class SessionStore:
         self._prefix = settings.key_prefix
         self._deadline = settings.backend_deadline
         self._page, self._erase = (client.register_script(lua.of("sessions", name)) for name in ("page", "erase"))
+        self._sweep = client.register_script(lua.contract("ended") + lua.of("sessions", "sweep"))
         self._strip = client.register_script(lua.shared("kickoffs") + lua.of("sessions", "strip"))
 
     async def page(self, limit: int, cursor: str) -> tuple[list[Session], str | None]:
@@ -170,6 +173,19 @@ class SessionStore:
             count, more = await self._ask(self._erase(keys=names, args=arguments))
             erased += int(count)
         return erased
+
+    async def sweep(self, ttl: float) -> tuple[int, bool]:
+        """Erase some of the memories of sessions that were not used for `ttl` seconds; how many, and whether there may
+        be more of them.
+        """
+        prefix = self._prefix
+        names = [
+            keys.meta(prefix), keys.memory_ids(prefix), keys.memory_log(prefix), keys.revision(prefix),
+            keys.sessions(prefix), keys.idle(prefix), keys.mortal(prefix),
+        ]  # fmt: skip
+        arguments: list[str | int] = [keys.root(prefix), int(ttl * 1000), sessions.LOG_LENGTH, SWEEP]
+        erased, more = await self._ask(self._sweep(keys=names, args=arguments))
+        return int(erased), bool(more)
 
     async def erase_flow(self, session_id: str) -> tuple[int, int]:
         """Erase its flow state; how many there were, and how many of them waited for a human."""

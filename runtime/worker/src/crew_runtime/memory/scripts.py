@@ -13,8 +13,11 @@ from crew_runtime.redis_client import Client
 class Script:
     """One script, sent once to a server and called by its hash from then on."""
 
-    def __init__(self, name: str) -> None:
-        self._text = resources.files("crew_runtime.memory").joinpath("lua", f"{name}.lua").read_text("utf-8")
+    def __init__(self, name: str, *shared: str) -> None:
+        """`shared`: texts of the contract that come before its own."""
+        texts = [resources.files("crew_runtime.contract").joinpath("lua", f"{one}.lua") for one in shared]
+        texts.append(resources.files("crew_runtime.memory").joinpath("lua", f"{name}.lua"))
+        self._text = "".join(one.read_text("utf-8") for one in texts)
         self._sha = ""
 
     def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
@@ -33,5 +36,5 @@ class Script:
 
 DECLARE, EMBEDDER = Script("declare"), Script("embedder")
 WRITE, DELETE = Script("write"), Script("delete")
-TOUCH, USE, KEEP = Script("touch"), Script("use"), Script("keep")
+TOUCH, USE, KEEP = Script("touch"), Script("use", "ended"), Script("keep")
 TAKE, EXTEND, RELEASE = Script("take"), Script("extend"), Script("release")
