@@ -53,18 +53,18 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     sys.setrecursionlimit(max(RECURSION, sys.getrecursionlimit()))
     metrics = Metrics()
     async with (
-        kube_client.connect(settings.kubeconfig, metrics) as kube,
+        kube_client.connect(settings.kubeconfig, metrics, at_once=settings.workers) as kube,
         replica_client.connect() as replicas,
         contextlib.aclosing(Doorbells[Key](lambda key, after: queue.add(key, after), metrics)) as doorbells,
     ):
         cache = ClusterCache(namespaced=bool(settings.namespaces))
-        reconciler = Reconciler(kube, replicas, cache, doorbells, settings, metrics)
+        queue: WorkQueue[Key] = WorkQueue(lambda key: handle(key), retry_after=_retry_after)
+        reconciler = Reconciler(kube, replicas, cache, doorbells, queue, settings, metrics)
         handle = _counted(reconciler.reconcile, metrics)
         shares = None
         if settings.shards > 1:
-            shares = _shares(kube, settings, cache, reconciler, metrics, lambda key: queue.add(key))
+            shares = _shares(kube, settings, cache, reconciler, metrics, queue.add)
             handle = shares.gate(handle, Result())
-        queue: WorkQueue[Key] = WorkQueue(handle, retry_after=_retry_after)
         metrics.waiting.set_function(queue.overdue)
 
         async def act() -> None:
@@ -138,7 +138,7 @@ async def _act(settings: Settings, cache: ClusterCache, queue: WorkQueue[Key]) -
     )
     tasks = [
         asyncio.create_task(handlers.watch(made, settings.namespaces, stop), name="kopf"),
-        asyncio.create_task(queue.run(settings.workers), name="queue"),
+        asyncio.create_task(queue.run(settings.workers, settings.passes), name="queue"),
     ]
     try:
         await _first(tasks)

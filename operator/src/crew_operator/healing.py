@@ -60,15 +60,18 @@ class Fleet:
         self._done: deque[float] = deque()
         self._told_at: float | None = None
 
-    def allows(self, now: float) -> bool:
-        """Whether one more is within the bound."""
+    def takes(self, now: float) -> bool:
+        """Take one, if it is within the bound. Before it is done: many passes may be about to do one."""
         while self._done and now - self._done[0] >= INTERVAL:
             self._done.popleft()
-        return len(self._done) < AT_MOST
-
-    def replaced(self, now: float) -> None:
-        """One was done."""
+        if len(self._done) >= AT_MOST:
+            return False
         self._done.append(now)
+        return True
+
+    def gives_back(self, taken_at: float) -> None:
+        """One that was taken came to nothing."""
+        self._done.remove(taken_at)
 
     def is_news(self, now: float) -> bool:
         """Whether it is time to tell that one was held back."""

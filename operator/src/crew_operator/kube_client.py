@@ -1,5 +1,6 @@
 """The operator's only door to the API server: requests in our words, answers as plain dicts, errors as our own."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT: Final = 15.0
 """Seconds for one request."""
+AT_ONCE: Final = 16
+"""Requests at once, if nobody says otherwise; those about Leases come on top: they have no time to wait for others."""
 _MAX_MESSAGE: Final = 600
 _OLD_CRD: Final = (
     "The CustomResourceDefinition in the cluster is older than this operator: apply crds/crewdeployments.yaml, or let "
@@ -48,25 +51,27 @@ _PATHS: Final = {
 class KubeClient:
     """Requests to one API server. Made by `connect`."""
 
-    def __init__(self, api: client.ApiClient, metrics: Metrics) -> None:
+    def __init__(self, api: client.ApiClient, metrics: Metrics, at_once: int = AT_ONCE) -> None:
         self.api = api
         """For who has to ask for more than this door knows, as tests do."""
         self.fence: Callable[[], None] = _open
-        """Called before each write but those of the Lease that it guards; raises when this process must not write."""
+        """Called right before a write is sent, but for those of the Lease that it guards; raises when this process must
+        not write."""
+        self._turn = asyncio.Semaphore(at_once)
         self._client = dynamic.DynamicClient(api)  # type: ignore[no-untyped-call]
         self._metrics = metrics
 
     async def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """The object, or None when there is none."""
         try:
-            return await self._ask("get", "get", _path(kind, namespace, name))
+            return await self._ask("get", "get", kind, _path(kind, namespace, name))
         except NotFoundError:
             return None
 
     async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
         """The objects with these labels."""
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
-        answer = await self._ask("list", "get", _path(kind, namespace), label_selector=selector)
+        answer = await self._ask("list", "get", kind, _path(kind, namespace), label_selector=selector)
         return list(answer.get("items") or ())
 
     async def create(self, manifest: Object) -> Object:
@@ -107,31 +112,27 @@ class KubeClient:
         """
         if uid is not None:
             patch = {**patch, "metadata": {**(patch.get("metadata") or {}), "uid": uid}}
-        self.fence()
-        self._metrics.writes.labels("patch", kind).inc()
         content = f"application/{'strategic-' if strategic else ''}merge-patch+json"
-        return await self._ask("patch", "patch", _path(kind, namespace, name), body=patch, content_type=content)
+        path = _path(kind, namespace, name)
+        return await self._ask("patch", "patch", kind, path, body=patch, content_type=content)
 
     async def delete(self, kind: str, namespace: str, name: str, *, uid: str, grace: int) -> bool:
         """Delete exactly this object. False: another has taken its name since, or none; that is no error."""
         options = {"preconditions": {"uid": uid}, "gracePeriodSeconds": grace}
-        self.fence()
-        self._metrics.writes.labels("delete", kind).inc()
         try:
-            await self._ask("delete", "delete", _path(kind, namespace, name), body=options)
+            await self._ask("delete", "delete", kind, _path(kind, namespace, name), body=options)
         except (NotFoundError, ConflictError):
             return False
         return True
 
     async def _write(self, verb: str, method: str, path: str, manifest: Object, *, force: bool = True) -> Object:
-        if manifest["kind"] != _LEASE:
-            self.fence()
-        self._metrics.writes.labels(verb, manifest["kind"]).inc()
+        kind = manifest["kind"]
         if method != "patch":
-            return await self._ask(verb, method, path, body=manifest, field_manager=names.FIELD_MANAGER)
+            return await self._ask(verb, method, kind, path, body=manifest, field_manager=names.FIELD_MANAGER)
         return await self._ask(
             verb,
             "patch",
+            kind,
             path,
             body=manifest,
             content_type="application/apply-patch+yaml",
@@ -139,18 +140,23 @@ class KubeClient:
             force_conflicts="true" if force else "false",
         )
 
-    async def _ask(self, verb: str, method: str, path: str, **parameters: Any) -> Object:
-        self._metrics.requests.labels(verb).inc()
-        with _own_errors(method, path):
-            answer = await self._client.request(
-                method,
-                path,
-                query_params=[],
-                header_params={},
-                serializer=_plain,
-                _request_timeout=TIMEOUT,
-                **parameters,
-            )
+    async def _ask(self, verb: str, method: str, kind: str, path: str, **parameters: Any) -> Object:
+        async with contextlib.nullcontext() if kind == _LEASE else self._turn:
+            if method != "get":
+                if kind != _LEASE:
+                    self.fence()  # when its turn has come: the wait for it may have taken longer than the term
+                self._metrics.writes.labels(verb, kind).inc()
+            self._metrics.requests.labels(verb).inc()
+            with _own_errors(method, path):
+                answer = await self._client.request(
+                    method,
+                    path,
+                    query_params=[],
+                    header_params={},
+                    serializer=_plain,
+                    _request_timeout=TIMEOUT,
+                    **parameters,
+                )
         return dict(answer)
 
 
@@ -167,10 +173,10 @@ class Access:
 
 
 @contextlib.asynccontextmanager
-async def connect(kubeconfig: str | None, metrics: Metrics) -> AsyncIterator[KubeClient]:
+async def connect(kubeconfig: str | None, metrics: Metrics, *, at_once: int = AT_ONCE) -> AsyncIterator[KubeClient]:
     """A client for the kubeconfig's cluster, or for the one that this pod is in when there is none."""
     async with client.ApiClient(await _configuration(kubeconfig)) as api:
-        yield KubeClient(api, metrics)
+        yield KubeClient(api, metrics, at_once)
 
 
 async def access(kubeconfig: str | None) -> Access:

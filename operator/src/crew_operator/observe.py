@@ -1,7 +1,9 @@
 """Looks at everything that a CrewDeployment consists of, all at once; a look that fails is a fact as well."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crew_operator import redis_client
@@ -18,8 +20,28 @@ from crew_runtime.contract.report import Report
 Pods = list[dict[str, Any]]
 AT_ONCE: Final = 32
 """Replicas of one crew that are asked at once: each answer may be as long as the door lets it."""
+FEW: Final = 4
+"""Of one crew, however many crews are looked at."""
+IN_ALL: Final = 256
+"""Of all crews that are looked at, as long as that leaves each FEW."""
 ENOUGH: Final = 20.0
 """Seconds after which no further replica is asked: hundreds that are silent must not use up a pass."""
+
+
+class Crowd:
+    """The looks that ask replicas just now."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    @contextmanager
+    def share(self) -> Iterator[int]:
+        """How many replicas one more look may ask at once."""
+        self._looks += 1
+        try:
+            yield max(FEW, min(AT_ONCE, IN_ALL // self._looks))
+        finally:
+            self._looks -= 1
 
 
 @dataclass(frozen=True)
@@ -29,6 +51,7 @@ class Eyes:
     kube: KubeClient
     replicas: ReplicaClient
     cache: ClusterCache
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 async def look(
@@ -59,7 +82,7 @@ async def look(
     crew = pods.replicas(listed)
     looked, replicas = await asyncio.gather(
         _redis(target, known.managed, redis_pod, namespace, next_canary, crew),
-        _reports(eyes.replicas, crew),
+        _reports(eyes, crew),
     )
     return replace(known, replicas=replicas, redis_pod=redis_pod, redis_pod_taken=taken, redis=looked)
 
@@ -95,10 +118,11 @@ async def _redis(
     return await redis_client.look(replace(target, host=pod.ip, peers=peers), namespace, next_canary)
 
 
-async def _reports(client: ReplicaClient, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
-    turn = asyncio.Semaphore(AT_ONCE)
+async def _reports(eyes: Eyes, replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
     until = asyncio.get_running_loop().time() + ENOUGH
-    return tuple(await asyncio.gather(*(_report(client, one, turn, until) for one in replicas)))
+    with eyes.crowd.share() as at_once:
+        turn = asyncio.Semaphore(at_once)
+        return tuple(await asyncio.gather(*(_report(eyes.replicas, one, turn, until) for one in replicas)))
 
 
 async def _report(client: ReplicaClient, one: Replica, turn: asyncio.Semaphore, until: float) -> Replica:

@@ -27,7 +27,14 @@ from crew_operator.children import Children, Outcome
 from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
 from crew_operator.doorbells import Doorbells
-from crew_operator.errors import InvalidSpecError, OperatorError, PassTooLongError, UnreachableError
+from crew_operator.errors import (
+    ApiError,
+    InvalidSpecError,
+    LeadershipLostError,
+    OperatorError,
+    PassTooLongError,
+    UnreachableError,
+)
 from crew_operator.events import Note
 from crew_operator.healing import History, ReplaceRedisPod
 from crew_operator.kube_client import KubeClient
@@ -43,7 +50,7 @@ from crew_operator.status.identity import Servers
 from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, Workload, reports
 from crew_operator.status.pacing import Pace
 from crew_operator.words import quoted
-from crew_operator.workqueue import Result
+from crew_operator.workqueue import Result, WorkQueue
 from crew_runtime.contract.reasons import Reason
 from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
 
@@ -127,12 +134,14 @@ class Reconciler:
         replicas: ReplicaClient,
         cache: ClusterCache,
         doorbells: "Doorbells[Key]",
+        queue: "WorkQueue[Key]",
         settings: Settings,
         metrics: Metrics,
     ) -> None:
         self._kube = kube
         self._cache = cache
         self._doorbells = doorbells
+        self._queue = queue
         self._eyes = Eyes(kube, replicas, cache)
         self._settings = settings
         self._metrics = metrics
@@ -174,6 +183,7 @@ class Reconciler:
             if manifest is None:
                 return self._forget(key)
             await self._bring(memo, manifest, real=real)
+        self._queue.step_aside(key)
         seen = await self._look(key, memo, real=real or not memo.pods_listed)
         if not isinstance(seen.replicas, Failure):
             memo.pods_listed = True
@@ -412,8 +422,9 @@ class Reconciler:
     async def _heal(self, key: Key, memo: Memo, seen: Observed) -> None:
         acts, memo.history = healing.acts(seen, memo.history, time.monotonic())
         for act in acts:
-            if self._fleet.allows(time.monotonic()):
-                await self._replace_redis(key, memo, act)
+            now = time.monotonic()
+            if self._fleet.takes(now):
+                await self._replace_redis(key, memo, act, now)
             else:
                 self._hold(act)
 
@@ -423,13 +434,17 @@ class Reconciler:
             text = "Redis looks wedged and is not replaced: too many look so at once, is this operator cut off?"
             log.warning(text, extra={"wedged_for": act.wedged_for})
 
-    async def _replace_redis(self, key: Key, memo: Memo, act: ReplaceRedisPod) -> None:
+    async def _replace_redis(self, key: Key, memo: Memo, act: ReplaceRedisPod, taken_at: float) -> None:
         name = names.redis_pod(key.name)
-        if not await self._kube.delete("Pod", key.namespace, name, uid=act.uid, grace=REPLACE_GRACE):
-            return  # it is another one already
-        now = time.monotonic()
-        memo.history = healing.replaced(memo.history, now)
-        self._fleet.replaced(now)
+        try:
+            done = await self._kube.delete("Pod", key.namespace, name, uid=act.uid, grace=REPLACE_GRACE)
+        except (ApiError, LeadershipLostError):
+            self._fleet.gives_back(taken_at)  # what had no answer may have been done, and counts
+            raise
+        if not done:  # it is another one already
+            self._fleet.gives_back(taken_at)
+            return
+        memo.history = healing.replaced(memo.history, time.monotonic())
         self._metrics.acts.labels("replace-redis-pod").inc()
         message = f"Redis took connections but gave no answer for {act.wedged_for:.0f} s: its pod {name} was replaced"
         note = Note(Reason.REDIS_POD_REPLACED.word, message, warning=True)

@@ -62,7 +62,10 @@ class Settings:
     shards: int = 1
     """Leases that the operators share, each for a part of the CrewDeployments; 1: one operator acts for all."""
     workers: int = 16
-    """Reconciles at once."""
+    """Passes at once that compare a crew with its spec, and requests to the API server at once."""
+    passes: int = 256
+    """Passes at once with those that only wait for Redis and replicas: each look at one that is silent takes seconds,
+    and 200 such crews must not hold up any other."""
     metrics_port: int = 8080
     """Port of /metrics; 0: any free one."""
     healthz_port: int = 8081
@@ -101,7 +104,12 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         help="with --restrict-templates: an account that crews may run as; repeatable")  # fmt: skip
     add("--allow-metadata", action="append", default=None, metavar="KEY",
         help="with --restrict-templates: a label or annotation of pods, or PREFIX/*; repeatable")  # fmt: skip
-    add("--workers", type=int, default=of("WORKERS", default.workers), help="reconciles at once")
+    add(
+        "--workers",
+        type=int,
+        default=of("WORKERS", default.workers),
+        help="crews compared with their spec, and requests to the API server, at once",
+    )
     add("--metrics-port", type=int, default=of("METRICS_PORT", default.metrics_port), help="port of /metrics")
     add("--healthz-port", type=int, default=of("HEALTHZ_PORT", default.healthz_port), help="port of /healthz, /readyz")
     add("--bind", default=of("BIND", default.bind), help="address of both ports")

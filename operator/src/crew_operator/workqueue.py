@@ -4,6 +4,9 @@ In: `add(key, after)`, from anywhere in the event loop. Out: `handle(key)`, one 
 the queue once; the earliest wanted time wins. What is added while its key is handled is handled after that. A handler
 says when it wants to be called again; one that raises is called again with exponential backoff. While more keys are due
 than there are workers, urgent ones go first, by HANDICAP at most: nobody waits for ever.
+
+A handler that from now on only waits for others, who may be slow or silent, steps aside: another key is begun
+meanwhile. So those that cost something stay few, and are taken by their turn, however many wait for somebody.
 """
 
 import asyncio
@@ -65,6 +68,10 @@ class WorkQueue(Generic[Key]):
         self._urgent: set[Key] = set()
         self._order = itertools.count()
         self._running: set[Key] = set()
+        self._slots = asyncio.Semaphore(0)
+        """Of passes that may be begun."""
+        self._busy: set[Key] = set()
+        """Running, and not stepped aside."""
         self._again: dict[Key, float] = {}
         self._failures: dict[Key, int] = {}
         self._changed = asyncio.Event()
@@ -115,11 +122,18 @@ class WorkQueue(Generic[Key]):
         due = min(self._due.values(), default=now)
         return self._ended_at is not None and now - max(due, self._ended_at) > bound
 
-    async def run(self, workers: int) -> None:
-        """Handle keys until cancelled."""
+    def step_aside(self, key: Key) -> None:
+        """The pass of `key`, which runs, only waits for others from now on. Said twice it counts once."""
+        if key in self._busy:
+            self._busy.discard(key)
+            self._slots.release()
+
+    async def run(self, workers: int, most: int | None = None) -> None:
+        """Handle keys until cancelled: `workers` at once, and with those that stepped aside `most`."""
         self._ended_at = asyncio.get_running_loop().time()
+        self._slots = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as group:
-            for number in range(workers):
+            for number in range(max(workers, most or 0)):
                 group.create_task(self._work(), name=f"worker-{number}")
 
     def _schedule(self, key: Key, when: float) -> None:
@@ -132,7 +146,13 @@ class WorkQueue(Generic[Key]):
 
     async def _work(self) -> None:
         while True:
-            await self._one(await self._next())
+            await self._slots.acquire()
+            key = await self._next()
+            self._busy.add(key)
+            try:
+                await self._one(key)
+            finally:
+                self.step_aside(key)
 
     async def _next(self) -> Key:
         """The next key whose time has come; it is then running."""

@@ -80,13 +80,19 @@ def test_over_all_crews_only_a_few_are_replaced_in_a_while():
     for now in range(0, 1200, 3):
         for crew, history in histories.items():
             due, histories[crew] = healing.acts(seen(uid=f"pod-{crew}"), history, now)
-            if due and fleet.allows(now):
-                fleet.replaced(now)
+            if due and fleet.takes(now):
                 histories[crew] = healing.replaced(histories[crew], now)
                 replaced.append(now)
     assert len(replaced) == 3 * 4
     for first in replaced:
         assert sum(first <= one < first + healing.INTERVAL for one in replaced) <= healing.AT_MOST
+
+
+def test_one_that_came_to_nothing_does_not_count():
+    fleet = Fleet()
+    assert [fleet.takes(now) for now in (0, 1, 2, 3)] == [True, True, True, False]
+    fleet.gives_back(1)
+    assert [fleet.takes(now) for now in (4, 5)] == [True, False]
 
 
 def test_that_acts_are_held_back_is_told_once_a_minute():

@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
-from crew_operator import observe
+from crew_operator import observe, replica_client
 from crew_operator.api import names
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.observe import Eyes
 from crew_operator.redis_client import Target
+from crew_operator.settings import Settings
 from crew_operator.status.observed import Failure, Observed
 from support import virtual_time
 
@@ -50,6 +51,26 @@ def test_a_thousand_silent_replicas_do_not_use_up_a_pass():
     assert len(seen.replicas) == 1000
     assert all(isinstance(one.report, Failure) for one in seen.replicas)
     assert "not asked" in seen.replicas[-1].report.message
+
+
+def test_however_many_crews_are_looked_at_their_silent_replicas_are_asked_in_bounds():
+    """Each answer may be as long as the door lets it, and all of them have to fit into the operator's memory."""
+    crews, settings = 256, Settings()
+    assert crews == settings.passes
+
+    async def main():
+        replicas = Silent()
+        eyes = Eyes(None, replicas, with_pods(40))
+        looks = (observe.look(eyes, "lobby", "concierge", None, Observed(generation=1)) for _ in range(crews))
+        begun = asyncio.get_running_loop().time()
+        await asyncio.gather(*looks)
+        alone = await observe.look(eyes, "lobby", "concierge", None, Observed(generation=1))
+        return replicas.most, asyncio.get_running_loop().time() - begun, alone
+
+    most, took, alone = virtual_time.run(main())
+    assert most * replica_client.REPORT_BYTES < 400 * 2**20
+    assert took <= 2 * (observe.ENOUGH + SILENT)
+    assert not any("not asked" in one.report.message for one in alone.replicas), "the share is for a while"
 
 
 def stored(kind, name, uid, component, **about):

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crew_operator import redis_client
+from crew_operator.settings import Settings
 from crew_operator.workqueue import HANDICAP, Backoff, Result, WorkQueue
 from support import virtual_time
 
@@ -289,6 +291,70 @@ def test_urgency_ends_with_the_pass():
         return [key for _, key in seen]
 
     assert virtual_time.run(main()) == ["a", "busy", "b", "a"]
+
+
+def test_one_that_steps_aside_makes_room_for_the_next_and_no_more_begin():
+    begun, beginning, most = [], set(), [0, 0]
+
+    async def handle(key):
+        begun.append((asyncio.get_running_loop().time(), key))
+        beginning.add(key)
+        most[0] = max(most[0], len(beginning))
+        await asyncio.sleep(1)
+        beginning.discard(key)
+        queue.step_aside(key)
+        queue.step_aside(key)
+        most[1] = max(most[1], queue.running)
+        await asyncio.sleep(10)
+        return Result()
+
+    async def main():
+        nonlocal queue
+        queue = WorkQueue(handle)
+        work = asyncio.create_task(queue.run(2, 5))
+        for key in range(8):
+            queue.add(key)
+        await asyncio.sleep(30)
+        work.cancel()
+
+    queue: WorkQueue = None
+    virtual_time.run(main())
+    assert [when for when, _ in begun] == [0, 0, 1, 1, 2, 11, 11, 12], "two at once, and five with those that wait"
+    assert most == [2, 5]
+
+
+@pytest.mark.parametrize("event_at", [5.0, 5.7, 6.1, 19.9])
+def test_two_hundred_crews_whose_redis_is_silent_are_seen_at_once_and_delay_no_other(event_at):
+    """As a failure of them all begins: each is called for by an event, and looked at again a second after its look."""
+    sick, first, seen = range(200), {}, []
+    found = Settings()
+
+    async def handle(key):
+        now = asyncio.get_running_loop().time()
+        if key == "well":
+            seen.append(now)
+            return Result()
+        queue.step_aside(key)
+        await asyncio.sleep(redis_client.DEADLINE)
+        first.setdefault(key, asyncio.get_running_loop().time())
+        return Result(after=found.restless_tick)
+
+    async def main():
+        nonlocal queue
+        queue = WorkQueue(handle)
+        work = asyncio.create_task(queue.run(found.workers, found.passes))
+        for key in sick:
+            queue.add(key, urgent=True)
+        await asyncio.sleep(event_at)
+        queue.add("well", urgent=True)
+        await asyncio.sleep(40)
+        work.cancel()
+
+    queue: WorkQueue = None
+    virtual_time.run(main())
+    assert max(first[key] for key in sick) <= 30
+    assert len(seen) == 1
+    assert seen[0] - event_at <= 2
 
 
 def test_only_keys_whose_time_has_come_are_overdue():
