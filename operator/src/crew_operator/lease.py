@@ -3,7 +3,14 @@
 Why two never act, however slow the API server is: a holder's term ends RENEW_SECONDS after it *sent* the last renewal
 that was answered, by a timer that waits for no request; another takes over no sooner than LEASE_SECONDS after it *saw*
 the Lease renewed, which it cannot have seen before it was sent. Both measure with their own clock that only moves
-forward. A process that was stopped and goes on beyond its term finds its door to the API server closed for writes.
+forward.
+
+A process that was stopped, and goes on beyond its term, meets a fence at its door to the API server: each write asks
+right before it is sent whether the term lasts. The API server knows nothing of terms. A request that was sent in time,
+or asked in time and was stopped before it was on the wire, may still arrive when another acts; what it meets then is a
+uid or a resourceVersion where it names one, and the other's next pass. What goes to Redis and to replicas (users, a
+canary, a proof) is not fenced at all: a look's deadline of seconds has passed by then and ends it at its next wait, but
+a command that was about to be sent still arrives.
 """
 
 import asyncio

@@ -1,10 +1,16 @@
+import asyncio
+import contextlib
+import inspect
 import json
 
 import pytest
+from aiohttp import web
+from kubernetes.aio import client
 from kubernetes.aio.client import ApiException
 
-from crew_operator.errors import ConflictError, RejectedError
-from crew_operator.kube_client import _error, bearer
+from crew_operator.errors import ConflictError, LeadershipLostError, RejectedError
+from crew_operator.kube_client import KubeClient, _error, bearer
+from crew_operator.metrics import Metrics
 
 
 @pytest.mark.parametrize("header", ["abc", "Bearer abc", "bearer abc", "bearer abc\n"])
@@ -50,3 +56,98 @@ def test_a_patch_that_was_meant_for_another_object_is_a_conflict():
     said = 'ConfigMap "one" is invalid: metadata.uid: Invalid value: "another": field is immutable'
     found = _error(ApiException(status=422, reason="Unprocessable Entity", body=json.dumps({"message": said})))
     assert isinstance(found, ConflictError)
+
+
+# What goes out -------------------------------------------------------------------------------------------------------
+
+OURS = {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "lobby", "name": "concierge"}}
+LEASE = {**OURS, "apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+WRITES = {
+    "create": lambda kube, one: kube.create(one),
+    "apply": lambda kube, one: kube.apply(one, uid="u"),
+    "apply_new": lambda kube, one: kube.apply_new(one),
+    "apply_status": lambda kube, one: kube.apply_status(one),
+    "replace": lambda kube, one: kube.replace(one),
+    "merge": lambda kube, one: kube.merge(one["kind"], "lobby", "concierge", {}, uid="u"),
+    "delete": lambda kube, one: kube.delete(one["kind"], "lobby", "concierge", uid="u", grace=0),
+}
+READS = {
+    "get": lambda kube: kube.get("Service", "lobby", "concierge"),
+    "list": lambda kube: kube.list("Service", "lobby", {}),
+}
+
+
+class Server:
+    """An API server that answers anything with an object, and what came to it."""
+
+    def __init__(self):
+        self.came = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def answer(self, request):
+        self.came.append((request.method, request.path.rpartition("/namespaces/lobby/")[2]))
+        await self.answers.wait()
+        return web.json_response(OURS)
+
+
+@contextlib.asynccontextmanager
+async def connected(**options):
+    """A server and a client of it."""
+    server, made = Server(), web.Application()
+    made.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(made)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    configuration = client.Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}")
+    configuration.retries = False
+    try:
+        async with client.ApiClient(configuration) as api:
+            yield server, KubeClient(api, Metrics(), **options)
+    finally:
+        server.answers.set()
+        await runner.cleanup()
+
+
+def closed():
+    raise LeadershipLostError("the term is over")
+
+
+def test_every_method_that_writes_is_tried_below():
+    found = {name for name, _ in inspect.getmembers(KubeClient, inspect.iscoroutinefunction) if name[0] != "_"}
+    assert found == WRITES.keys() | READS.keys()
+
+
+@pytest.mark.parametrize("method", WRITES)
+async def test_a_process_that_must_not_write_sends_nothing_but_what_is_about_its_lease(method):
+    write = WRITES[method]
+    async with connected() as (server, kube):
+        await write(kube, OURS)
+        assert len(server.came) == 1, "it would come"
+        kube.fence = closed
+        with pytest.raises(LeadershipLostError):
+            await write(kube, OURS)
+        assert len(server.came) == 1
+        for read in READS.values():
+            await read(kube)
+        await write(kube, LEASE)
+        assert [path.partition("/")[0] for _, path in server.came[1:]] == ["services", "services", "leases"]
+
+
+async def test_the_fence_is_asked_when_a_write_has_its_turn_and_a_lease_waits_for_none():
+    async with connected(at_once=1) as (server, kube):
+        server.answers.clear()
+        reading = asyncio.create_task(kube.get("Service", "lobby", "concierge"))
+        writing = asyncio.create_task(kube.apply(OURS))
+        renewing = asyncio.create_task(kube.replace(LEASE))
+        async with asyncio.timeout(30):
+            while len(server.came) < 2:
+                await asyncio.sleep(0.01)
+        assert sorted(server.came) == [("GET", "services/concierge"), ("PUT", "leases/concierge")]
+        kube.fence = closed
+        server.answers.set()
+        await asyncio.gather(reading, renewing)
+        with pytest.raises(LeadershipLostError):
+            await writing
+        assert len(server.came) == 2
