@@ -55,7 +55,10 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
     async with (
         kube_client.connect(settings.kubeconfig, metrics, at_once=settings.workers) as kube,
         replica_client.connect() as replicas,
-        contextlib.aclosing(Doorbells[Key](lambda key, after: queue.add(key, after), metrics)) as doorbells,
+        contextlib.aclosing(
+            # urgent: something has changed, and the promise of 10 s runs; their gaps bound how often one may say so
+            Doorbells[Key](lambda key, after: queue.add(key, after, urgent=True), metrics)
+        ) as doorbells,
     ):
         cache = ClusterCache(namespaced=bool(settings.namespaces))
         queue: WorkQueue[Key] = WorkQueue(lambda key: handle(key), retry_after=_retry_after)

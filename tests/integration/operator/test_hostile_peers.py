@@ -107,6 +107,35 @@ OPEN = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SIGNAL = b"1\r\n\n\r\n"
 
 
+async def test_what_a_replica_signals_comes_before_what_the_clock_asks_for(cluster, operator, monkeypatch):
+    rung, add = [], operator.queue.add
+
+    def noted(key, after=0.0, *, urgent=False):
+        rung.append((key.name, urgent))
+        add(key, after, urgent=urgent)
+
+    ip = f"{NET}.39"
+    signals = asyncio.Event()
+
+    async def stream(_, writer):
+        writer.write(OPEN)
+        await signals.wait()
+        writer.write(SIGNAL)
+        await asyncio.Event().wait()
+
+    async with strangers.talking(replica_whose_stream_is(stream, Counter()), ip, contract.HEALTH_PORT):
+        await crew(cluster, "signals")
+        await pod_of(cluster, "signals", ip)
+
+        async def open_():
+            return operator.metrics.registry.get_sample_value("crew_operator_change_streams") == 1.0
+
+        await eventually(open_, "its stream is open", 30)
+        monkeypatch.setattr(operator.queue, "add", noted)
+        signals.set()
+        await eventually(_is(lambda: ("signals", True) in rung), "it is woken, urgently", 30)
+
+
 @pytest.mark.parametrize(
     ("stream", "why", "dials"),
     [

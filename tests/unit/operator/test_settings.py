@@ -2,9 +2,10 @@ import itertools
 
 import pytest
 
-from crew_operator import healing, redis_client, replica_client, settings
+from crew_operator import doorbells, healing, redis_client, replica_client, settings
 from crew_operator.settings import Restrictions
 from crew_runtime.contract.reasons import Reason
+from crew_server import backend, changes
 
 
 def test_flags_win_over_environment_and_environment_over_defaults():
@@ -71,12 +72,28 @@ def test_unknown_flag_ends_with_usage(capsys):
     assert "usage: crew-operator" in capsys.readouterr().err
 
 
-def test_dead_redis_is_seen_within_ten_seconds_whatever_a_pass_waits_for():
-    """A pass may just have looked when Redis dies, then wait for a proof and pause; the next look has its deadline."""
+def look():
+    """Seconds that a look takes at most: Redis and the replicas are asked at the same time."""
+    return max(replica_client.REPORT_DEADLINE, redis_client.DEADLINE)
+
+
+@pytest.mark.parametrize("gap", [doorbells.GAP, doorbells.SLOW_GAP])
+def test_a_dead_redis_shows_within_ten_seconds_where_a_replica_notices_it(gap):
+    """It checked just before, runs into its deadline, compares, signals, and the crew has been woken a moment ago."""
+    noticed = backend.EVERY + backend.DEADLINE + changes.EVERY
+    assert noticed + gap + look() <= 10
+
+
+def test_a_replica_whose_node_vanished_shows_within_ten_seconds():
+    silent = doorbells.IDLE + doorbells.INTERVAL * doorbells.COUNT
+    assert silent + doorbells.GAP + look() <= 10
+
+
+def test_a_dead_redis_shows_within_ten_seconds_where_the_operator_looks_by_the_clock():
+    """A proof may just have begun when it dies: the server half gives it up, and the crew is looked at anew."""
     found = settings.Settings()
-    worst = replica_client.PROOF_DEADLINE + found.restless_tick + redis_client.DEADLINE
-    healthy = found.tick + replica_client.REPORT_DEADLINE + redis_client.DEADLINE
-    assert max(worst, healthy) < 10
+    assert found.tick + look() <= 10
+    assert replica_client.PROOF_DEADLINE + replica_client.FORGET_DEADLINE + look() <= 10
 
 
 def test_wedged_redis_gets_more_patience_than_it_takes_to_be_seen():
