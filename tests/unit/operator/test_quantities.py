@@ -1,9 +1,11 @@
 import time
 from decimal import Decimal
 
+import durationpy
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from kubernetes.utils.quantity import parse_quantity
 
 from crew_operator.api import quantities
 
@@ -95,3 +97,58 @@ def test_duration_is_read_in_seconds(text, number):
 def test_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="no duration"):
         quantities.seconds(text)
+
+
+# Beside the libraries ------------------------------------------------------------------------------------------------
+
+NUMBER = st.from_regex(r"\A([0-9]{1,20}(\.[0-9]{0,9})?|\.[0-9]{1,9})\Z")
+SUFFIX = st.from_regex(r"\A([eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?\Z")
+QUANTITIES = st.tuples(NUMBER, SUFFIX).map("".join) | st.text("0123456789.eE+-numkKMGTPi_ ", max_size=34)
+TIMES = st.lists(st.tuples(NUMBER, st.sampled_from(["ms", "s", "m", "h"])), min_size=1, max_size=4)
+DURATIONS = TIMES.map(lambda parts: "".join(map("".join, parts))) | st.text("0123456789.msh,d -", max_size=34)
+
+
+def either(read, text):
+    """What it reads, or None."""
+    try:
+        return read(text)
+    except (ValueError, ArithmeticError):
+        return None
+
+
+@given(QUANTITIES)
+@example("1E")
+@example("1E3")
+@example(".5Gi")
+@example("1.")
+@example("9223372036854775807")
+def test_a_quantity_means_what_the_client_of_kubernetes_reads(text):
+    ours = either(quantities.quantity, text)
+    assume(ours is not None)
+    assert parse_quantity(text) == ours
+
+
+@given(DURATIONS)
+@example("1h30m")
+@example("0.1s0.2s")
+def test_a_duration_means_what_durationpy_reads(text):
+    """Which counts in microseconds, by floats."""
+    ours = either(quantities.seconds, text)
+    assume(ours is not None)
+    theirs = either(durationpy.from_str, text)
+    if theirs is None:  # more days than a timedelta has
+        assert ours > 86400 * 999_999_999 * 0.99
+    else:
+        assert theirs.total_seconds() == pytest.approx(ours, rel=1e-9, abs=2e-6)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1_000", " 1", "-1", "1K", "1e999999", "+1"])
+def test_what_only_the_client_of_kubernetes_reads_is_refused(text):
+    assert either(parse_quantity, text) is not None, "else there is no reason to say so"
+    assert either(quantities.quantity, text) is None
+
+
+@pytest.mark.parametrize("text", ["1h, 30m", "1h-30m", "1d", "1mm", "2y", "-1s", "0", "5us"])
+def test_what_only_durationpy_reads_is_refused(text):
+    assert either(durationpy.from_str, text) is not None
+    assert either(quantities.seconds, text) is None

@@ -1,4 +1,11 @@
-"""Kubernetes' quantities and durations as numbers, and back."""
+"""Kubernetes' quantities and durations as numbers.
+
+The form is ours in any case: the schema has it as a pattern, what is too long has to be refused unread, and the two
+libraries at hand take more. `kubernetes.utils.parse_quantity` reads `NaN`, `1_000`, `1K`, -1 and `1e999999999`;
+`durationpy` reads `1h, 30m`, in which only the ends are looked at, days, months of 30 of them and negative times. What
+they would do behind that is a multiplication by a table, for which this room, that does no IO, would import the
+client of the API server. Where both take a text, a test holds that they read it alike.
+"""
 
 import re
 from decimal import Decimal
