@@ -5,7 +5,8 @@ A whole pass compares the children with the spec and is made when an event told 
 pods, Redis and replicas only. They are made when a replica signals a change (`doorbells`), each second while something
 is wrong, and now and then by the clock, for what no replica would notice. Both take what the API server knows from the
 cache, so a healthy crew costs it no request; every `resync` seconds, and after a gap in a watch, a pass reads for real,
-and finds what events missed.
+and finds what events missed. A pass that is due for the user's Secrets and ConfigMaps alone reads these, and ends there
+if they are as they were.
 """
 
 import asyncio
@@ -93,7 +94,9 @@ class Memo:
     """Once by this process: unlike a child, a pod is not asked for by its name when the cache does not have it."""
     dirty: bool = True
     read_at: float = 0.0
-    """When the last whole pass was."""
+    """When the last whole pass was, or what no event tells of was looked for."""
+    look_at: float = 0.0
+    """When Redis and the replicas are looked at though nothing calls for it."""
     about: dict[str, Any] = field(default_factory=dict)
     """The CrewDeployment's metadata, as far as they are of use."""
     crew: CrewDeployment | None = None
@@ -183,6 +186,10 @@ class Reconciler:
             if manifest is None:
                 return self._forget(key)
             await self._bring(memo, manifest, real=real)
+        elif not self._queue.is_called(key) and (left := memo.look_at - time.monotonic()) > 0:
+            return Result(
+                after=min(left, self._whole_in(memo))
+            )  # the user's Secrets are as they were, and that was all
         self._queue.step_aside(key)
         seen = await self._look(key, memo, real=real or not memo.pods_listed)
         if not isinstance(seen.replicas, Failure):
@@ -191,7 +198,9 @@ class Reconciler:
         self._follow(key, seen)
         await self._tell(key, memo, seen)
         await self._heal(key, memo, seen)
-        return Result(after=min(self._pause(key, memo), self._whole_in(memo)))
+        pause = self._pause(key, memo)
+        memo.look_at = time.monotonic() + pause
+        return Result(after=min(pause, self._whole_in(memo)))
 
     async def _is_due(self, key: Key, memo: Memo) -> bool:
         """Whether a whole pass is, for what no event tells of."""

@@ -70,6 +70,10 @@ class WorkQueue(Generic[Key]):
         self._running: set[Key] = set()
         self._slots = asyncio.Semaphore(0)
         """Of passes that may be begun."""
+        self._wanted: set[Key] = set()
+        """Asked for by `add` since their last pass began."""
+        self._called: set[Key] = set()
+        """Running, and were."""
         self._busy: set[Key] = set()
         """Running, and not stepped aside."""
         self._again: dict[Key, float] = {}
@@ -106,6 +110,7 @@ class WorkQueue(Generic[Key]):
             self._urgent.add(key)
             if key in self._due:  # it may be due already, and has another turn now
                 heapq.heappush(self._heap, (self._due[key], next(self._order), key))
+        self._wanted.add(key)
         when = asyncio.get_running_loop().time() + after
         if key in self._running:
             self._again[key] = min(when, self._again.get(key, when))
@@ -121,6 +126,10 @@ class WorkQueue(Generic[Key]):
             return True
         due = min(self._due.values(), default=now)
         return self._ended_at is not None and now - max(due, self._ended_at) > bound
+
+    def is_called(self, key: Key) -> bool:
+        """Whether the pass of `key`, which runs, was asked for by `add`, and not only by how the one before ended."""
+        return key in self._called
 
     def step_aside(self, key: Key) -> None:
         """The pass of `key`, which runs, only waits for others from now on. Said twice it counts once."""
@@ -180,6 +189,9 @@ class WorkQueue(Generic[Key]):
                 del self._due[key]
                 self._urgent.discard(key)
                 self._running.add(key)
+                if key in self._wanted:
+                    self._wanted.discard(key)
+                    self._called.add(key)
                 self._begun[key] = now
                 return key, None
         return None, self._heap[0][0] - now if self._heap else None
@@ -199,6 +211,7 @@ class WorkQueue(Generic[Key]):
         finally:
             self.handled += 1
             self._running.discard(key)
+            self._called.discard(key)
             self._begun.pop(key, None)
             self._ended_at = loop.time()
             again = self._again.pop(key, None)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crew_operator import app
+from crew_operator import app, redis_client
 from crew_operator.api import names
 from support.relay import relay
 from support.waiting import eventually
@@ -153,6 +153,48 @@ async def test_of_a_crew_that_uses_a_secret_of_the_users_that_one_is_read_and_no
             return now["spec"]["template"]["metadata"] != deployment["spec"]["template"]["metadata"]
 
         await eventually(rolled, "the crew is rolled")
+
+
+async def test_the_secret_of_a_healthy_crew_is_read_between_its_looks(cluster, settings, node, monkeypatch):
+    """Its Redis and its replicas have their own turn; what is new in the Secret does not wait for that."""
+    looks, look = [], redis_client.look
+
+    async def counted(*arguments, **options):
+        looks.append(arguments)
+        return await look(*arguments, **options)
+
+    def reads(running):
+        return asked(running).get("get", 0)
+
+    monkeypatch.setattr(redis_client, "look", counted)
+    about = {"name": "own", "namespace": cluster.namespace}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": {"token": "a-token-of-the-users"}}
+    await cluster.kube.create(secret)
+    seldom = dataclasses.replace(settings, reread=0.3, watched_tick=3600.0)
+    async with app.running(seldom) as operator:
+        await serving(cluster, node, **OWN)
+
+        async def only_reads():
+            before, read = len(looks), reads(operator)
+            await looked(operator, 10)
+            return len(looks) == before and reads(operator) >= read + 9
+
+        await eventually(only_reads, "the Secret is read, and Redis is not", 60)
+        before = len(looks)
+        deployment = await cluster.get("Deployment", "concierge")
+        other = base64.b64encode(b"another-token").decode()
+        await cluster.kube.merge("Secret", cluster.namespace, "own", {"data": {"token": other}})
+
+        async def rolled():
+            now = await cluster.get("Deployment", "concierge")
+            return now["spec"]["template"]["metadata"] != deployment["spec"]["template"]["metadata"]
+
+        await eventually(rolled, "the crew is rolled")
+
+        async def looked_at():
+            return len(looks) > before
+
+        await eventually(looked_at, "a whole pass looks at all")
 
 
 async def behind_a_relay(cluster, tmp_path, one):

@@ -293,6 +293,35 @@ def test_urgency_ends_with_the_pass():
     assert virtual_time.run(main()) == ["a", "busy", "b", "a"]
 
 
+def test_a_pass_knows_whether_somebody_called_for_it():
+    """Also one that came earlier than it was called for, and took the place of that one."""
+    seen = []
+
+    async def handle(key):
+        seen.append((asyncio.get_running_loop().time(), queue.is_called(key)))
+        if len(seen) == 5:
+            queue.add(key)
+            assert not queue.is_called(key), "the next one is"
+        return Result(after=10)
+
+    async def main():
+        nonlocal queue
+        queue = WorkQueue(handle)
+        work = asyncio.create_task(queue.run(4))
+        queue.add("a")
+        await asyncio.sleep(15)
+        queue.add("a")
+        await asyncio.sleep(9)
+        queue.add("a", after=3)
+        await asyncio.sleep(20)
+        work.cancel()
+        assert not queue.is_called("a"), "it does not run"
+
+    queue: WorkQueue = None
+    virtual_time.run(main())
+    assert seen == [(0, True), (10, False), (15, True), (25, True), (35, False), (35, True)]
+
+
 def test_one_that_steps_aside_makes_room_for_the_next_and_no_more_begin():
     begun, beginning, most = [], set(), [0, 0]
 
