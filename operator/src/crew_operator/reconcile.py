@@ -187,9 +187,8 @@ class Reconciler:
                 return self._forget(key)
             await self._bring(memo, manifest, real=real)
         elif not self._queue.is_called(key) and (left := memo.look_at - time.monotonic()) > 0:
-            return Result(
-                after=min(left, self._whole_in(memo))
-            )  # the user's Secrets are as they were, and that was all
+            # the user's Secrets are as they were, and that was all
+            return Result(after=min(left, self._whole_in(memo)))
         self._queue.step_aside(key)
         seen = await self._look(key, memo, real=real or not memo.pods_listed)
         if not isinstance(seen.replicas, Failure):
