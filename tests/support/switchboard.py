@@ -6,6 +6,7 @@ A replica lets eight listen, and is not meant for a thousand crews. What it sign
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Collection
+from typing import Any
 
 from crew_runtime.contract import CHANGES_PATH
 
@@ -20,9 +21,14 @@ class Switchboard:
         """`port`: of the replica's health port, on this machine."""
         self._port = port
         self._listening: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             if head.split()[1] == CHANGES_PATH.encode():
@@ -49,6 +55,12 @@ class Switchboard:
         finally:
             there.cancel()
             up_writer.close()
+
+    async def close(self) -> None:
+        """Hang up on everybody."""
+        for one in self._serving:
+            one.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def listen(self) -> None:
         """For ever: what the replica signals is signalled to all. Raises OSError when the replica is gone."""
@@ -85,3 +97,4 @@ async def switchboard(host: str, port: int, replica: int) -> AsyncIterator[Switc
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         server.close()
+        await one.close()
