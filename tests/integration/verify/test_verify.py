@@ -109,7 +109,7 @@ def test_the_concierge_passes_in_an_interpreter_without_the_runtime(verify, bare
     code, out, err = verify(CONCIERGE, "--json", python=bare_python)
     assert code == 0, err
     told = json.loads(out)
-    assert told["passed"]
+    assert (told["passed"], told["result"], told["kickoffNotSeen"]) == (True, "passed", [])
     assert told["lent"] == ["crew_runtime"]
     assert rows(out)["memory"] == ("redis", "OK", True)
     assert told["withoutRuntime"][0] == "memory, in lancedb: what process A remembered, process B did not find"
@@ -162,7 +162,7 @@ from chromadb.api.types import EmbeddingFunction
 from crewai.rag.embeddings.providers.custom.embedding_callable import CustomEmbeddingFunction
 from crewai import Agent, Crew, Task
 from crewai.flow.conversational import ConversationConfig, ConversationState
-from crewai.flow.flow import Flow
+from crewai.flow.flow import Flow, listen, start
 from crewai.flow.persistence import persist
 from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
 from crewai.llms.base_llm import BaseLLM
@@ -208,7 +208,26 @@ def broken():
     return Crew(agents=[host], tasks=[task(None)], process="hierarchical", manager_agent=boss)
 
 def only_in_tasks():
-    return Crew(tasks=[task(Agent(role="Host", goal="g", backstory="b", llm=Own(model="own")))])
+    return Crew(tasks=[Task(description="Greet.", expected_output="a line", agent=host())])
+
+def host():
+    return Agent(role="Host", goal="g", backstory="b", llm=Own(model="own"))
+
+def failing_before():
+    return Crew(tasks=only_in_tasks().tasks, before_kickoff_callbacks=[no_kickoff])
+
+def failing_after_a_task():
+    return Crew(tasks=[task(host())])
+
+@persist()
+class FailingFlow(Flow):
+    @start()
+    def begin(self):
+        raise AssertionError("no method is called")
+
+    @listen(begin)
+    def end(self):
+        pass
 
 @persist()
 class Talk(Flow[ConversationState]):
@@ -239,6 +258,7 @@ def states(tmp_path):
 def test_each_kind_of_state_is_written_by_one_process_and_found_by_the_other(verify, states):
     code, out, err = verify(states, "--entrypoint", "hotel:crew", "--json")
     assert code == 0, out + err
+    assert json.loads(out)["result"] == "not seen", "its callbacks were not called"
     kinds = {"memory", "memory of agent Host", "memory of agent Cook", "knowledge of agent Cook"}
     assert rows(out) == dict.fromkeys(kinds | {"flow", "checkpoints", "task-outputs", "locks"}, ("redis", "OK", True))
 
@@ -250,8 +270,31 @@ def test_a_crew_of_which_no_kickoff_works_fails_with_its_exception(verify, state
 
 
 def test_a_crew_whose_agents_only_its_tasks_know_passes(verify, states):
-    code, out, err = verify(states, "--entrypoint", "hotel:only_in_tasks")
+    code, out, err = verify(states, "--entrypoint", "hotel:only_in_tasks", "--strict")
     assert code == 0, out + err
+    assert "Passed: what one process keeps, the other one finds; a rehearsed kickoff worked, with stand-ins" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("failing_before", "before_kickoff callbacks: no_kickoff"),
+        ("failing_after_a_task", "callbacks of tasks: 1"),
+        ("FailingFlow", "methods of the flow: begin, end"),
+    ],
+)
+def test_what_fails_in_each_kickoff_but_was_left_out_is_not_called_passed(verify, states, name, left_out):
+    """A rehearsal calls nothing of the user's, so it can say neither that such a crew works nor that it does not."""
+    code, out, err = verify(states, "--entrypoint", f"hotel:{name}")
+    assert code == 0, out + err
+    assert f"the kickoff: not run: {left_out}" in out
+    assert "Whether a kickoff works was not seen" in out
+    assert "Passed" not in out
+    code, out, _ = verify(states, "--entrypoint", f"hotel:{name}", "--strict", "--json")
+    assert code == 1
+    told = json.loads(out)
+    assert (told["passed"], told["result"], told["failure"]) == (False, "not seen", "")
+    assert told["kickoffNotSeen"] == [f"not run: {left_out}"]
 
 
 def test_a_conversation_is_held_in_one_process_and_remembered_in_the_other(verify, states):

@@ -37,6 +37,26 @@ TOLD = {
     "memory_without_an_embedder": "the crew's memory fails: Memory requires an embedder",
     "process_ended": "the kickoff called sys.exit('no licence')",
 }
+LEFT_OUT = {
+    "callbacks": [
+        "before_kickoff callbacks: called", "after_kickoff callbacks: called", "step callbacks: called",
+        "callbacks of all tasks: called", "callbacks of tasks: 1",
+    ],
+    "conditional": ["conditions of tasks: 2"],
+    "decorated": ["before_kickoff callbacks: Decorated.prepare"],
+    "flow_with_its_own_persistence": ["stores of the crew's own: Ledger", "methods of the flow: arrive"],
+    "guardrails": ["guardrails of tasks: 1, 3"],
+    "listeners_and_hooks": ["hooks: <lambda>"],
+    "mcp_server": ["MCP servers of agents: Host"],
+    "other_framework": ["agents that do their tasks themselves: Host"],
+    "own_class": ["methods of Sub: kickoff"],
+    "platform_apps": ["platform apps of agents: Host"],
+    "prepares_by_a_callback": ["before_kickoff callbacks: fetch_the_key"],
+    "typed_flow": ["methods of the flow: arrive, sort, greet"],
+    "untyped_flow": ["methods of the flow: go, back"],
+    "writes_files": ["files: log.json, greeting-{guest}.md"],
+}  # fmt: skip
+"""Of the crews in `working`; nothing of the others."""
 OWN_LINES = {
     "unfinished_llm": "return self.client.has_tools",
     "knowledge_without_an_embedder": 'raise ValueError("no model at /models/none")',
@@ -96,6 +116,11 @@ def test_crew_that_works_is_found_to(found, name):
     assert is_flow or found[name]["answers"] >= 1, "its LLM's stand-in was never asked: that was no kickoff"
 
 
+@pytest.mark.parametrize("name", WORKING)
+def test_what_of_the_authors_code_was_not_run_is_told_and_nothing_else(found, name):
+    assert found[name]["left_out"] == LEFT_OUT.get(name, [])
+
+
 @pytest.mark.parametrize("name", working.OPEN)
 def test_what_a_stand_in_may_have_caused_is_held_against_no_crew(found, name):
     assert found[name]["error"] == ""
@@ -152,12 +177,22 @@ async def test_worker_gives_up_on_a_crew_that_cannot_kick_off(tmp_path, redis_en
         assert OWN_LINES.get(name, "") in told["message"]
 
 
+async def test_worker_says_that_the_whole_of_a_crew_was_rehearsed(tmp_path, redis_env):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker("support.rehearsed.working:plain", **redis_env)
+        report = (await peer.phase("ready"))["report"]
+        told = [report[f"rehearsal{part}"] for part in ("", "_note", "_left_out")]
+        assert told == ["passed", "", []]
+
+
 async def test_worker_serves_a_crew_that_the_rehearsal_did_not_touch(tmp_path, redis_env):
     """The slot's crew has the callbacks and the LLM that the trial's was rid of."""
     effects = tmp_path / "effects"
     async with WorkerPeer(tmp_path) as peer:
         peer.start_worker("support.rehearsed.working:callbacks", REHEARSED_EFFECTS=str(effects), **redis_env)
-        await peer.phase("ready")
+        report = (await peer.phase("ready"))["report"]
+        assert report["rehearsal"] == "open"
+        assert "callbacks of tasks: 1" in report["rehearsal_left_out"]
         assert not effects.exists()
         slot = await peer.fork()
         assert (await slot.run({"guest": "Ann"}))["output"]

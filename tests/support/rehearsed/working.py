@@ -17,7 +17,7 @@ from crewai.hooks import before_llm_call, before_tool_call
 from crewai.knowledge.source.string_knowledge_source import StringKnowledgeSource
 from crewai.mcp import MCPServerStdio
 from crewai.memory.unified_memory import Memory
-from crewai.project import CrewBase, agent, crew, task
+from crewai.project import CrewBase, agent, before_kickoff, crew, task
 from crewai.tasks.conditional_task import ConditionalTask
 from crewai.tasks.task_output import TaskOutput
 from pydantic import BaseModel, Field, field_validator
@@ -242,6 +242,11 @@ class Decorated:
     def greet(self) -> Task:
         return one_task(self.host())
 
+    @before_kickoff
+    def prepare(self, inputs: Any) -> Any:
+        note("before kickoff")
+        return inputs
+
     @crew
     def crew(self) -> Crew:
         return Crew(agents=self.agents, tasks=self.tasks)
@@ -259,6 +264,20 @@ class Sub(Crew):
         """With an effect."""
         note("own kickoff")
         return super().kickoff(*arguments, **named)
+
+
+class Elsewhere(Agent):
+    """Its tasks are done by another framework."""
+
+    def execute_task(self, *_: Any, **__: Any) -> str:
+        """With an effect."""
+        note("own execution")
+        return "done"
+
+
+def other_framework() -> Crew:
+    who = Elsewhere(role="Host", goal="be kind", backstory="has time", llm=llm())
+    return Crew(agents=[who], tasks=[one_task(who)])
 
 
 def own_class() -> Crew:

@@ -15,6 +15,8 @@ FULL = report.Report(
         processes="PerKickoff",
         fork_mode=report.PRELOAD,
         warm_up=("concierge.models:load",),
+        rehearsal=report.OPEN,
+        rehearsal_left_out=("methods of the flow: begin, end",),
         state=(report.StateKind("memory", "redis", local=False), report.StateKind("knowledge", "chroma", local=True)),
         dimension=384,
     ),

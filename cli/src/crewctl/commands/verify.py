@@ -20,14 +20,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--embedder", choices=rehearsal.EMBEDDERS, default=rehearsal.AUTO,
         help="auto: the crew's own when it is the crew's own code, else a stand-in that needs no key")  # fmt: skip
     add("--timeout", type=float, default=300.0, metavar="SECONDS", help="for each process (default: %(default)g)")
+    add("--strict", action="store_true", help="fail also when it was not seen whether a kickoff works")
     add("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit code 0: shared. 1: something is local, or there is no crew. 2: it cannot be asked like this."""
+    """Exit code 0: shared. 1: something is local, no kickoff works, or (`--strict`) it was not seen whether one does.
+
+    2: it cannot be asked like this.
+    """
     found = project.find(options.path, options.entrypoint)
     python = interpreter.examine(interpreter.choose(found.folder, options.python))
-    wish = rounds.Wish(found, python, options.embedder, options.timeout)
+    wish = rounds.Wish(found, python, options.embedder, options.timeout, options.strict)
     signal.signal(signal.SIGTERM, _interrupt)  # a CI that gives up: leave no process behind
     # stdout is for the result alone when a machine reads it
     progress = show.console(stderr=options.json)
@@ -37,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         print(show.as_json(wish, outcome, verdict))
     else:
         show.on_screen(progress, wish, outcome, verdict)
-    return 0 if verdict.passed else 1
+    return 0 if verdict.passes(strict=options.strict) else 1
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

@@ -238,6 +238,7 @@ def _of_replica(one: Replica) -> Iterator[Finding]:
         slots = f"{report.slots} processes for {report.concurrency} kickoffs at once"
         yield Finding(OK, f"{one.name} worker", f"ready, {slots}")
         yield from _processes(one.name, worker)
+        yield from _rehearsal(one.name, worker)
     if backend.ready:
         yield Finding(OK, f"{one.name} backend", f"answered PING and a write in {backend.latency * 1000:.1f} ms")
     else:
@@ -271,6 +272,21 @@ def _processes(replica: str, worker: WorkerReport) -> Iterator[Finding]:
         yield Finding(WARN, subject, text, remedy)
     else:
         yield Finding(OK, subject, text)
+
+
+def _rehearsal(replica: str, worker: WorkerReport) -> Iterator[Finding]:
+    """Whether a kickoff was seen to work before the first one."""
+    subject = f"{replica} rehearsal"
+    left_out = f"not run: {'; '.join(worker.rehearsal_left_out)}" if worker.rehearsal_left_out else ""
+    if not worker.rehearsal:
+        yield Finding(WARN, subject, "the replica does not say how its rehearsal of a kickoff ended", "see its log")
+    elif worker.rehearsal_note:
+        text = "; ".join(filter(None, (f"whether a kickoff works was not seen: {worker.rehearsal_note}", left_out)))
+        yield Finding(WARN, subject, text, "see how a kickoff ends: GET /status/ID")
+    elif left_out:
+        yield Finding(OK, subject, f"a kickoff went through without the crew's own code; {left_out}")
+    else:
+        yield Finding(OK, subject, "a rehearsed kickoff worked, with stand-ins for the LLM's answers")
 
 
 def _embedder(facts: Facts) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from crew_runtime.contract.rehearsal import OWN, STAND_IN, Answer, Store
 from crew_runtime.contract.report import StateKind
@@ -33,6 +34,16 @@ class Row:
     """By two processes; else only looked at."""
 
 
+class Result(StrEnum):
+    """What a check comes to."""
+
+    PASSED = "passed"
+    """State is shared, and a rehearsed kickoff worked of which nothing of the crew's own code was left out."""
+    NOT_SEEN = "not seen"
+    """State is shared; whether a kickoff works was not seen."""
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What is said in the end."""
@@ -43,11 +54,22 @@ class Verdict:
     notes: tuple[str, ...]
     failure: str = ""
     """Why nothing could be looked at."""
+    unseen: tuple[str, ...] = ()
+    """What the rehearsal of the kickoff did not see, and by which a kickoff may fail."""
 
     @property
-    def passed(self) -> bool:
-        """Nothing that matters is local."""
-        return not self.failure and not failed(row.finding for row in self.rows)
+    def result(self) -> Result:
+        """The worst of what was found."""
+        if self.failure or failed(row.finding for row in self.rows):
+            return Result.FAILED
+        return Result.NOT_SEEN if self.unseen else Result.PASSED
+
+    def passes(self, *, strict: bool) -> bool:
+        """Whether a build goes on. `strict`: only when the kickoff was seen to work.
+
+        Without, what was not seen is none of the author's faults: nobody could ever mend it in a crew with a callback.
+        """
+        return self.result is Result.PASSED or (self.result is Result.NOT_SEEN and not strict)
 
 
 def judge(outcome: Outcome) -> Verdict:
@@ -58,7 +80,14 @@ def judge(outcome: Outcome) -> Verdict:
         return Verdict((), (), notes, failure)
     rows = [_of_store(pair, store) for store in pair.write.stores]
     rows += _of_kinds(pair.write, rows)
-    return Verdict(tuple(rows), tuple(_today(outcome.alone)), notes)
+    unseen = tuple(_unseen_of_kickoff(pair.write))
+    return Verdict(tuple(rows), tuple(_today(outcome.alone)), notes, unseen=unseen)
+
+
+def _unseen_of_kickoff(answer: Answer) -> Iterator[str]:
+    if answer.note:
+        yield f"the rehearsal came to no end that says anything: {answer.note}"
+    yield from (f"not run: {words}" for words in answer.left_out)
 
 
 def _failure(pair: Pair) -> str:
@@ -155,8 +184,6 @@ def _today(pair: Pair) -> Iterator[str]:
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     answer = outcome.shared.write
-    if answer.note:
-        yield f"whether a kickoff works was left open: {answer.note}"
     if outcome.placeholders:
         yield "placeholders stood in for API keys: the crew could not be built without"
     for store in answer.stores:

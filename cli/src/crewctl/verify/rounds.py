@@ -39,6 +39,8 @@ class Wish:
     embedder: str = rehearsal.AUTO
     seconds: float = 300.0
     """For each process; importing CrewAI takes some of them."""
+    strict: bool = False
+    """Whether a kickoff that was not seen to work is a failure."""
 
 
 Tell = Callable[[str], None]

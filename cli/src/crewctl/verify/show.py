@@ -9,7 +9,7 @@ from rich.text import Text
 from crewctl.findings import Level
 from crewctl.screen import PlainConsole
 from crewctl.verify.facts import Outcome
-from crewctl.verify.judge import Verdict
+from crewctl.verify.judge import Result, Verdict
 from crewctl.verify.rounds import Wish
 
 WORDS = {Level.OK: "shared", Level.WARN: "note", Level.FAIL: "LOCAL"}
@@ -33,7 +33,8 @@ def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
     answer = outcome.shared.write
     return json.dumps(
         {
-            "passed": verdict.passed,
+            "passed": verdict.passes(strict=wish.strict),
+            "result": verdict.result.value,
             "failure": verdict.failure,
             "source": wish.project.source,
             "python": str(wish.python.path),
@@ -55,6 +56,7 @@ def as_json(wish: Wish, outcome: Outcome, verdict: Verdict) -> str:
                 }
                 for row in verdict.rows
             ],
+            "kickoffNotSeen": list(verdict.unseen),
             "withoutRuntime": list(verdict.today),
             "notes": list(verdict.notes),
         },
@@ -84,7 +86,9 @@ def on_screen(screen: Console, wish: Wish, outcome: Outcome, verdict: Verdict) -
         screen.print(Text(f"  {line}"), soft_wrap=True)
     screen.print()
     screen.print(_table(verdict))
-    screen.print(_last(verdict))
+    for line in verdict.unseen:
+        screen.print(Text(f"the kickoff: {line}", style="yellow"), soft_wrap=True)
+    screen.print(_last(verdict, wish), soft_wrap=True)
 
 
 def _table(verdict: Verdict) -> Table:
@@ -103,8 +107,16 @@ def _table(verdict: Verdict) -> Table:
     return made
 
 
-def _last(verdict: Verdict) -> Text:
+def _last(verdict: Verdict, wish: Wish) -> Text:
     local = [row.state for row in verdict.rows if row.finding.level is Level.FAIL]
     if local:
         return Text(f"Failed: {', '.join(local)} would not be shared by two replicas.", style="bold red")
-    return Text("Passed: what one process keeps, the other one finds.", style="bold green")
+    shared = "what one process keeps, the other one finds"
+    if verdict.result is Result.PASSED:
+        text = f"Passed: {shared}; a rehearsed kickoff worked, with stand-ins for the LLM's answers."
+        return Text(text, style="bold green")
+    if wish.strict:
+        text = f"Failed (--strict): whether a kickoff works was not seen. {shared.capitalize()}."
+        return Text(text, style="bold red")
+    text = f"State is shared: {shared}. Whether a kickoff works was not seen; --strict fails for that."
+    return Text(text, style="bold yellow")

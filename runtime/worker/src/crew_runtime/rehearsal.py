@@ -76,13 +76,13 @@ def _rehearse(options: argparse.Namespace) -> Answer:
         raise StartError(reason, error.message, error.detail) from error
     facts = load.describe(made)
     state = () if installed is None else installed.state(made.target)
-    note = ""
+    note, left_out = "", ()
     if options.step == rehearsal.WRITE:
         own = options.embedder == rehearsal.OWN
         found = stage.rehearse(loaded, made, keep=True, stand_in=False, network=own, overdue=_overdue(options))
         if found.error and installed is not None:
             raise StartError("KickoffBroken", found.error, found.detail)
-        note = found.note
+        note, left_out = found.note, found.left_out
     else:
         stage.llms.install()  # a conversation asks its LLM
     act = stores.write if options.step == rehearsal.WRITE else stores.read
@@ -102,6 +102,7 @@ def _rehearse(options: argparse.Namespace) -> Answer:
         uses_memory=facts.uses_memory,
         embedder=facts.embedder,
         note=note,
+        left_out=left_out,
         state=state,
         stores=exercised,
     )

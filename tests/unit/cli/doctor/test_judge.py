@@ -27,6 +27,7 @@ WORKER = WorkerReport(
     fork_mode="Preload",
     fork_reason="the import left nothing",
     processes="PerKickoff",
+    rehearsal="passed",
     state=(StateKind("memory", "redis", local=False), StateKind("rpm-limit", "process", local=True, by_nature=True)),
     embedder="custom/MiniLM",
     dimension=384,
@@ -110,9 +111,19 @@ def test_a_healthy_deployment_has_no_failure():
     assert Level.WARN not in levels, "what is local by nature is said, and no trouble"
 
 
+def test_what_a_rehearsal_left_out_is_said_and_is_nobodys_to_mend():
+    seen = about(with_worker(rehearsal="open", rehearsal_left_out=("hooks: log",)), "b rehearsal")
+    assert seen.level is Level.OK
+    assert seen.message == "a kickoff went through without the crew's own code; not run: hooks: log"
+
+
 @pytest.mark.parametrize(
     ("facts", "subject", "level", "said"),
     [
+        # the rehearsal
+        (with_worker(rehearsal="open", rehearsal_note="needs the network", rehearsal_left_out=("hooks: log",)),
+         "b rehearsal", Level.WARN, "was not seen: needs the network; not run: hooks: log"),
+        (with_worker(rehearsal=""), "b rehearsal", Level.WARN, "does not say"),
         # the operator
         (replace(HEALTHY, crew=crew(observedGeneration=1)), "operator", Level.FAIL, "has not acted on generation 2"),
         (replace(HEALTHY, now=NOW + 86400), "operator", Level.FAIL, "it seems dead"),

@@ -8,7 +8,7 @@ from crew_runtime.contract.rehearsal import Answer, Store
 from crew_runtime.contract.report import StateKind
 from crewctl.findings import Level
 from crewctl.verify.facts import Outcome, Pair
-from crewctl.verify.judge import judge
+from crewctl.verify.judge import Result, judge
 
 WRITTEN = Store("memory", "crew", "redis", embedder="own", done=True, found=True)
 LANCEDB = replace(WRITTEN, engine="lancedb", place="/data/memory")
@@ -25,7 +25,7 @@ def verdict_of(shared: Pair, alone: Pair | None = None):
 
 def test_what_the_other_process_finds_is_shared():
     found = verdict_of(pair(WRITTEN))
-    assert found.passed
+    assert found.result is Result.PASSED
     assert [(row.state, row.finding.level, row.exercised) for row in found.rows] == [
         ("memory", Level.OK, True),
         ("locks", Level.WARN, False),
@@ -47,7 +47,7 @@ def test_what_the_other_process_finds_is_shared():
 )
 def test_what_stays_in_one_process_fails_with_a_remedy(written, read, said):
     found = verdict_of(pair(written, read))
-    assert not found.passed
+    assert found.result is Result.FAILED
     row = found.rows[0]
     assert row.finding.level is Level.FAIL
     assert said in row.finding.message
@@ -57,7 +57,7 @@ def test_what_stays_in_one_process_fails_with_a_remedy(written, read, said):
 def test_a_store_of_the_users_own_that_both_reach_is_told_and_not_failed():
     own = replace(WRITTEN, engine="PostgresStorage")
     found = verdict_of(pair(own, state=(StateKind("memory", "PostgresStorage", local=True),)))
-    assert found.passed
+    assert found.result is Result.PASSED
     assert [row.finding.level for row in found.rows] == [Level.WARN]
     assert "LocalFallback" in found.rows[0].finding.message
 
@@ -66,7 +66,7 @@ def test_every_kind_that_was_exercised_is_judged_by_what_was_found():
     locks = Store("locks", "crewai's", "redis", done=True, found=True)
     assert verdict_of(pair(locks)).rows[0].finding.level is Level.OK
     lost = verdict_of(pair(replace(locks, engine="files"), replace(locks, engine="files", found=False)))
-    assert (lost.passed, lost.rows[0].state) == (False, "locks")
+    assert (lost.result, lost.rows[0].state) == (Result.FAILED, "locks")
 
 
 def test_a_conversation_that_is_kept_in_its_process_fails_with_the_decorator_that_keeps_it():
@@ -76,16 +76,31 @@ def test_a_conversation_that_is_kept_in_its_process_fails_with_the_decorator_tha
     assert "@persist()" in row.finding.remedy
 
 
-def test_a_kickoff_that_was_left_open_is_a_note():
-    found = judge(Outcome(Pair(Answer(note="needs the network")), Pair(Answer())))
-    assert found.passed
-    assert any("needs the network" in note for note in found.notes)
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(note="needs the network"), "needs the network"),
+        (Answer(left_out=("methods of the flow: begin, end",)), "not run: methods of the flow: begin, end"),
+    ],
+)
+def test_a_kickoff_that_was_not_seen_is_neither_passed_nor_failed(answer, said):
+    found = judge(Outcome(Pair(answer), Pair(Answer())))
+    assert found.result is Result.NOT_SEEN
+    assert said in "\n".join(found.unseen)
+    assert (found.passes(strict=False), found.passes(strict=True)) == (True, False)
+
+
+def test_what_is_local_fails_also_when_the_kickoff_was_not_seen():
+    shared = pair(WRITTEN, replace(WRITTEN, found=False))
+    found = verdict_of(replace(shared, write=replace(shared.write, left_out=("hooks: log",))))
+    assert found.result is Result.FAILED
+    assert not found.passes(strict=False)
 
 
 def test_a_second_memory_that_only_the_runtime_saw_fails():
     """One that a tool made for itself: no process exercises it, but the state names it."""
     found = verdict_of(pair(WRITTEN, state=(StateKind("memory", "lancedb", local=True, detail="own storage"),)))
-    assert not found.passed
+    assert found.result is Result.FAILED
     assert found.rows[-1].lies_in == "lancedb"
 
 
@@ -113,14 +128,14 @@ def test_what_is_local_by_nature_is_no_row():
 def test_a_crew_without_memory_passes_and_is_told_so():
     empty = Pair(Answer(state=STATE), Answer(state=STATE))
     found = judge(Outcome(empty, empty))
-    assert found.passed
+    assert found.result is Result.PASSED
     assert any("memory=True" in note for note in found.notes)
     assert found.today == ("the crew keeps no memory",)
 
 
 def test_a_read_only_memory_has_nothing_to_share():
     found = verdict_of(pair(replace(WRITTEN, read_only=True, found=False)))
-    assert found.passed
+    assert found.result is Result.PASSED
     assert "read only" in found.rows[0].finding.message
 
 
@@ -129,7 +144,7 @@ def test_a_process_without_a_crew_fails_with_its_own_words(step):
     broken = Answer("EntrypointBroken", "importing crew failed", "line 3")
     shared = Pair(broken) if step == "write" else Pair(Answer(stores=(WRITTEN,)), broken)
     found = judge(Outcome(shared, shared))
-    assert not found.passed
+    assert found.result is Result.FAILED
     assert found.failure == "EntrypointBroken: importing crew failed\nline 3"
 
 

@@ -73,6 +73,8 @@ class Answer:
     embedder: str = ""
     note: str = ""
     """Why the rehearsal of the kickoff left open whether one works, or ``."""
+    left_out: tuple[str, ...] = ()
+    """What of the author's code it did not run, in words; what of it fails, fails kickoffs unseen."""
     state: tuple[StateKind, ...] = ()
     """Where each kind of state lies; empty without the runtime."""
     stores: tuple[Store, ...] = ()
@@ -87,7 +89,8 @@ def from_dict(data: Mapping[str, Any]) -> Answer:
     """The reverse of `to_dict`; unknown keys are ignored, missing ones take the default."""
     state = tuple(StateKind(**_known(StateKind, one)) for one in data.get("state", ()))
     stores = tuple(Store(**_known(Store, one)) for one in data.get("stores", ()))
-    return Answer(**{**_known(Answer, data), "state": state, "stores": stores})
+    left_out = tuple(str(words) for words in data.get("left_out", ()))
+    return Answer(**{**_known(Answer, data), "left_out": left_out, "state": state, "stores": stores})
 
 
 def _known(cls: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,9 @@ FORK = "Fork"
 """It is a fork of one that has imported CrewAI and other libraries, and imports the user's module itself."""
 SPAWN = "Spawn"
 """It is a new interpreter that imports all: even what CrewAI's import left must not be forked."""
+PASSED = "passed"
+OPEN = "open"
+"""How a rehearsal ended that does not keep the crew from serving."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,13 @@ class WorkerReport:
     warm_up: tuple[str, ...] = ()
     """What each process calls before it takes a kickoff, as `module:name`: the declared warm-up, then local embedders;
     `@module` stands for those in the memories of a crew that the user's module holds."""
+    rehearsal: str = ""
+    """`passed`: a rehearsed kickoff worked, and nothing of the author's own code was left out of it. `open`: whether a
+    kickoff works was not seen."""
+    rehearsal_note: str = ""
+    """Why it could not be found out, or ``."""
+    rehearsal_left_out: tuple[str, ...] = ()
+    """What of the author's code was not run, in words: `methods of the flow: begin, end`."""
     state: tuple[StateKind, ...] = ()
     embedder: str = ""
     """`provider/model` as the crew was built with, or ``."""
@@ -142,8 +152,15 @@ def worker_from_dict(data: Mapping[str, Any]) -> WorkerReport:
     state = tuple(StateKind(**_known(StateKind, kind)) for kind in data.get("state", ()))
     inputs = tuple(str(name) for name in data.get("crew_inputs", ()))
     warm_up = tuple(str(name) for name in data.get("warm_up", ()))
+    left_out = tuple(str(words) for words in data.get("rehearsal_left_out", ()))
     return WorkerReport(
-        **{**_known(WorkerReport, data), "state": state, "crew_inputs": inputs, "warm_up": warm_up},
+        **{
+            **_known(WorkerReport, data),
+            "state": state,
+            "crew_inputs": inputs,
+            "warm_up": warm_up,
+            "rehearsal_left_out": left_out,
+        },
     )
 
 

@@ -26,6 +26,7 @@ from crew_runtime.crewai import checkpoints, kickoff, seams, task_outputs
 from crew_runtime.crewai.knowledge import RedisKnowledgeStorage
 from crew_runtime.crewai.load import Loaded, Made
 from crew_runtime.crewai.rehearsing import embedders, quiet
+from crew_runtime.crewai.rehearsing.left_out import LeftOut
 
 LOCK_MS = 120_000
 """For which the lock outlives the process that took it: the other one begins only then."""
@@ -81,7 +82,7 @@ def _conversation(loaded: Loaded, made: Made, engine_of: Callable[[object], str]
 
     def turn(message: str, nonce: str) -> Any:
         flow = loaded.make().target
-        quiet.flow(flow)
+        quiet.flow(flow, LeftOut())
         flow.handle_turn(message, session_id=f"crewops-talk-{nonce}")
         return flow
 

@@ -361,5 +361,6 @@ def _typed(loaded: Any) -> dict[str, Any]:
     return {
         **loaded,
         "crew_inputs": tuple(loaded.get("crew_inputs", ())),
+        "rehearsal_left_out": tuple(loaded.get("rehearsal_left_out", ())),
         "state": tuple(reports.StateKind(**one) for one in loaded.get("state", ())),
     }

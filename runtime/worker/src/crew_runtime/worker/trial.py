@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crew_runtime import installation
+from crew_runtime.contract import report as reports
 from crew_runtime.crewai import bus, canned, embedder_warmup, load
 from crew_runtime.crewai.rehearsing import stage
 from crew_runtime.crewai.rehearsing.judging import Finding
@@ -79,13 +80,14 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
             return Trial(error=error.message, reason="WarmUpBroken", detail=error.detail)
     embedders = embedder_warmup.local(made.target, shared=loaded.shared)
 
-    def found() -> Trial:
+    def found(finding: Finding) -> Trial:
         learned = tuple(_third_party([name for name in tuple(sys.modules) if name not in before], loaded.source))
-        return Trial(unsafe=unsafe, learned=learned, seeds=seeds, embedders=embedders, loaded=facts)
+        told = {**facts, **_of_rehearsal(finding)}
+        return Trial(unsafe=unsafe, learned=learned, seeds=seeds, embedders=embedders, loaded=told)
 
     def overdue(finding: Finding) -> None:
         log.warning("rehearsal left open", detail=finding.note)
-        report(found())
+        report(found(finding))
         os._exit(0)
 
     # Last: nothing else can be asked of the crew afterwards.
@@ -97,8 +99,14 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
         return Trial(error=finding.error, reason="KickoffBroken", detail=finding.detail)
     if finding.note:
         log.warning("rehearsal left open", detail=finding.note)
-    log.info("rehearsed", seconds=round(finding.seconds, 3), answers=finding.answers, network=list(finding.network))
-    return found()
+    log.info(
+        "rehearsed",
+        seconds=round(finding.seconds, 3),
+        answers=finding.answers,
+        network=list(finding.network),
+        left_out=list(finding.left_out),
+    )
+    return found(finding)
 
 
 def _rehearsed(
@@ -111,6 +119,16 @@ def _rehearsed(
         raise
     except Exception as error:  # noqa: BLE001 - a rehearsal that does not fit this CrewAI says nothing of the crew
         return Finding(note=f"it cannot be rehearsed with this CrewAI: {error!r}")
+
+
+def _of_rehearsal(finding: Finding) -> dict[str, Any]:
+    """The report's fields."""
+    is_open = finding.note or finding.left_out
+    return {
+        "rehearsal": reports.OPEN if is_open else reports.PASSED,
+        "rehearsal_note": finding.note,
+        "rehearsal_left_out": list(finding.left_out),
+    }
 
 
 def of_modules(names: Sequence[str]) -> Trial:

@@ -43,6 +43,8 @@ class Finding:
     """The last lines of the traceback without the runtime's frames, or ``; also of an open question."""
     note: str = ""
     """Why it could not be found out whether a kickoff works, or ``. Nobody is to be kept from serving by it."""
+    left_out: tuple[str, ...] = ()
+    """What of the author's code was not run and may fail a kickoff, in words: `methods of the flow: begin, end`."""
     network: tuple[str, ...] = ()
     """Who tried the network, and where to: refused."""
     imported: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from crew_runtime.crewai.load import Loaded, Made
 from crew_runtime.crewai.rehearsing import embedders, judging, llms, quiet, scratch
 from crew_runtime.crewai.rehearsing import network as network_gate
 from crew_runtime.crewai.rehearsing.judging import Finding
+from crew_runtime.crewai.rehearsing.left_out import LeftOut
 from crew_runtime.guard import ledger
 from crew_runtime.sessions import binding
 
@@ -73,28 +74,34 @@ def rehearse(
     unsubscribe = ledger.subscribe(failed.append)
     unseen.listen()
     tried: list[str] = []
+    left = LeftOut()
     try:
         with where, gate as tried:
             if installed is not None and not keep:
-                quiet.stores(made.target, installed.registered.storage)
-            with _within(seconds, overdue):
-                finding = _judged(loaded, made, given, skipped)
+                quiet.stores(made.target, installed.registered.storage, left)
+            with _within(seconds, overdue, left):
+                finding = _judged(loaded, made, given, skipped, left)
     finally:
         unsubscribe()
     if not finding.error and not finding.note:
         finding = _of_memory(failed, fail_closed, open_question=bool(tried) or skipped)
     imported = tuple(name for name in sys.modules if name not in before)
     return replace(
-        finding, network=tuple(tried), imported=imported, answers=given.answers, seconds=time.monotonic() - begun
+        finding,
+        left_out=left.words(),
+        network=tuple(tried),
+        imported=imported,
+        answers=given.answers,
+        seconds=time.monotonic() - begun,
     )
 
 
-def _judged(loaded: Loaded, made: Made, asked: llms.Given, skipped: bool) -> Finding:
+def _judged(loaded: Loaded, made: Made, asked: llms.Given, skipped: bool, left: LeftOut) -> Finding:
     try:
         with binding.bind(SESSION, whole_process=True):
-            quiet.process()
+            quiet.process(left)
             try:
-                _kickoff(loaded, made, asked.text)
+                _kickoff(loaded, made, asked.text, left)
             finally:
                 crewai_event_bus.flush(FLUSH_SECONDS)
     except SystemExit as error:
@@ -104,17 +111,17 @@ def _judged(loaded: Loaded, made: Made, asked: llms.Given, skipped: bool) -> Fin
     return Finding()
 
 
-def _kickoff(loaded: Loaded, made: Made, text: str) -> None:
+def _kickoff(loaded: Loaded, made: Made, text: str, left: LeftOut) -> None:
     target, given = made.target, {}
     if made.is_flow:
-        quiet.flow(target)
+        quiet.flow(target, left)
         # A conversation takes a turn by it; any other flow's state may have such a field, or not.
         if kickoff.is_conversational(target):
             given["message"] = text
     else:
         human_input.check(target)  # what could never be put away while a person thinks
         given = dict.fromkeys(inputs.missing(inputs.asked_for(target), made.defaults), text)
-        quiet.crew(target)
+        quiet.crew(target, left)
     kickoff.run(replace(loaded, make=lambda: made), given, SESSION)
 
 
@@ -131,12 +138,16 @@ def _of_memory(failed: list[ledger.Failure], fail_closed: bool, *, open_question
 
 
 @contextlib.contextmanager
-def _within(seconds: float, overdue: Overdue | None) -> Iterator[None]:
+def _within(seconds: float, overdue: Overdue | None, left: LeftOut) -> Iterator[None]:
     """No exception ends a kickoff for certain: its threads are waited for. So it is the process that ends."""
     if overdue is None:
         yield
         return
-    watch = threading.Timer(seconds, overdue, [Finding(note=f"the kickoff had not ended after {seconds:g} s")])
+
+    def end() -> None:
+        overdue(Finding(note=f"the kickoff had not ended after {seconds:g} s", left_out=left.words()))
+
+    watch = threading.Timer(seconds, end)
     watch.daemon = True
     watch.start()
     try:
