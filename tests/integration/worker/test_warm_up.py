@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from support import tiny_onnx
 from support.worker_peer import START, WorkerPeer
 
 WARMED = "support.user_crews.warmed"
@@ -110,3 +111,100 @@ async def test_an_embedder_that_asks_a_server_is_called_by_the_kickoff_alone(tmp
         called = noted(tmp_path, slot.pid)
         assert called, "it can be seen when it is called"
         assert "embedded warm-up" not in called
+
+
+SENTENCES = """
+from support.user_crews import remembering, warmed
+
+class SentenceTransformer:
+    def __init__(self, model_name_or_path, device):
+        warmed.note(f"loaded {model_name_or_path}")
+
+    def encode(self, texts, **_):
+        return remembering.Hashed()(texts)
+"""
+"""For a library of gigabytes, as CrewAI's own provider calls it."""
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded", "told"),
+    [
+        ("loads_in_the_module", "loaded", f"{WARMED}:by_a_function"),
+        ("loads_in_its_class", "loaded", f"{WARMED}:InItsClass"),
+        ("loads_by_a_provider", "loaded tiny", "sentence-transformer/tiny"),
+        ("loads_by_the_crews_provider", "loaded tiny", "sentence-transformer/tiny"),
+        ("own_loads_in_its_instance", "loaded", "@module"),
+        ("own_of_two", "loaded", "@module"),
+    ],
+)
+async def test_a_kickoff_loads_nothing_that_its_process_has_loaded_before(tmp_path, redis_env, name, loaded, told):
+    (tmp_path / "sentence_transformers.py").write_text(SENTENCES)
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker(f"{WARMED}:{name}", **redis_env)
+        assert (await peer.phase("ready"))["report"]["warm_up"] == [told]
+        slot = await peer.fork()
+        assert noted(tmp_path, slot.pid) == [loaded]
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"
+        assert [one for one in noted(tmp_path, slot.pid) if one.startswith("loaded")] == [loaded]
+
+
+VOICES = f"""
+import onnxruntime
+from crewai.memory.unified_memory import Memory
+from {WARMED} import InItsClass, note
+from support.user_crews.remembering import FilingLLM
+
+class Session(onnxruntime.InferenceSession):
+    def __init__(self, *arguments, **named):
+        note("loaded")
+        super().__init__(*arguments, **named)
+
+class OfAClass(InItsClass):
+    pass
+
+onnxruntime.InferenceSession = Session
+filing = FilingLLM(model="filing")
+memory = Memory(llm=filing, embedder={{"provider": "onnx"}})
+"""
+DECLARED = """
+agents: {host: {role: Host, goal: answer, backstory: knows, llm: {python: voices.filing}}}
+tasks: [{name: say, description: "Say {message}", expected_output: a line, agent: host}]
+"""
+OF_A_CLASS = "memory: true\nembedder: {provider: custom, config: {embedding_callable: {python: voices.OfAClass}}}"
+OF_A_MEMORY = "memory: {python: voices.memory}"
+OF_CREWAI = "memory: true\nembedder: {provider: onnx}"
+
+
+async def declared(peer: WorkerPeer, folder: Path, told: str, **environ: str) -> list[str]:
+    """Starts a worker with that crew; what it says that it warms up."""
+    (folder / "definition").mkdir()
+    (folder / "definition" / "crew.yaml").write_text(DECLARED + told)
+    (folder / "definition" / "voices.py").write_text(VOICES)
+    tiny_onnx.write(folder / "home")
+    # Fresh: chromadb has looked for the home directory when it was imported.
+    peer.start_worker(fresh=True, CREWOPS_DEFINITION=str(folder / "definition"), **environ)
+    return (await peer.phase("ready"))["report"]["warm_up"]
+
+
+@pytest.mark.parametrize("told", [OF_A_CLASS, OF_A_MEMORY])
+async def test_a_declared_crew_has_its_model_before_the_kickoff(tmp_path, redis_env, told):
+    async with WorkerPeer(tmp_path) as peer:
+        assert await declared(peer, tmp_path, told, **redis_env) == ["@module"]
+        slot = await peer.fork()
+        assert noted(tmp_path, slot.pid) == ["loaded"]
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"
+        assert noted(tmp_path, slot.pid) == ["loaded"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "warmed", "seen"), [("PerKickoff", "@module", ["loaded"]), ("Shared", "onnx", [])]
+)
+async def test_an_embedder_of_crewais_own_is_called_too(tmp_path, redis_env, processes, warmed, seen):
+    """For its files and libraries: CrewAI makes another one in the kickoff. Where several kickoffs run in a process the
+    crew is not made before them, and with it the code that notes."""
+    async with WorkerPeer(tmp_path) as peer:
+        assert await declared(peer, tmp_path, OF_CREWAI, CREWOPS_PROCESSES=processes, **redis_env) == [warmed]
+        slot = await peer.fork()
+        assert noted(tmp_path, slot.pid) == seen
+        assert "warming the embedder" not in peer.log.read_text()
+        assert (await slot.run({"message": "hi"}))["memory"] == "ok"

@@ -1,11 +1,13 @@
 """Functions for `spec.crew.warmUp`, and embedders; each notes in the working directory which process called it."""
 
+import functools
 import os
 import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from crewai import Agent, Crew, Memory, Task
@@ -86,12 +88,47 @@ class Networked(remembering.Hashed):
         return ask(input)
 
 
+@functools.cache
+def _of_the_module() -> remembering.Hashed:
+    note("loaded")
+    return remembering.Hashed()
+
+
+def by_a_function(texts: Documents) -> Embeddings:
+    """Its model is the module's."""
+    return _of_the_module()(texts)
+
+
+class InItsClass(remembering.Hashed):
+    """All of its instances have one model."""
+
+    model: remembering.Hashed | None = None
+
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002
+        if InItsClass.model is None:
+            note("loaded")
+            InItsClass.model = remembering.Hashed()
+        return InItsClass.model(input)
+
+
+class InItsInstance(remembering.Hashed):
+    """Each instance loads a model, with its first text."""
+
+    @functools.cached_property
+    def model(self) -> remembering.Hashed:
+        note("loaded")
+        return remembering.Hashed()
+
+    def __call__(self, input: Documents) -> Embeddings:  # noqa: A002
+        return self.model(input)
+
+
 def _nameless(embedder: Callable[[Documents], Embeddings]) -> Callable[[Documents], Embeddings]:
     """One that cannot be found by its name."""
     return lambda texts: embedder(texts)
 
 
-def _with_memory(embedder: Callable[[Documents], Embeddings]) -> Crew:
+def _with_memory(embedder: Any) -> Crew:
     llm = remembering.FilingLLM(model="filing")
     agent = Agent(role="Host", goal="answer", backstory="knows", llm=llm, max_iter=2)
     task = Task(description="Say {message}", expected_output="a line", agent=agent)
@@ -100,6 +137,27 @@ def _with_memory(embedder: Callable[[Documents], Embeddings]) -> Crew:
 
 def local() -> Crew:
     return _with_memory(embed)
+
+
+def loads_in_the_module() -> Crew:
+    return _with_memory(by_a_function)
+
+
+def loads_in_its_class() -> Crew:
+    return remembering.crew(embedder=InItsClass)
+
+
+def loads_by_a_provider() -> Crew:
+    """CrewAI's provider for a library that keeps what it has loaded in a class."""
+    return _with_memory({"provider": "sentence-transformer", "config": {"model_name": "tiny"}})
+
+
+def loads_by_the_crews_provider() -> Crew:
+    made = remembering.crew()
+    return Crew(
+        agents=made.agents, tasks=made.tasks, memory=True,
+        embedder={"provider": "sentence-transformer", "config": {"model_name": "tiny"}},
+    )  # fmt: skip
 
 
 def networked() -> Crew:
@@ -115,5 +173,9 @@ def networked_by_settings() -> Crew:
 
 
 own_local_by_settings = remembering.crew(embedder=Local)
+own_loads_in_its_instance = _with_memory({"provider": "custom", "config": {"embedding_callable": InItsInstance}})
+own_of_two = _with_memory({"provider": "custom", "config": {"embedding_callable": InItsInstance}})
+own_of_two.agents[0].memory = Memory(embedder=_nameless(ask), llm=remembering.FilingLLM(model="filing"))
+"""One that is local, and another's that asks a server."""
 nameless_local = _with_memory(_nameless(embed))
 nameless_networked = _with_memory(_nameless(ask))

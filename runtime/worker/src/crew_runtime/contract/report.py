@@ -64,7 +64,8 @@ class WorkerReport:
     """`PerKickoff`, `PerSession` or `Shared`: which kickoffs may run in one process."""
     warm_up: tuple[str, ...] = ()
     """What each process calls before it takes a kickoff, as `module:name`: the declared warm-up, then local embedders;
-    `@module` stands for those in the memories of a crew that the user's module holds."""
+    `@module` stands for one of a crew that the user's module holds or that is declared, `provider/model` for one of
+    CrewAI's own."""
     rehearsal: str = ""
     """`passed`: a rehearsed kickoff worked, and nothing of the author's own code was left out of it. `open`: whether a
     kickoff works was not seen."""

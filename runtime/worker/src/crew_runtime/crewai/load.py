@@ -42,7 +42,7 @@ class Loaded:
     """What one kickoff runs: the module's own Crew or Flow, or what its class or function gives when it is called.
     Raises EntrypointError."""
     shared: bool = False
-    """Whether every call of `make` gives the same object."""
+    """Whether every call of `make` gives the same object, which a process then has before its kickoff."""
     definition: bool = False
     """Whether it was declared without code."""
 
@@ -50,7 +50,11 @@ class Loaded:
         """One whose `make` has been called, for the only kickoff of a process. Of definitions alone: code of the user's
         runs with its kickoff, not before it."""
         made = self.make()
-        return replace(self, make=lambda: made)
+        return replace(self, make=lambda: made, shared=True)
+
+    def kept(self, *, reuses: bool) -> bool:
+        """Whether a process has what its kickoff runs before the kickoff. `reuses`: it runs others after it."""
+        return self.shared or (self.definition and not reuses)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,12 @@
 from typing import Any
 
 
+def of_owner(owner: Any) -> Any:
+    """The one of a Crew itself, or None."""
+    found = getattr(owner, "_memory", None)
+    return getattr(found, "_memory", None) or found
+
+
 def of(owner: Any) -> list[Any]:
     """Those of a Crew, its agents and manager, or of a Flow, each once. Source: Crew._drain_memory_writes, 1.15.30."""
     agents = [*(getattr(owner, "agents", None) or ()), *(one.agent for one in getattr(owner, "tasks", None) or ())]

@@ -114,7 +114,9 @@ class _Starter:
         found = self._trial("entrypoint", told)
         if found.error:
             raise StartError(found.reason, found.error, found.detail)
-        warm_up = (*filter(None, [told.warm_up]), *found.embedders)
+        from crew_runtime.crewai import embedder_warmup
+
+        warm_up = (*filter(None, [told.warm_up]), *map(embedder_warmup.shown, found.embedders))
         self._learn(**_typed(found.loaded), processes=told.processes, warm_up=warm_up)
         plan = self._decide(found, told, pages)
         self._zygote.take_signals()
@@ -256,7 +258,7 @@ def _live(task: child.Task, warm: _Warm) -> int:
         randomness.renew(warm.seeds)
     if task.role == "prober":
         return prober.serve(channel, task, loaded)
-    ready = loaded.prepared() if loaded.definition and not told.reuses else loaded
+    ready = loaded.prepared() if loaded.kept(reuses=told.reuses) else loaded
     return slot.Slot(channel, task, ready, told, lambda: _prepare(warm, ready)).serve()
 
 

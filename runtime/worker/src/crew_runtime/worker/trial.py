@@ -78,7 +78,7 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
             warm_up.call(settings.warm_up)
         except warm_up.WarmUpError as error:
             return Trial(error=error.message, reason="WarmUpBroken", detail=error.detail)
-    embedders = embedder_warmup.local(made.target, shared=loaded.shared)
+    embedders = embedder_warmup.local(made.target, kept=loaded.kept(reuses=settings.reuses))
 
     def found(finding: Finding) -> Trial:
         learned = tuple(_third_party([name for name in tuple(sys.modules) if name not in before], loaded.source))
