@@ -1,6 +1,7 @@
 """A replica as a pod runs it, server and worker as two processes, for the bench to kick off. Run by the crew's side."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
@@ -18,6 +19,8 @@ ROOT = Path(__file__).parents[2]
 CREWS = Path(__file__).parent / "crews"
 LOOK_EVERY = 0.5
 """Seconds between two looks at the memory of slots."""
+IDLE_AFTER = 1.0
+"""Seconds after a kickoff in which the next process has become ready."""
 SECONDS_UP = 90.0
 """How long a replica may take until it is ready: two imports of CrewAI on a busy machine."""
 
@@ -25,8 +28,10 @@ SECONDS_UP = 90.0
 class Replica:
     """Its two processes, and its address."""
 
-    def __init__(self, server: subprocess.Popen[bytes], worker: subprocess.Popen[bytes], port: int) -> None:
-        self.server, self.worker, self._port = server, worker, port
+    def __init__(
+        self, server: subprocess.Popen[bytes], worker: subprocess.Popen[bytes], port: int, worker_log: Path
+    ) -> None:
+        self.server, self.worker, self._port, self._worker_log = server, worker, port, worker_log
 
     def kickoff(self) -> float:
         """Seconds of one kickoff, asked and waited for over HTTP. Raises RuntimeError when it did not complete."""
@@ -66,10 +71,32 @@ class Replica:
             ticks += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def rehearsal_seconds(self) -> float:
+        """How long it rehearsed its crew when it started. Raises RuntimeError when its log does not say."""
+        for line in self._worker_log.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                told = json.loads(line)
+                if isinstance(told, dict) and told.get("message") == "rehearsed":
+                    return float(told["seconds"])
+        raise RuntimeError(f"the worker has not rehearsed its crew: see {self._worker_log}")
+
+    def spare_cpu_seconds(self) -> float:
+        """CPU time of the process that a kickoff leaves ready for the next one, from its fork on, while it is idle."""
+        before = set(self._children())
+        self.kickoff()
+        time.sleep(IDLE_AFTER)
+        (spare,) = set(self._children()) - before
+        return _cpu_seconds_of(spare)
+
     def _children(self) -> list[int]:
         return [
             int(pid) for pid in Path(f"/proc/{self.worker.pid}/task/{self.worker.pid}/children").read_text().split()
         ]
+
+
+def _cpu_seconds_of(pid: int) -> float:
+    """Of all its threads: the kernel counts nanoseconds there, and hundredths of a second in `stat`."""
+    return sum(int(one.read_text().split()[0]) for one in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def _private_bytes(pid: int) -> int:
@@ -105,7 +132,7 @@ def replica(
         )
         try:
             _until_ready(health, folder)
-            yield Replica(server, worker, port)
+            yield Replica(server, worker, port, folder / "worker.log")
         finally:
             for process in (worker, server):
                 process.kill()
