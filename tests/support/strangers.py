@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -78,3 +78,28 @@ def dripping(head: bytes, pieces: Iterable[bytes], pause: float) -> Talk:
             await asyncio.sleep(pause)
 
     return talk
+
+
+REPEATED = "unknown command `{0}`, with args beginning with: {1}"
+"""How Redis says it; {0} is the command, {1} what it was asked with."""
+
+
+def echoing(known: Mapping[str, bytes] | None = None, echo: str = REPEATED) -> Talk:
+    """A server or proxy that knows the commands `known`, by their answers; any other is an error that repeats its
+    arguments, as Redis before version 6 does with `HELLO`."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ValueError):
+            while True:
+                words = [await _word(reader) for _ in range(int((await reader.readuntil())[1:]))]
+                repeated = " ".join(f"`{one}`," for one in words[1:])
+                no = f"-ERR {echo.format(words[0], repeated)}\r\n".encode()
+                writer.write((known or {}).get(words[0].upper(), no))
+                await writer.drain()
+
+    return talk
+
+
+async def _word(reader: asyncio.StreamReader) -> str:
+    length = int((await reader.readuntil())[1:])
+    return (await reader.readexactly(length + 2))[:-2].decode()

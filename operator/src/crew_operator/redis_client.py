@@ -329,9 +329,9 @@ _STATES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], RedisS
 def _no(error: ErrorReply, spoken: bool) -> tuple[RedisState, str]:
     """An error is quoted when it is Redis' for sure: others' first lines are nobody's business."""
     if (kind := redis_errors.kind(error.text)) is not None:
-        return RedisState(kind), quoted(error.text)
+        return RedisState(kind), quoted(redis_errors.shown(error.text))
     if spoken:
-        return RedisState.ERROR, f"Redis answered: {quoted(error.text)}"
+        return RedisState.ERROR, f"Redis answered: {quoted(redis_errors.shown(error.text))}"
     return RedisState.ERROR, "what answers at this address refuses PING, and not with an error of Redis'"
 
 

@@ -85,6 +85,17 @@ async def test_what_is_no_redis_is_an_error_and_not_a_word_of_it_is_shown(reply)
     assert not any(word in message for word in ("internal", "HTTP", "SSH", "xxx", "yyy", "POP3", "ESMTP", "220"))
 
 
+ALMOST = {"AUTH": b"+OK\r\n", "PING": PONG}
+
+
+@pytest.mark.parametrize("user", ["", "crew"])
+@pytest.mark.parametrize("known", [{}, {"PING": PONG}, ALMOST, {**ALMOST, "GET": b"$-1\r\n"}])
+@pytest.mark.parametrize("echo", [strangers.REPEATED, "cannot do {0} {1} after AUTH hunter2", "AUTH hunter2 {0}"])
+async def test_a_peer_that_repeats_what_it_was_asked_does_not_make_the_password_known(user, known, echo):
+    found = await look(strangers.echoing(known, echo), f"redis://{user}:hunter2@127.0.0.1:{{}}")
+    assert "hunter2" not in told(found)
+
+
 async def test_an_announced_length_is_not_waited_for_nor_kept():
     tracemalloc.start()
     try:

@@ -25,7 +25,7 @@ OTHERWISE = {
 }
 """What redis-py calls a command."""
 UNSEEN = {
-    "hello": "redis-py greets with it when the URL asks for protocol=3",
+    "hello": "redis-py greets with it unless the URL asks for protocol=2",
     "select": "redis-py, for a database that the URL names",
     "unwatch": "redis-py, when a watched transaction is given up",
     "pttl": "the server half of runtimes that kept the end of a session as the expiry of its key",

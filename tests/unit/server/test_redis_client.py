@@ -1,4 +1,6 @@
 import inspect
+import traceback
+from types import SimpleNamespace
 
 import pytest
 from redis import exceptions
@@ -7,9 +9,16 @@ from redis._parsers.base import BaseParser
 from crew_runtime.contract import env
 from crew_server import redis_client, settings
 from crew_server.errors import BackendError, NotReadyError, SettingsError
+from support import strangers
 
 answered = BaseParser.parse_error
 """As redis-py raises what Redis answers."""
+
+
+def chosen(url):
+    return SimpleNamespace(redis_url=url, redis_ca_file=None, redis_password=None, backend_deadline=30)
+
+
 REASONS = {"Refused", "Timeout", "AuthFailed", "ReadOnly", "OutOfMemory", "DiskFull", "Error"}
 
 
@@ -67,6 +76,36 @@ def test_what_the_library_does_not_mean_to_raise_is_a_failure_of_the_backend_as_
         raise error
     assert caught.value.reason == "Error"
     assert type(error).__name__ in caught.value.message
+    assert str(error) not in caught.value.message, "a parser's error holds what it was given"
+
+
+@pytest.mark.parametrize("protocol", ["", "?protocol=2", "?protocol=3"])
+@pytest.mark.parametrize("echo", [strangers.REPEATED, "cannot do {0} {1}"])
+async def test_a_peer_that_repeats_the_greeting_does_not_make_the_password_known(protocol, echo):
+    async with strangers.talking(strangers.echoing(echo=echo)) as peer:
+        url = f"redis://:hunter2@127.0.0.1:{peer.port}/0{protocol}"
+        client = redis_client.connect(chosen(url))
+        with pytest.raises(BackendError) as caught:
+            async with redis_client.deadline(30):
+                await client.ping()
+        await client.aclose()
+    assert peer.asked
+    assert "HELLO" in caught.value.message or "AUTH" in caught.value.message
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)), "of the log either"
+
+
+@pytest.mark.parametrize("protocol", ["", "?protocol=2"])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 internal\r\n\r\n", b"220 mail.internal ESMTP\r\n", b":internal\r\n"])
+async def test_what_is_no_redis_is_not_quoted(protocol, answer):
+    async with strangers.talking(strangers.saying(answer, stay=30)) as peer:
+        client = redis_client.connect(chosen(f"redis://127.0.0.1:{peer.port}/0{protocol}"))
+        with pytest.raises(BackendError) as caught:
+            async with redis_client.deadline(30):
+                await client.ping()
+        await client.aclose()
+    assert caught.value.reason == "Error"
+    assert "none of" in caught.value.message
+    assert "internal" not in caught.value.message
 
 
 def test_our_own_errors_pass_as_they_are():

@@ -23,9 +23,6 @@ from crew_server.settings import Settings
 POOL_SIZE = 32
 """Calls at once; each takes well under a millisecond, so this is never the limit unless Redis stalls."""
 
-MAX_WORDS = 500
-"""Characters of what a peer says that go into a message."""
-
 LENIENT = "crewops-lenient"
 """Python's texts have halves of character pairs, which pass. What is no text at all comes as U+FFFD: one such entry
 must not make the answer that it is part of unreadable."""
@@ -135,20 +132,16 @@ def translated() -> Iterator[None]:
 def explain(error: BaseException) -> tuple[str, str]:
     """(reason, message) of a failed call; the reasons are those of `contract.report.BackendHealth`."""
     if not isinstance(error, (exceptions.RedisError, OSError)):
-        return "Error", f"the answer is none of Redis: {type(error).__name__}: {_short(str(error))}"
-    text = _short(str(error)) or type(error).__name__
-    kind = redis_errors.kind_of_reply(text, getattr(error, "status_code", None))
+        # Not its words: those of a parser hold what it was given.
+        return "Error", f"the answer is none of Redis: {type(error).__name__}"
+    text = redis_errors.shown(str(error)) or type(error).__name__
+    kind = redis_errors.kind_of_reply(str(error), getattr(error, "status_code", None))
     if (answered := _ANSWERED.get(kind)) is not None:
         return answered[0], answered[1].format(text)
     for kinds, reason, message in _RAISED:
         if isinstance(error, kinds):
             return reason, message.format(text)
     return "Error", f"Redis answered with an error: {text}"
-
-
-def _short(text: str) -> str:
-    """For a message: what a peer said may be of any length, and hold what a terminal obeys."""
-    return "".join(one if one.isprintable() else " " for one in text[:MAX_WORDS])
 
 
 _ANSWERED: Final = {

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final
 from redis import _parsers as parsers
 from redis.exceptions import InvalidResponse
 
+from crew_runtime.contract import redis_errors
+
 MOST = 48 * 1024 * 1024
 """Bytes of all answers that are being read at once. A kickoff with a result of 16 MiB, 15 MiB to go on from and its
 inputs is the largest that is written; an answer takes up to three times its size until it is read."""
@@ -17,6 +19,9 @@ ELEMENT = 192
 """Bytes that each element of an answer counts for beside its own: what an error takes here, which takes most."""
 SMALL = 1024 * 1024
 """Bytes that an answer may have whatever the others take."""
+
+QUOTES = "Protocol Error"
+"""How redis-py begins what it says of an answer that it cannot read, and goes on with the answer (redis-py 8.1)."""
 
 
 class _Bounded(parsers._AsyncRESPBase):
@@ -31,6 +36,21 @@ class _Bounded(parsers._AsyncRESPBase):
         super().__init__(socket_read_size)
         self._held = 0
         self._all.add(self)
+
+    @classmethod
+    def parse_error(cls, response: str) -> Exception:
+        """Without what a peer repeats of the greeting, here, so that no traceback has it either."""
+        error: Exception = super().parse_error(redis_errors.without_arguments(response))  # type: ignore[no-untyped-call]
+        return error
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Without a word of an answer that is none of Redis."""
+        try:
+            return await super().read_response(*args, **options)
+        except InvalidResponse as error:
+            if str(error).startswith(QUOTES):
+                raise InvalidResponse("what is none of its protocol") from None
+            raise
 
     def on_connect(self, connection: Any) -> None:
         super().on_connect(connection)  # type: ignore[no-untyped-call]

@@ -143,11 +143,15 @@ def mapped(what: str) -> Iterator[None]:
     except redis.exceptions.TimeoutError as error:
         raise BackendUnavailableError(f"{what}: Redis did not answer in time", "Timeout") from error
     except redis.exceptions.AuthenticationError as error:
-        raise BackendError(f"{what}: Redis refused the password ({error})", "AuthFailed") from error
+        raise BackendError(f"{what}: Redis refused the password ({_said(error)})", "AuthFailed") from error
     except redis.exceptions.BusyLoadingError as error:
         raise BackendUnavailableError(f"{what}: Redis is still loading its data", "Refused") from error
     except redis.exceptions.ConnectionError as error:
-        raise BackendUnavailableError(f"{what}: no connection to Redis ({error})", "Refused") from error
+        raise BackendUnavailableError(f"{what}: no connection to Redis ({_said(error)})", "Refused") from error
     except redis.exceptions.RedisError as error:
         kind = redis_errors.kind_of_reply(str(error), getattr(error, "status_code", None))
-        raise BackendError(f"{what}: Redis answered {error}", kind) from error
+        raise BackendError(f"{what}: Redis answered {_said(error)}", kind) from error
+
+
+def _said(error: Exception) -> str:
+    return redis_errors.shown(str(error))

@@ -12,12 +12,17 @@ from redis._parsers.socket import SocketBuffer
 from redis.exceptions import InvalidResponse
 from redis.utils import SENTINEL
 
+from crew_runtime.contract import redis_errors
+
 MOST = 256 * 1024 * 1024
 """Bytes of one answer: ids of a million memories take 165 MiB as they are counted here, a checkpoint a few."""
 ELEMENT = 64
 """Bytes that each element of an answer counts for beside its own: what it takes here."""
 LINE = 64 * 1024
 """Bytes of one line, which only an error of Redis has more than a few of; as asyncio has it in the server half."""
+
+QUOTES = "Protocol Error"
+"""How redis-py begins what it says of an answer that it cannot read, and goes on with the answer (redis-py 8.1)."""
 
 
 class _Counted(io.BytesIO):
@@ -61,12 +66,22 @@ class _Bounded(_RESPBase):
         super().on_connect(connection)  # type: ignore[no-untyped-call]
         self._buffer = _Buffer(connection._sock, self.socket_read_size, connection.socket_timeout)
 
+    @classmethod
+    def parse_error(cls, response: str) -> Exception:
+        """Without what a peer repeats of the greeting, here, so that no traceback has it either."""
+        error: Exception = super().parse_error(redis_errors.without_arguments(response))  # type: ignore[no-untyped-call]
+        return error
+
     def read_response(self, *args: Any, **options: Any) -> Any:
-        """What is no protocol of Redis ends a call as what is none of its words does."""
+        """What is no protocol of Redis ends a call as what is none of its words does, without a word of it."""
         try:
             return super().read_response(*args, **options)  # type: ignore[misc]  # of the parser beside this class
         except (ValueError, TypeError, RecursionError) as error:
-            raise InvalidResponse(f"what is none of its protocol: {type(error).__name__}: {error}"[:500]) from error
+            raise InvalidResponse(f"what is none of its protocol: {type(error).__name__}") from None
+        except InvalidResponse as error:
+            if str(error).startswith(QUOTES):
+                raise InvalidResponse("what is none of its protocol") from None
+            raise
 
 
 class _Resp2(_Bounded, _RESP2Parser):

@@ -40,6 +40,12 @@ _BY_START: Final = {
 _IN_A_SCRIPT: Final = re.compile(r"ERR Error running script .{0,200}?@user_script: ?\d+: -?([A-Z]+) ")
 _IN_A_PIPELINE, _CAUSED = "Command # ", " of pipeline caused error: "
 """What redis-py writes before an error of a pipeline, with the command between the two."""
+MOST: Final = 500
+"""Characters of what a peer says that go into a message."""
+_WITH: Final = ", with args beginning with"
+_ECHO: Final = re.compile(rf"{_WITH}|\bAUTH\b(?: <password> called\b[^,]*|, but no password is set\b|['`\"])?")
+"""Behind it, a server or proxy that does not know a command repeats its arguments. redis-py greets with
+`HELLO 3 AUTH default <password>`; the password stands behind `AUTH` in whatever form that is repeated."""
 
 
 def kind(text: str) -> str | None:
@@ -52,6 +58,26 @@ def kind(text: str) -> str | None:
 def kind_of_reply(text: str, word: str | None) -> str:
     """The kind of an error that redis-py raised: it takes the first word off those that it has a class for, and
     keeps it as `status_code`. `Error` for any other."""
-    if text.startswith(_IN_A_PIPELINE):
-        text = text.rpartition(_CAUSED)[2]
+    text = _without_pipeline(text)
     return kind(f"{word} {text}" if word else text) or ERROR
+
+
+def without_arguments(text: str) -> str:
+    """`text` up to where it may repeat what it was asked: the password of the greeting was asked."""
+    found = _ECHO.search(text)
+    if found is None or found.end() == len(text):
+        return text  # an error that redis-py knows by its whole text among them
+    return f"{text[: found.end()].removesuffix(_WITH)} ..."
+
+
+def shown(text: str) -> str:
+    """What of an error may stand in a message, for everybody to read: nothing that it was asked, nothing that a
+    terminal obeys, and not more than `MOST` characters and an ellipsis."""
+    text = without_arguments(_without_pipeline(text[: 1 << 16]))
+    clean = " ".join("".join(one if one.isprintable() else " " for one in text[: 4 * MOST]).split())
+    return clean if len(clean) <= MOST else f"{clean[:MOST]}..."
+
+
+def _without_pipeline(text: str) -> str:
+    """Without the command that redis-py writes before it, which holds what somebody stores."""
+    return text.rpartition(_CAUSED)[2] if text.startswith(_IN_A_PIPELINE) else text
