@@ -21,11 +21,11 @@ from typing import Final
 from crew_operator import redis_url, redis_users
 from crew_operator.desired.redis_users import OPERATOR, Command, RedisUsers
 from crew_operator.redis_url import RedisUrl, UrlError
-from crew_operator.resolver import BusyError, Resolver
 from crew_operator.resp import BUDGET, ErrorReply, NotRedisError, Replies, request
 from crew_operator.status.observed import Persistence, RedisLook, RedisState
 from crew_operator.words import quoted
 from crew_runtime.contract import keys, redis_errors
+from crew_runtime.resolver import BusyError, Resolver
 
 DEADLINE: Final = 1.5
 """Seconds for everything. Redis answers in under 1 ms; this is what a busy node may add."""

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crew_operator import redis_client, resolver
+from crew_operator import redis_client
 from crew_operator.redis_client import Target
 from crew_operator.status import identity
 from crew_operator.status.identity import Servers
 from crew_operator.status.observed import RedisLook, RedisState
+from crew_runtime import resolver
 from crew_runtime.contract import keys
 from support import least_rights, replicas, strangers
 from support.replica_fixtures import PASSWORD, RedisProcess

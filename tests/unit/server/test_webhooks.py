@@ -1,10 +1,21 @@
 """Which receivers there may be, and how long a delivery waits."""
 
+import asyncio
+import contextlib
+import socket
+import threading
+from types import SimpleNamespace
+
+import httpcore
 import pytest
 
+from crew_runtime import resolver
+from crew_server import redis_client
 from crew_server.webhooks import receivers, sending
-from crew_server.webhooks.delivery import LONGEST_PAUSE, MOST_TRIES, pause
+from crew_server.webhooks.delivery import AT_ONCE, LONGEST_PAUSE, MOST_TRIES, pause
 from crew_server.webhooks.receivers import ReceiverError
+from support import strangers
+from support.waiting import eventually
 
 
 @pytest.mark.parametrize(
@@ -100,3 +111,64 @@ def test_a_receiver_may_ask_for_more_patience_and_not_for_less():
     assert pause(0, 30, 0.5) == 30
     assert pause(5, 1, 0.5) == 32
     assert pause(0, 1e9, 0.5) == LONGEST_PAUSE
+
+
+# Names that nobody answers for -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """Names that begin with `silent` are looked up until `release` is set; `asked` has those that are."""
+    release, asked, real = threading.Event(), [], socket.getaddrinfo
+
+    def lookup(host, *positional, **named):
+        if not str(host).startswith("silent"):
+            return real(host, *positional, **named)
+        asked.append(host)
+        release.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    yield SimpleNamespace(asked=asked, release=release)
+    release.set()
+
+
+@contextlib.asynccontextmanager
+async def begun(calls, silent):
+    """All of `calls` under way, each with a name that is being looked up; ended when left."""
+    tasks = [asyncio.create_task(one) for one in calls]
+
+    async def asked():
+        return len(silent.asked) == len(tasks)
+
+    try:
+        await eventually(asked, "all of them are looked up")
+        yield
+    finally:
+        silent.release.set()
+        for one in tasks:
+            one.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_hosts_that_nobody_looks_up_do_not_keep_redis_from_being_reached(silent):
+    sender = sending.Sender(())
+    known = {"HELLO": b"%1\r\n+proto\r\n:3\r\n", "PING": b"+PONG\r\n"}
+    posts = [sender.post(f"http://silent-{number}.example/", {}, b"") for number in range(AT_ONCE)]
+    async with begun(posts, silent), strangers.talking(strangers.echoing(known)) as peer:
+        url = f"redis://localhost:{peer.port}/0"
+        chosen = SimpleNamespace(redis_url=url, redis_ca_file=None, redis_password=None, backend_deadline=20)
+        client = redis_client.connect(chosen)
+        async with redis_client.deadline(20):
+            assert await client.ping()
+        await client.aclose()
+    await sender.close()
+
+
+async def test_one_more_name_than_may_be_looked_up_is_tried_another_time(silent):
+    # Not by a Sender, whose pool would let it wait for one of the others.
+    backend = sending._Checked(())
+    async with begun([backend.connect_tcp(f"silent-{one}", 80) for one in range(resolver.MOST)], silent):
+        with pytest.raises(httpcore.ConnectError, match="silent-more cannot be resolved"):
+            await backend.connect_tcp("silent-more", 80)
+        assert "silent-more" not in silent.asked

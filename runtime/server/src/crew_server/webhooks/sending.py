@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from crew_runtime import resolver
 from crew_server.webhooks import receivers
 
 TIMEOUT = 10.0
@@ -82,6 +83,8 @@ class _Checked(httpcore.AnyIOBackend):
     def __init__(self, hosts: Sequence[str]) -> None:
         super().__init__()
         self._hosts = hosts
+        # Not in asyncio's few threads: Redis' own name waits there, and a host's name is the choice of whoever calls.
+        self._resolver = resolver.Resolver(each=resolver.MOST)
 
     async def connect_tcp(
         self,
@@ -92,12 +95,11 @@ class _Checked(httpcore.AnyIOBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = await self._resolver.addresses(host, "")
         except OSError as error:
             raise httpcore.ConnectError(f"{host} cannot be resolved") from error
         except UnicodeError as error:
             raise SendError(f"{host[:100]} is no host's name", final=True) from error
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         allowed = [one for one in addresses if not receivers.refused(one, host, self._hosts, own=is_own(one))]
         if not allowed:
             text = (

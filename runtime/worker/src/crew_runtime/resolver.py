@@ -1,5 +1,8 @@
 """Looks names up without letting those that nobody answers for keep others from being looked up.
 
+For the operator and the server half, whose names are others' choice. asyncio's own way has a few threads for all names,
+that of Redis among them. Standard library only, as the contract.
+
 A lookup blocks a thread until the name server answers or libc gives up, tens of seconds later, whoever still waits for
 it. Hence each name has one lookup at a time, each owner a few, and all together have a bound; while that is reached, a
 name that was found before keeps its last address.
@@ -18,7 +21,7 @@ from typing import Any, Final
 MOST: Final = 64
 """Lookups at once; each is a thread that waits."""
 EACH: Final = 4
-"""Of one owner."""
+"""Of one owner, unless it is told otherwise."""
 _REMEMBERED: Final = 1024
 """Names whose last addresses are kept."""
 
@@ -38,8 +41,9 @@ def system(host: str) -> Sequence[Any]:
 class Resolver:
     """Name -> addresses."""
 
-    def __init__(self, lookup: Lookup = system) -> None:
+    def __init__(self, lookup: Lookup = system, *, each: int = EACH) -> None:
         self._lookup = lookup
+        self._each = each
         self._lock = threading.Lock()
         self._running: dict[str, Future[Addresses]] = {}
         self._owners: Counter[str] = Counter()
@@ -56,7 +60,7 @@ class Resolver:
         with self._lock:
             if host in self._running:
                 return self._running[host]
-            if len(self._running) >= MOST or self._owners[owner] >= EACH:
+            if len(self._running) >= MOST or self._owners[owner] >= self._each:
                 if host in self._known:
                     return self._known[host]
                 raise BusyError("too many names are being looked up that no name server answers for")
