@@ -1,6 +1,10 @@
 """The guard: what is tried again, what is not asked, what is told."""
 
+import contextlib
 import inspect
+import socket
+import threading
+import time
 
 import pytest
 import redis
@@ -9,7 +13,7 @@ from crew_runtime import redis_client
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
-from crew_runtime.guard.call import Guard
+from crew_runtime.guard.call import TRY_SECONDS, Guard, try_seconds
 from crew_runtime.redis_client import Connections
 from crew_runtime.sessions import areas, binding
 from crew_runtime.settings import Settings
@@ -74,6 +78,52 @@ def test_after_a_timeout_nothing_is_asked(guard):
     with pytest.raises(BackendUnavailableError, match="not asked, because Redis hangs"):
         guard.call("search", calls)
     assert calls.count == 1
+
+
+class Late:
+    """A Redis whose every answer takes so many seconds."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self._listener.close()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=self._listener.accept()[:1], daemon=True).start()
+
+    def _serve(self, peer):
+        with contextlib.suppress(OSError), peer:
+            while asked := peer.recv(1 << 16):
+                time.sleep(self.seconds)
+                peer.sendall(b"+PONG\r\n" if b"PING" in asked else b"+OK\r\n")
+
+
+@pytest.fixture
+def late():
+    made = Late(2 * TRY_SECONDS)
+    yield made
+    made.close()
+
+
+def test_what_is_far_away_and_answers_within_the_deadline_is_asked_again_after_a_hang(late):
+    connections = Connections(Settings(f"redis://127.0.0.1:{late.port}/0", "a/b", backend_deadline=8.0))
+    guard = Guard(connections)
+    assert guard.call("search", lambda client: client.ping())
+    with pytest.raises(BackendUnavailableError):
+        guard.call("search", Calls(redis.TimeoutError("late")))
+    guard.begin()
+    assert guard.call("search", lambda client: client.ping()), "its trial had time for the way"
+    connections.close()
+
+
+def test_a_trial_is_short_where_a_call_is():
+    assert [try_seconds(deadline) for deadline in (0.05, 0.4, 2.0, 8.0)] == [0.2, 0.2, 0.5, 2.0]
 
 
 def test_pauses_double_up_to_a_limit_and_end_with_an_answer():

@@ -14,9 +14,15 @@ from crew_runtime.redis_client import Client, Connections
 Answer = TypeVar("Answer")
 
 TRY_SECONDS = 0.2
-"""For the PING that closes the breaker: a healthy Redis needs 1 ms."""
+"""For each step of the trial that closes the breaker, or a quarter of the deadline if that is more: a healthy Redis
+beside us needs 1 ms, one behind TLS and a slow line some round trips, and a deadline is chosen for that line."""
 RETRY_AFTER = (0.02, 0.1)
 """Seconds, drawn evenly: after a restart of Redis every pooled connection is dead once, in all replicas at once."""
+
+
+def try_seconds(deadline: float) -> float:
+    """How long a trial may wait for each answer, where a call has `deadline`; seconds."""
+    return max(TRY_SECONDS, deadline / 4)
 
 
 class Guard:
@@ -81,10 +87,10 @@ class Guard:
         why = self._breaker.why
         if not self._breaker.may_try():
             raise BackendUnavailableError(f"{op}: not asked, because Redis hangs ({why})", "Timeout")
-        client = self._connections.redis
+        client, seconds = self._connections.redis, try_seconds(self._connections.deadline)
         connection = client.connection_pool.connection_class(
-            **{**client.connection_pool.connection_kwargs, "socket_timeout": TRY_SECONDS,
-               "socket_connect_timeout": TRY_SECONDS}
+            **{**client.connection_pool.connection_kwargs, "socket_timeout": seconds,
+               "socket_connect_timeout": seconds}
         )  # fmt: skip
         try:
             with redis_client.mapped(op):
