@@ -6,9 +6,10 @@ from copy import deepcopy
 
 import pytest
 
-from crew_operator import app, live
-from crew_operator.api import names
+from crew_operator import app, desired, live
+from crew_operator.api import names, parse
 from crew_operator.errors import ConflictError
+from support.crews import crew_manifest
 from support.waiting import eventually
 
 CLAIM_SPEC = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
@@ -23,8 +24,10 @@ APPLICATION = {
 FOREIGN = {
     "Service concierge": {"spec": {"selector": {"app": "web"}, "ports": [{"port": 9000}]}},
     "Service concierge-redis": {"spec": {"selector": {"app": "cache"}, "ports": [{"port": 6379}]}},
+    "Service concierge-redis-headless": {"spec": {"clusterIP": "None", "ports": [{"port": 6379}]}},
     "ConfigMap concierge-redis-config": {"data": {"redis.conf": "appendonly no"}},
     "Secret concierge-redis-auth": {"data": {"password": base64.b64encode(b"known-to-somebody").decode()}},
+    "Secret concierge-api-token": {"data": {"token": base64.b64encode(b"known-to-somebody-else").decode()}},
     "StatefulSet concierge-redis": {"spec": {**APPLICATION, "serviceName": "web"}},
     "Deployment concierge": {"spec": APPLICATION},
     "ConfigMap concierge-definition": {"data": {"crew.jsonc": "{}"}},
@@ -43,6 +46,17 @@ AGENT = {"role": "Librarian", "goal": "Advise", "backstory": "Read it all", "llm
 TASK = {"name": "advise", "agent": "librarian", "description": "Advise", "expected_output": "Advice"}
 DECLARED = {"definition": {"inline": {"agents": {"librarian": AGENT}, "tasks": [TASK]}}}
 """A crew that has every kind of child."""
+
+
+def test_every_child_is_among_what_may_be_somebody_elses():
+    crew = parse.crew_deployment(
+        crew_manifest(crew__image=None, crew__entrypoint=None, crew__definition=DECLARED["definition"])
+    )
+    made = desired.children(
+        crew, desired.Inputs("runtime:1", "redis:8", "p", "o", operator=desired.Peer("s", {"a": "b"}))
+    )
+    wanted = {f"{one['kind']} {one['metadata']['name']}" for one in made}
+    assert wanted == set(FOREIGN) - {"PersistentVolumeClaim data-concierge-redis-0"}
 
 
 async def put(cluster, kind, name, body, **metadata):
@@ -173,8 +187,8 @@ async def test_children_that_were_restored_without_owners_are_the_crews_again(cl
                 return [one["uid"] for one in owners] == [again["metadata"]["uid"]]
 
             await eventually(owned, f"the {kind} {name} has its owner again")
-        secret = await cluster.get("Secret", "concierge-redis-auth")
-        assert secret["data"] == kept["Secret", "concierge-redis-auth"]["data"]
+        for name in ("concierge-redis-auth", "concierge-api-token"):
+            assert (await cluster.get("Secret", name))["data"] == kept["Secret", name]["data"]
         assert "NameTaken" not in str((await cluster.crew())["status"])
 
 

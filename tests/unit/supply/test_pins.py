@@ -107,6 +107,34 @@ def test_what_an_image_installs_is_locked_or_its_own(path):
             assert "--no-build-isolation" in one, "the backend would come from outside"
 
 
+FROM_DEBIAN = {"operator": [], "runtime": ["busybox-static"]}
+"""By image; Debian's archive keeps the newest version only, so that none can be named."""
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.parent.name)
+def test_nothing_else_is_fetched_into_an_image(path):
+    lines = [one for one in path.read_text().replace("\\\n", "").splitlines() if not one.startswith("#")]
+    commands = [one.split() for line in lines for one in re.split(r"&&|\|\|?|;", line.removeprefix("RUN "))]
+    used = [one for one in commands if any(word.startswith(("apt", "dpkg")) for word in one)]
+    installed = [word for one in used if "install" in one for word in one[one.index("install") + 1 :] if word[0] != "-"]
+    assert installed == FROM_DEBIAN[path.parent.name]
+    others = [
+        one for one in used if "install" not in one and one[:2] not in (["apt-get", "update"], ["dpkg-query", "-W"])
+    ]
+    assert others == []
+    for program in ("curl", "wget", "git", "npm", "ADD"):
+        assert not [one for one in commands if program in one], program
+
+
+def test_what_is_locked_is_audited_with_each_change_and_weekly():
+    audit = yaml.safe_load((ROOT / ".github" / "workflows" / "audit.yml").read_text())
+    when = audit[True]  # YAML 1.1 takes `on` for it
+    assert when["schedule"]
+    assert "pull_request" in when
+    assert when["push"]["branches"] == ["main"]
+    assert "make audit" in [step.get("run") for job in audit["jobs"].values() for step in job["steps"]]
+
+
 def test_every_distribution_is_built_by_the_locked_backend():
     (wanted,) = [one for one in PROJECT["dependency-groups"]["image-build"] if one.startswith("hatchling")]
     members = PROJECT["tool"]["uv"]["workspace"]["members"]
