@@ -118,6 +118,7 @@ TOLD = (
     Case("braces", "crew", "braces that are no inputs", shows="{dish}: {price}"),
     Case("braces_named", "crew", "the same, with spec.crew.inputs", module="braces", settings={"CREWOPS_INPUTS": ""}),
     Case("after_kickoff_none", "crew", "after_kickoff that returns None", shows="finished two"),
+    Case("after_kickoff_list", "crew", "after_kickoff that returns a model of a list", shows='"json": [214, 215]'),
     Case(
         "too_long",
         "crew",
@@ -201,6 +202,13 @@ FLOWS = (
     ),
     Case("flow_fails", "Failing", "a flow whose method raises"),
     Case("flow_model", "Model", "a flow that returns a model", module="flow_returns"),
+    Case(
+        "flow_list_model",
+        "ListModel",
+        "a flow that returns a model that is a list",
+        module="flow_returns",
+        shows='"json": ["soup"]',
+    ),
     Case("flow_dict", "Dict", "a flow that returns a dict", module="flow_returns"),
     Case("flow_list", "List", "a flow that returns a list", module="flow_returns"),
     Case("flow_number", "Number", "a flow that returns a number", module="flow_returns"),

@@ -1,4 +1,4 @@
-"""Flows that return what is no text: a model with all kinds of fields, a dict, a list, a number, nothing."""
+"""Flows that return no text: a model of many kinds of fields, one that is a list, a dict, a list, a number, nothing."""
 
 import datetime
 import decimal
@@ -6,7 +6,7 @@ import enum
 from typing import Any
 
 from crewai.flow.flow import Flow, start
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 
 class Kind(enum.Enum):
@@ -26,6 +26,13 @@ class Model(Flow[dict[str, Any]]):
     @start()
     def give(self) -> Dish:
         return Dish(kind=Kind.SOUP, day=datetime.date(2026, 1, 2))
+
+
+class ListModel(Flow[dict[str, Any]]):
+    @start()
+    def give(self) -> RootModel[list[Kind]]:
+        self.state["seen"] = True
+        return RootModel[list[Kind]]([Kind.SOUP])
 
 
 class Dict(Flow[dict[str, Any]]):

@@ -12,7 +12,7 @@ import pytest
 from crewai import LLM, Agent, Crew, Task
 from crewai.crews.crew_output import CrewOutput
 from crewai.flow.flow import Flow, listen, start
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from crew_runtime.crewai import results, usage
 from support import openai_server
@@ -29,6 +29,8 @@ class Booking(BaseModel):
 
 
 BOOKING = Booking(urgency=Urgency.HIGH, day=date(2026, 1, 2))
+STATE = object()
+"""In the place of what is the flow's state."""
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,8 @@ def test_a_crews_output_is_its_raw_and_not_pythons_notation():
         (None, "", None),
         ("short", "short", None),
         (BOOKING, '{"urgency": "high", "day": "2026-01-02"}', {"urgency": "high", "day": "2026-01-02"}),
+        (RootModel[list[int]]([1, 2]), "[1, 2]", [1, 2]),
+        (CrewOutput(raw="[1, 2]", pydantic=RootModel[list[int]]([1, 2])), "[1, 2]", [1, 2]),
         ({"day": date(2026, 1, 2)}, '{"day": "2026-01-02"}', {"day": "2026-01-02"}),
         (CrewOutput(raw="anew"), "anew", None),
     ],
@@ -149,15 +153,19 @@ def test_a_flow_tells_the_tokens_of_all_that_it_called(model: str):
 @pytest.mark.parametrize(
     ("made", "text", "found"),
     [
-        ("heard", "heard", None),
+        ("heard", "heard", STATE),
         (BOOKING, '{"urgency": "high", "day": "2026-01-02"}', {"urgency": "high", "day": "2026-01-02"}),
-        ([BOOKING], '[{"urgency": "high", "day": "2026-01-02"}]', None),
-        (Urgency.HIGH, "high", None),
-        (date(2026, 1, 2), "2026-01-02", None),
-        (True, "true", None),
-        (2.5, "2.5", None),
+        ([BOOKING], '[{"urgency": "high", "day": "2026-01-02"}]', STATE),
+        (Urgency.HIGH, "high", STATE),
+        (date(2026, 1, 2), "2026-01-02", STATE),
+        (True, "true", STATE),
+        (2.5, "2.5", STATE),
         ({}, "{}", {}),
-        (None, "", None),
+        (RootModel[list[Urgency]]([Urgency.HIGH]), '["high"]', ["high"]),
+        (RootModel[int](7), "7", 7),
+        (RootModel[str]("said"), "said", "said"),
+        (RootModel[None](None), "null", None),
+        (None, "", STATE),
         (CrewOutput(raw="raw", json_dict={"a": 1}), "raw", {"a": 1}),
     ],
 )
@@ -165,7 +173,7 @@ def test_what_a_flow_returns_is_its_text_and_its_json_or_its_state(made: Any, te
     flow = plain.Conversation()
     told = results.of_flow(flow, made)
     assert told.text == text
-    assert told.json == (flow.state.model_dump(mode="json") if found is None else found)
+    assert told.json == (flow.state.model_dump(mode="json") if found is STATE else found)
 
 
 def test_a_flow_that_gives_its_crews_output_tells_the_crews_tasks():

@@ -69,8 +69,8 @@ the row of this index and all behind it. May be sent for as many tasks as there 
 BEGUN: Final = "begun"
 """id, task (str or null), completed (tasks), why (str): where a later attempt goes on, or why it starts anew."""
 RESULT: Final = "result"
-"""id, output (str), json (object or null), tasks ([{task_id, name, output, agent, execution_time}]), usage (object or
-null), memory `ok` | `degraded`."""
+"""id, output (str), json (any value), tasks ([{task_id, name, output, agent, execution_time}]), usage (object or null),
+memory `ok` | `degraded`."""
 ERROR: Final = "error"
 """id, kind (`exception` | `exit` | `memory`), message, traceback (str or null); result, if there was one."""
 PAUSED: Final = "paused"

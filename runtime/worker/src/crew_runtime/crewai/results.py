@@ -15,6 +15,7 @@ from crew_runtime.crewai.values import plain
 
 _OUTPUTS = (CrewOutput, TaskOutput, LiteAgentOutput)
 """What CrewAI's crews, tasks and agents give: `raw` is what was said, the rest is about it."""
+_STRUCTURED = (*_OUTPUTS, BaseModel, Mapping)
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Output:
     """What a kickoff gave, in JSON's types."""
 
     text: str
-    json: dict[str, Any] | None
+    json: Any
+    """Most often an object; of a model that is a list, a number or a text, that. None: nothing structured."""
     tasks: list[dict[str, Any]]
     usage: dict[str, int] | None
 
@@ -49,20 +51,19 @@ def of_crew(crew: Any, result: Any, before: usage.Counts, earlier: Any = None) -
 
 
 def of_flow(flow: Any, result: Any, earlier: Any = None) -> Output:
-    """The result of the flow that was kicked off; its state stands in for a result that is no object.
+    """The result of the flow that was kicked off; its state stands in for a result without a structure of its own.
 
     CrewAI counts a flow's tokens anew in each kickoff, over all crews, agents and LLMs that it calls (1.15.30).
     """
     state = plain(flow.state)
-    found = _json(result)
-    stands_in = found is None and isinstance(state, dict) and not isinstance(result, _OUTPUTS)
+    stands_in = isinstance(state, dict) and not isinstance(result, _STRUCTURED)
     counted = usage.since(getattr(flow, "usage_metrics", None), {})
     if not any((counted or {}).values()):
         # An LLM of the author's own reports no call to the flow, but counts for the crew that it served.
         counted = usage.since(getattr(result, "token_usage", None), {}) or counted
     return Output(
         text=_text(result),
-        json=state if stands_in else found,
+        json=state if stands_in else _json(result),
         tasks=[_task(None, one) for one in result.tasks_output] if isinstance(result, CrewOutput) else [],
         usage=usage.total(counted, earlier),
     )
@@ -78,14 +79,11 @@ def _text(result: Any) -> str:
     return "" if result is None else json.dumps(value, ensure_ascii=False)
 
 
-def _json(result: Any) -> dict[str, Any] | None:
+def _json(result: Any) -> Any:
     if isinstance(result, _OUTPUTS):
         typed = getattr(result, "json_dict", None)
-        result = result.pydantic if typed is None else typed
-    elif not isinstance(result, BaseModel | Mapping):
-        return None
-    value = plain(result)
-    return value if isinstance(value, dict) else None
+        return plain(result.pydantic if typed is None else typed)
+    return plain(result) if isinstance(result, _STRUCTURED) else None
 
 
 def _tasks(crew: Any, result: Any) -> list[dict[str, Any]]:
