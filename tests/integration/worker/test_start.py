@@ -48,6 +48,16 @@ async def test_each_kind_of_entrypoint_gives_a_slot_that_answers(tmp_path, redis
             assert answer["json"] == {"id": "s-1", "message": "hi", "heard": ["hi"]}
 
 
+async def test_a_package_that_starts_a_thread_when_a_kickoff_imports_it_is_left_to_the_kickoff(tmp_path, redis_env):
+    async with WorkerPeer(tmp_path) as peer:
+        peer.start_worker("support.user_crews.lazily:crew", **redis_env)
+        report = (await peer.phase("ready"))["report"]
+        assert report["fork_mode"] == "Preload", report
+        slots = [await peer.fork() for _ in range(2)]
+        # What may be imported before the fork was.
+        assert [(await one.run({"message": "hi"}))["output"] for one in slots] == ["['numpy.random'] True"] * 2
+
+
 async def test_phases_come_in_order_and_the_report_says_what_was_found(tmp_path, redis_env):
     async with WorkerPeer(tmp_path) as peer:
         peer.start_worker("support.user_crews.plain:crew", fresh=True, **redis_env)

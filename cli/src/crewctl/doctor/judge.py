@@ -268,7 +268,7 @@ def _processes(replica: str, worker: WorkerReport) -> Iterator[Finding]:
     )
     text = f"{shared}; {made} ({worker.fork_reason or 'no reason given'}){warm}"
     if worker.fork_mode == SPAWN:
-        remedy = "start no thread before CrewAI is imported: see docs/how-your-crew-runs.md"
+        remedy = "start or open that in a function, neither before CrewAI nor at import: see docs/how-your-crew-runs.md"
         yield Finding(WARN, subject, text, remedy)
     else:
         yield Finding(OK, subject, text)

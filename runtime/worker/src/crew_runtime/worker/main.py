@@ -144,8 +144,11 @@ class _Starter:
 
             loaded = load.load(told.entrypoint, told.definition)
             warm = replace(warm, loaded=loaded, seeds=randomness.fixed(found.seeds))
-            trial.import_all(found.learned)
-            if why := trial.must_not_fork(held):
+            why = trial.must_not_fork(held)
+            if not why:
+                trial.import_all(self._safe_modules(found.learned, told))
+                why = trial.must_not_fork(held)
+            if why:
                 return self._spawning(f"in the trial nothing was left, but here: {why}", warm)
             self._learn(
                 fork_mode=reports.PRELOAD, fork_reason="the import leaves nothing that a fork would break or share"
@@ -179,7 +182,8 @@ class _Starter:
 
     def _safe_modules(self, learned: Sequence[str], told: settings.WorkerSettings) -> Sequence[str]:
         """Those of the learned modules that start no thread either; what is left out, each slot imports by itself."""
-        for _ in range(MAX_GUILTY):
+        learned = [name for name in learned if name not in sys.modules]
+        for _ in range(MAX_GUILTY if learned else 0):
             again = self._trial("modules", told, learned)
             if not again.unsafe:
                 return again.learned

@@ -18,12 +18,15 @@ State = Mapping[str, Any]
 
 
 def generators() -> list[Any]:
-    """Every live generator but the modules' own; those that ask the operating system have no state to share."""
+    """Every live generator but numpy's own; those that ask the operating system have no state to share."""
     kinds: list[type] = [random.Random]
+    own = None
     if numpy_random := sys.modules.get("numpy.random"):
         kinds += [numpy_random.Generator, numpy_random.RandomState]
+        # Made when numpy.random is imported, which CrewAI does in a first kickoff with memory; `renew` knows it.
+        own = getattr(numpy_random.mtrand, "_rand", None)
     found = [one for one in gc.get_objects() if isinstance(one, tuple(kinds))]
-    return [one for one in found if not isinstance(one, random.SystemRandom)]
+    return [one for one in found if one is not own and not isinstance(one, random.SystemRandom)]
 
 
 def made_since(before: Iterable[Any]) -> str:
