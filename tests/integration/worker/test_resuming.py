@@ -9,8 +9,10 @@ import json
 import os
 from dataclasses import asdict
 
+import crewai
 import pytest
 from crewai.flow.persistence import factory
+from crewai.tools import tool
 from crewai.utilities import task_output_storage_handler as handler
 
 from crew_runtime.crewai import kickoff, resuming, resuming_flows, task_outputs
@@ -198,6 +200,53 @@ def test_changed_crew_starts_anew_and_what_the_old_one_finished_is_not_mixed_in(
     crew.make = resumed.crew
     crew.run()
     assert crew.begun == [(None, 0, resuming.CHANGED)]
+
+
+def altered(change):
+    made = resumed.crew()
+    change(made)
+    return made
+
+
+OTHER_TOOL = tool("another")(resumed.act.func)
+CHANGES = {
+    "role": lambda made: setattr(made.agents[0], "role", "Other"),
+    "goal": lambda made: setattr(made.agents[0], "goal", "other"),
+    "backstory": lambda made: setattr(made.agents[0], "backstory", "other"),
+    "tool of an agent": lambda made: made.agents[0].tools.append(OTHER_TOOL),
+    "tool of a task": lambda made: made.tasks[2].tools.append(OTHER_TOOL),
+    "agent of a task": lambda made: setattr(made.tasks[2], "agent", resumed.agent(role="Other")),
+    "another agent": lambda made: made.agents.append(resumed.agent(role="Other")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_rollout_that_changes_agents_or_tools_starts_anew(attempts, change):
+    crew = attempts(resumed.crew)
+    crew.run(lost_at="three")
+    crew.make = lambda: altered(change)
+    crew.calls()
+    crew.run(lost_at="three")
+    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.calls() == ["tool one", "callback one", "tool two", "callback two", "tool three"]
+    crew.run()
+    assert crew.begun == [("three", 2, "")], "the changed crew knows itself again"
+    assert crew.calls() == ["tool three", "callback three"]
+
+
+def test_rollout_of_another_crewai_starts_anew(attempts, monkeypatch):
+    crew = attempts(resumed.crew)
+    crew.run(lost_at="three")
+    monkeypatch.setattr(crewai, "__version__", "0")
+    crew.run()
+    assert crew.begun == [(None, 0, resuming.CHANGED)]
+
+
+def test_inputs_are_no_change():
+    made = altered(lambda one: setattr(one.agents[0], "role", "Doer of {topic}"))
+    before = resuming.mark(made)
+    made._interpolate_inputs({"topic": "tea"})
+    assert (made.agents[0].role, resuming.mark(made)) == ("Doer of tea", before)
 
 
 def test_loss_before_any_task_has_finished_is_named(attempts):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import crewai
 from crewai import Process
 from crewai.tasks.conditional_task import ConditionalTask
 
@@ -26,8 +27,10 @@ Row = Mapping[str, Any]
 MAX_NAME = 200
 """Characters of a task's name; CrewAI takes the description for a task without one."""
 
+_AGENT_TEXTS = ("role", "goal", "backstory")
+
 NOTHING_FINISHED = "no task of an earlier attempt had finished"
-CHANGED = "the crew was changed since an earlier attempt"
+CHANGED = "the crew, or its CrewAI, was changed since an earlier attempt"
 HIERARCHICAL = "the crew is hierarchical: its manager decides anew who does what"
 ASYNC = "its first task has async_execution"
 UNSEEN = "this CrewAI does not report finished tasks in a way that is known"
@@ -196,9 +199,24 @@ class _Journal:
 
 
 def mark(crew: Any) -> str:
-    """What tells a crew from one that was changed: the texts of its tasks, before inputs are put in."""
-    keys = [str(task.key) for task in crew.tasks]
-    return hashlib.sha256(json.dumps(keys).encode()).hexdigest()
+    """What tells a crew from one that was changed: the texts of its tasks and agents, before inputs are put in; the
+    names of their tools; and CrewAI's version.
+    """
+    tasks = [
+        [str(task.key), task.agent and _telling(task.agent), _names(task.tools)]  # an agent may be of its task alone
+        for task in crew.tasks
+    ]
+    told = [crewai.__version__, tasks, [_telling(agent) for agent in crew.agents]]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _telling(agent: Any) -> list[Any]:
+    texts = [str(getattr(agent, f"_original_{one}", None) or getattr(agent, one)) for one in _AGENT_TEXTS]
+    return [*texts, _names(agent.tools)]
+
+
+def _names(tools: Sequence[Any] | None) -> list[str]:
+    return sorted(str(getattr(tool, "name", type(tool).__name__)) for tool in tools or ())
 
 
 def name(task: Any) -> str:
