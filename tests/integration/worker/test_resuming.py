@@ -249,6 +249,18 @@ def test_inputs_are_no_change():
     assert (made.agents[0].role, resuming.mark(made)) == ("Doer of tea", before)
 
 
+@pytest.mark.parametrize("authors", [None, "of the author's"])
+def test_what_an_attempt_sets_on_the_crew_is_put_back(attempts, authors):
+    crew = attempts(resumed.crew)
+    crew.run(lost_at="three")
+    made = resumed.crew()
+    made.checkpoint_kickoff_event_id = authors
+    crew.make = lambda: made
+    crew.run()
+    assert crew.begun == [("three", 2, "")]
+    assert (made.checkpoint_kickoff_event_id, made.before_kickoff_callbacks) == (authors, [])
+
+
 def test_loss_before_any_task_has_finished_is_named(attempts):
     crew = attempts(resumed.crew)
     crew.run(lost_at="one")

@@ -1,6 +1,8 @@
 """One kickoff of a loaded crew or flow -> plain values, or a pause for a person; with every memory write done.
 
-What is kicked off is the author's own object, as `Loaded.make` gives it: never a copy, and with no setting changed.
+What is kicked off is the author's own object, as `Loaded.make` gives it: never a copy. Fields of it are set in these
+cases alone: declared inputs (`inputs.braces_left_alone`), a crew that goes on behind finished tasks or after an answer
+(`resuming`, `human_input`), a `@persist` flow (`resuming_flows`), and a flow after an answer (`flow_feedback`).
 """
 
 import threading

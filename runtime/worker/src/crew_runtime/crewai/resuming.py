@@ -67,6 +67,7 @@ class Start:
 @contextlib.contextmanager
 def crew(crew: Any, course: Course, answer: Answer | None) -> Iterator[Start]:
     """Kick off `crew` within this context, as `Start` says."""
+    checkpoint = crew.checkpoint_kickoff_event_id
     journal = _Journal(crew, course)
     done = _restore(crew, course, journal.mark, answer)
     start = _start(crew, course, journal.mark, answer, done)
@@ -83,7 +84,7 @@ def crew(crew: Any, course: Course, answer: Answer | None) -> Iterator[Start]:
         for one in callbacks:
             crew.before_kickoff_callbacks.remove(one)
         # A process may run more than one kickoff of the same object.
-        crew.checkpoint_kickoff_event_id = None
+        crew.checkpoint_kickoff_event_id = checkpoint
 
 
 def _restore(crew: Any, course: Course, mark: str, answer: Answer | None) -> int:
@@ -95,7 +96,6 @@ def _restore(crew: Any, course: Course, mark: str, answer: Answer | None) -> int
         human_input.go_on(crew, [row["output"] for row in rows])
     except Exception as error:  # noqa: BLE001 - a row of another version, or a model that has changed
         log.warning("finished tasks cannot be restored: %r", error)
-        crew.checkpoint_kickoff_event_id = None
         for task in crew.tasks:
             task.output = None
         return 0
