@@ -124,7 +124,22 @@ TOLD = (
         "crew",
         "a text too long for the embedder, with onFailure: Degrade",
         once(text="long " * 1000),
-        settings={"CREWOPS_MEMORY_ON_FAILURE": "Degrade"},  # else the kickoff fails, as the field says
+        settings={"CREWOPS_MEMORY_ON_FAILURE": "Degrade"},
+    ),
+    Case(
+        "too_long_closed",
+        "crew",
+        "the same with onFailure: FailClosed, the default",
+        once(text="long " * 1000),
+        module="too_long",
+        differs=(
+            Differs(
+                "0.0.status",
+                "completed",
+                "error, MemoryFailed",
+                "bare, it completes without its memory; here it says so, and has the crew's result all the same",
+            ),
+        ),
     ),
     Case("reasoning", "crew", "reasoning=True"),
 )
@@ -141,6 +156,13 @@ OUTPUTS = (
         shows="ran",
     ),
     Case("output_file", "crew", "output_file, markdown, the crew's log file", once(name="tea"), shows="written"),
+    Case(
+        "made_file",
+        "Desk",
+        "a file by @before_kickoff, in the place of input_files",
+        (Step((Kickoff({"page": "menu"}, "ada"), Kickoff({"page": "wines"}, "eve"))),),
+        shows="read menu",
+    ),
     Case("big_output", "crew", "two megabytes of text in other alphabets"),
     Case(
         "inputs_of_kinds",

@@ -64,16 +64,24 @@ def _round(number: str, bare: list[dict[str, Any]], ours: list[dict[str, Any]]) 
         place = f"{number}.{index}"
         if "notes" in one or "of" in one:
             yield from _notes(f"{number}.notes", one, other)
+        elif one["status"] == "completed" != other["status"] and "error" in other and "output" in other:
+            # It ended so after the crew had: what the crew gave is there, and compared.
+            yield Difference(f"{place}.status", "completed", f"{other['status']}, {other['error']['reason']}")
+            yield from _results(place, one, other)
         elif one["status"] != other["status"]:
             yield Difference(f"{place}.status", one, other)
         elif one["status"] == "error":
             yield from _error(f"{place}.error", one["error"], other["error"])
         else:
-            for key in sorted({*one, *other}):
-                bare_value, our_value = one.get(key), other.get(key)
-                if key == "output":
-                    our_value = _as(bare_value, our_value)
-                yield from _values(f"{place}.{key}", bare_value, our_value)
+            yield from _results(place, one, other)
+
+
+def _results(place: str, bare: dict[str, Any], ours: dict[str, Any]) -> Iterator[Difference]:
+    for key in sorted({*bare, *ours} - {"status", "error"}):
+        bare_value, our_value = bare.get(key), ours.get(key)
+        if key == "output":
+            our_value = _as(bare_value, our_value)
+        yield from _values(f"{place}.{key}", bare_value, our_value)
 
 
 def _notes(where: str, bare: dict[str, Any], ours: dict[str, Any]) -> Iterator[Difference]:

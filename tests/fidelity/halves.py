@@ -206,12 +206,14 @@ async def _resume(replica: Replica, seen: Mapping[str, Any], said: str) -> None:
 
 
 def observe(status: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the final status, what a bare kickoff shows as well."""
+    """Of the final status, what a bare kickoff shows as well. An error may come with the crew's result."""
+    seen: dict[str, Any] = {"status": status["status"]}
     if status["status"] != "completed":
-        return {"status": status["status"], "error": {"text": status.get("error"), "reason": status.get("reason")}}
-    result = status["result"]
-    return {
-        "status": "completed",
+        seen["error"] = {"text": status.get("error"), "reason": status.get("reason")}
+    result = status.get("result")
+    if result is None:
+        return seen
+    return seen | {
         "output": result["output"],
         "json": result.get("json"),
         "tasks": [{key: one[key] for key in ("name", "output", "agent")} for one in result.get("tasks") or ()],

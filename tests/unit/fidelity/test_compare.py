@@ -57,6 +57,18 @@ def test_error_has_to_name_type_and_message():
     assert places(CASE, bare, ours("KeyError")) == ["0.0.error"]
 
 
+def test_what_a_crew_gave_is_compared_though_its_kickoff_ended_as_an_error():
+    error = {"status": "error", "error": {"text": "lost", "reason": "MemoryFailed"}}
+    case = Case("one", "crew", "one", differs=(Differs("0.0.status", "completed", "error, MemoryFailed", "promised"),))
+    assert places(CASE, seen(), seen(**error)) == ["0.0.status"]
+    assert places(case, seen(), seen(**error)) == []
+    assert places(case, seen(), seen(**error, output="no")) == ["0.0.output"]
+    assert places(case, seen(), seen()) == ["0.0.status"]
+    other = {**error, "error": {"text": "lost", "reason": "CrewFailed"}}
+    assert places(case, seen(), seen(**other)) == ["0.0.status"]
+    assert places(case, seen(), [[[error, {"notes": []}]]]) == ["0.0.status"], "without a result"
+
+
 def test_each_round_is_compared():
     bare, ours = seen(), seen()
     ours[0].append([{**GOOD, "output": "mixed up"}, {"notes": []}])
