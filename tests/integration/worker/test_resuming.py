@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 import crewai
 import pytest
+from crewai.crews import utils
 from crewai.flow.persistence import factory
 from crewai.tools import tool
 from crewai.utilities import task_output_storage_handler as handler
@@ -259,6 +260,33 @@ def test_what_an_attempt_sets_on_the_crew_is_put_back(attempts, authors):
     crew.run()
     assert crew.begun == [("three", 2, "")]
     assert (made.checkpoint_kickoff_event_id, made.before_kickoff_callbacks) == (authors, [])
+
+
+def test_files_that_a_before_kickoff_makes_are_there_in_each_attempt(attempts, monkeypatch):
+    class File:
+        """crewai-files is optional: a type that CrewAI takes for one of its."""
+
+    given = []
+    monkeypatch.setattr(utils, "_FILE_TYPES", (File,))
+    monkeypatch.setattr(utils, "store_files", lambda _, files: given.append(files))
+    made = File()
+
+    def crew_with_file():
+        return altered(
+            lambda one: one.before_kickoff_callbacks.append(lambda told: {**told, "menu": made, "n": number()})
+        )
+
+    numbers = iter(range(9))
+
+    def number():
+        return next(numbers)
+
+    crew = attempts(crew_with_file)
+    crew.run(lost_at="three")
+    crew.run()
+    assert crew.begun == [("three", 2, "")]
+    assert given == [{"menu": made}] * 2
+    assert crew.rows[-1]["inputs"] == {"topic": "tea", "n": 0}, "of the first attempt"
 
 
 def test_loss_before_any_task_has_finished_is_named(attempts):

@@ -15,6 +15,7 @@ from typing import Any
 
 import crewai
 from crewai import Process
+from crewai.crews import utils
 from crewai.tasks.conditional_task import ConditionalTask
 
 from crew_runtime.crewai import human_input, outputs, task_outputs, usage
@@ -143,15 +144,23 @@ def _leading(rows: Sequence[Row], mark: str) -> Iterator[Row]:
 
 
 def _keep_inputs(crew: Any, inputs: Mapping[str, Any] | None) -> list[Any]:
-    """Have later tasks see the inputs of the finished ones. `before_kickoff` has run, and changes none."""
+    """Have later tasks see the inputs of the finished ones. `before_kickoff` has run, and changes none but files.
+
+    CrewAI takes files out of the inputs before these are kept, and no other process has them.
+    """
     if inputs is None:
         return []
 
-    def kept(_: Any) -> dict[str, Any]:
-        return dict(inputs)
+    def kept(made: Mapping[str, Any] | None) -> dict[str, Any]:
+        return {**{name: one for name, one in (made or {}).items() if isinstance(one, _file_types())}, **inputs}
 
     crew.before_kickoff_callbacks.append(kept)
     return [kept]
+
+
+def _file_types() -> tuple[type, ...]:
+    """Of crewai-files, where it is installed. Source: crewai.crews.utils, 1.15.30."""
+    return tuple(getattr(utils, "_FILE_TYPES", ()))
 
 
 class _Journal:
