@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import dataclasses
+import hashlib
 
 from crew_operator import app
 from crew_operator.api import parse
@@ -131,20 +132,39 @@ async def test_password_outlives_the_operator_and_a_lost_label(cluster, settings
     assert await password(cluster) == before
 
 
-async def test_deleted_secret_gets_a_new_password_and_rolls_redis_and_crew(cluster, operator):
+async def test_a_deleted_secret_gets_a_new_password_and_the_old_one_holds_while_the_crew_is_rolled(cluster, operator):
     await cluster.make()
     await settled(cluster)
     before = await password(cluster)
     old = await annotations(cluster)
     await cluster.delete("Secret", "concierge-redis-auth")
-    await cluster.exists("Secret", "concierge-redis-auth")
+    secret = await cluster.exists("Secret", "concierge-redis-auth")
     assert await password(cluster) != before
+    users = base64.b64decode(secret["data"]["auth.conf"]).decode()
+    assert hashlib.sha256(before.encode()).hexdigest() in users
 
     async def rolled():
         now = await annotations(cluster)
-        return all(now[name] != old[name] for name in now)
+        return now["concierge"] != old["concierge"]
 
-    await eventually(rolled, "both templates stand for the new Secret")
+    await eventually(rolled, "the crew's template stands for the new Secret")
+    assert (await annotations(cluster))["concierge-redis"] == old["concierge-redis"], "Redis takes both as it runs"
+
+
+async def test_a_secret_that_was_deleted_while_no_operator_ran_rolls_redis_and_crew(cluster, settings):
+    """Nobody knows the operator's own password any more, which a Redis that runs would have to be told by."""
+    await cluster.make()
+    async with app.running(settings):
+        await settled(cluster)
+        old = await annotations(cluster)
+    await cluster.delete("Secret", "concierge-redis-auth")
+    async with app.running(settings):
+
+        async def rolled():
+            now = await annotations(cluster)
+            return all(now[name] != old[name] for name in now)
+
+        await eventually(rolled, "both templates stand for the new Secret")
 
 
 async def test_memory_of_the_operator_goes_with_the_crew(cluster, settings):
@@ -155,13 +175,13 @@ async def test_memory_of_the_operator_goes_with_the_crew(cluster, settings):
             await children.bring(parse.crew_deployment(made), Access(), {})
             await cluster.exists("Deployment", f"crew-{number}")
             secret = await cluster.get("Secret", f"crew-{number}-redis-auth")
-            kept = repr((children._applied, children._rolls._past, children._claims))
+            kept = repr((children._applied, children._rolls._past, children._claims, children._users))
             assert made["metadata"]["uid"] in kept
             assert base64.b64decode(secret["data"]["password"]).decode() not in kept
             assert secret["data"]["password"] not in kept
             assert len(kept) < 4096, "digests are kept, no manifests"
             children.forget(made["metadata"]["uid"])
-        assert (children._applied, children._rolls._past, children._claims) == ({}, {}, {})
+        assert (children._applied, children._rolls._past, children._claims, children._users) == ({}, {}, {}, {})
 
 
 async def test_scaling_reaches_the_deployment(cluster, operator):

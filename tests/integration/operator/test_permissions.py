@@ -121,6 +121,6 @@ async def test_every_permission_is_used_and_every_used_one_is_granted(cluster, n
     async with eavesdropping(cluster.kubeconfig, tmp_path) as (one, kubeconfig):
         watched = () if everywhere else (cluster.namespace,)
         await live(cluster, node, dataclasses.replace(settings, kubeconfig=kubeconfig, namespaces=watched))
-    allowed = granted(**({} if everywhere else {"watchNamespaces": [cluster.namespace]}))
+    allowed = granted(replicaCount=1, **({} if everywhere else {"watchNamespaces": [cluster.namespace]}))
     assert said(one.used - allowed) == "", "used, and not granted"
     assert said(allowed - one.used - set(ON_PURPOSE)) == "", "granted, and not used"
