@@ -58,9 +58,9 @@ class Handle:
     def pod_processes(self, namespace: str, pod: str, container: str = "") -> Sequence[int]:
         """Main processes of a pod's containers that run now, or of one container."""
         folder = pid_file(Path(self.run), namespace, pod, container or "x").parent
-        noted = [folder / container] if container else sorted(folder.iterdir()) if folder.is_dir() else []
-        pids = [int(path.read_text()) for path in noted if path.exists()]
-        return [pid for pid in pids if stat(pid) is not None]
+        noted = [folder / container] if container else sorted(folder.glob("[!.]*"))
+        pids = [_pid(path) for path in noted]
+        return [pid for pid in pids if pid is not None and stat(pid) is not None]
 
     def log_files(self) -> list[Path]:
         """Every log there is."""
@@ -84,6 +84,14 @@ class Handle:
         for name in ("cluster.json", "kubeconfig"):
             Path(self.folder, name).unlink(missing_ok=True)
         return left
+
+
+def _pid(path: Path) -> int | None:
+    """None: nothing was noted, or it is gone with its pod."""
+    try:
+        return int(path.read_text())
+    except FileNotFoundError:
+        return None
 
 
 def load(folder: Path) -> Handle | None:

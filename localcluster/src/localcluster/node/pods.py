@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localcluster import private
 from localcluster.client import Client
 from localcluster.node import environment, images, phases, processes, translate, volumes
 from localcluster.node.containers import Container, ImageError, Start
@@ -265,7 +266,7 @@ class Pod:
         metadata = self.manifest["metadata"]
         noted = pid_file(self._place.run, metadata["namespace"], metadata["name"], container)
         noted.parent.mkdir(parents=True, exist_ok=True)
-        noted.write_text(str(pid))
+        private.write(noted, str(pid))
 
     def now(self) -> str:
         """The time."""
