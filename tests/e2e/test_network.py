@@ -105,7 +105,7 @@ def test_the_api_is_reached_from_its_own_namespace_or_from_where_the_spec_says(h
 
 
 def test_the_operator_is_reached_by_monitoring_alone(hotel, elsewhere):
-    (pod,) = hotel.cluster.api(NAMESPACE).pods({"app.kubernetes.io/name": RELEASE})
+    pod, *_ = hotel.cluster.api(NAMESPACE).pods({"app.kubernetes.io/name": RELEASE})
     figures = pod["status"]["podIP"], 8080
     assert _ask(hotel.cluster, hotel.namespace, "spy", figures) == OUT
     assert _ask(hotel.cluster, elsewhere, "scraper", figures, MONITORING, LONG) == IN
