@@ -31,31 +31,16 @@ class Kube:
 
     def get(self, path: str) -> Manifest | None:
         """The object or list at `path` of the API; None when there is none. Raises ClusterError when it is refused."""
-        try:
-            response = self._http.get(path)
-        except httpx.HTTPError as error:
-            raise ClusterError(f"the API server does not answer: {error!r}") from error
+        response = self._asked("GET", path)
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        if response.is_error:
-            raise ClusterError(f"GET {path}: {response.status_code} {response.text[:300]}")
-        found: Manifest = response.json()
+        found: Manifest = _accepted(response, f"GET {path}").json()
         return found
 
     def merge(self, path: str, patch: Manifest) -> None:
         """Change the object at `path` by a merge patch. Raises ClusterError when it is refused, or not there."""
-        try:
-            response = self._http.patch(path, json=patch, headers={"Content-Type": "application/merge-patch+json"})
-        except httpx.HTTPError as error:
-            raise ClusterError(f"the API server does not answer: {error!r}") from error
-        if response.is_error:
-            raise ClusterError(f"PATCH {path}: {response.status_code} {response.text[:300]}")
-
-    def secret(self, name: str, key: str) -> str | None:
-        """A value of a Secret; None: it has none, or there is none. Raises ClusterError when it cannot be read."""
-        found = self.get(f"/api/v1/namespaces/{self.namespace}/secrets/{name}") or {}
-        value = (found.get("data") or {}).get(key)
-        return None if value is None else base64.b64decode(value).decode(errors="replace")
+        headers = {"Content-Type": "application/merge-patch+json"}
+        _accepted(self._asked("PATCH", path, json=patch, headers=headers), f"PATCH {path}")
 
     def ask_pod(
         self,
@@ -88,6 +73,19 @@ class Kube:
         """The CrewDeployment."""
         return self.get(f"{CREWDEPLOYMENTS.format(namespace=self.namespace)}/{name}")
 
+    def wanted(self, name: str) -> Manifest:
+        """The CrewDeployment that somebody named. Raises ClusterError when there is none."""
+        crew = self.crew(name)
+        if crew is None:
+            raise ClusterError(f"there is no CrewDeployment {name} in the namespace {self.namespace}")
+        return crew
+
+    def secret(self, name: str, key: str) -> bytes | None:
+        """A value of a Secret; None: it has none, or there is none. Raises ClusterError when it cannot be read."""
+        found = self.get(f"/api/v1/namespaces/{self.namespace}/secrets/{name}") or {}
+        value = (found.get("data") or {}).get(key)
+        return None if value is None else base64.b64decode(value)
+
     def api_token(self, crew: Manifest) -> str | None:
         """The token of a CrewDeployment's API; None: it asks for none. Raises ClusterError when it cannot be read."""
         told = (crew.get("status") or {}).get("api") or {}
@@ -96,14 +94,19 @@ class Kube:
         ref = (told.get("tokenFrom") or spec.get("apiTokenFrom") or {}).get("secretKeyRef")
         if not ref:
             return None
-        found = self.get(f"/api/v1/namespaces/{self.namespace}/secrets/{ref['name']}") or {}
-        value = (found.get("data") or {}).get(ref["key"])
+        value = self.secret(ref["name"], ref["key"])
         if not value:
             raise ClusterError(f"the Secret {ref['name']} has no {ref['key']}, the token of the crew's API")
         try:
-            return tokens.read(base64.b64decode(value).decode())
+            return tokens.read(value.decode())
         except ValueError as error:
             raise ClusterError(f"the token in the Secret {ref['name']} {error}") from error
+
+    def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **more)
+        except httpx.HTTPError as error:
+            raise ClusterError(f"the API server does not answer: {error!r}") from error
 
     def pods(self, selector: Mapping[str, str]) -> list[Manifest]:
         """The pods with these labels that are not being deleted, by name."""
@@ -118,6 +121,12 @@ def condition(crew: Manifest | None, type_: str) -> Manifest:
     conditions = ((crew or {}).get("status") or {}).get("conditions") or []
     absent = {"type": type_, "status": "Unknown", "reason": "", "message": "the operator has not written it yet"}
     return next((one for one in conditions if one["type"] == type_), absent)
+
+
+def _accepted(response: httpx.Response, asked: str) -> httpx.Response:
+    if response.is_error:
+        raise ClusterError(f"{asked}: {response.status_code} {response.text[:300]}")
+    return response
 
 
 def _client(kubeconfig: Path) -> httpx.Client:

@@ -42,11 +42,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _secret(kube: Kube, name: str) -> str:
-    crew = kube.crew(name)
-    if crew is None:
-        raise ClusterError(f"there is no CrewDeployment {name} in the namespace {kube.namespace}")
     secret = resource.redis_auth(name)
-    external = ((crew["spec"].get("redis") or {}).get("external") or {}).get("urlFrom", {}).get("secretKeyRef")
+    external = (
+        ((kube.wanted(name)["spec"].get("redis") or {}).get("external") or {}).get("urlFrom", {}).get("secretKeyRef")
+    )
     if external:
         raise ClusterError(f"the Redis of {name} is not managed: change its URL in the Secret {external['name']}")
     if kube.secret(secret, resource.USERS_KEY) is None:
@@ -56,7 +55,7 @@ def _secret(kube: Kube, name: str) -> str:
 
 def _wait(kube: Kube, name: str, secret: str, digest: str, timeout: float) -> None:
     until = time.monotonic() + timeout
-    while not resource.takes_only(kube.secret(secret, resource.USERS_KEY) or "", digest):
+    while not resource.takes_only((kube.secret(secret, resource.USERS_KEY) or b"").decode(errors="replace"), digest):
         if time.monotonic() > until:
             progress, ready = (condition(kube.crew(name), one) for one in ("Progressing", "Ready"))
             said = "; ".join(f"{one['type']} is {one['status']}: {one['message']}" for one in (progress, ready))

@@ -19,10 +19,7 @@ def run(options: argparse.Namespace) -> int:
     """Print it, derived from the token of the crew's API. Raises ClusterError when there is none."""
     kube = target.connect(options)
     try:
-        crew = kube.crew(options.name)
-        if crew is None:
-            raise ClusterError(f"there is no CrewDeployment {options.name} in the namespace {kube.namespace}")
-        token = kube.api_token(crew)
+        token = kube.api_token(kube.wanted(options.name))
     finally:
         kube.close()
     if token is None:

@@ -8,11 +8,11 @@ import hashlib
 from dataclasses import dataclass, field
 
 from crew_operator.desired import metadata
-from crew_runtime.contract import rights
+from crew_runtime.contract import resource, rights
 
 OPERATOR = "operator"
-CREW = "default"
-"""Redis' own name for whom a client is that names no user, as replicas do: they need no other URL to lose rights."""
+CREW = resource.REDIS_USER
+"""Replicas name no user: they need no other URL to lose rights."""
 _REVISION = "crewops-revision"
 """A user that nobody can be. What it could read tells which rules a server was brought to last."""
 

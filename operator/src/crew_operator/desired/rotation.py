@@ -5,16 +5,15 @@ is added first, the crew's pods are rolled with it, and what none of them was ma
 an operator that dies in between finds in the Secret how far it was.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from crew_operator.desired.redis_users import CREW, OPERATOR, RedisUsers, digest
+from crew_runtime.contract import resource
 
 MAX_RETIRING: Final = 4
 """Earlier passwords that hold at once; pods of one from before those were to be replaced four times already."""
-_USER: Final = re.compile(r"^user (\S{1,64}) on((?: #[0-9a-f]{64}){1,16})(?: |$)", re.MULTILINE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,21 +36,21 @@ def decide(
         rolled_out: every pod of the crew was made with what the Secret holds.
         make: a new password.
     """
-    noted = dict(_USER.findall(found.configuration))
+    noted = resource.accepted(found.configuration)
     crew_password = found.crew_password or make()
-    held = tuple(one[1:] for one in noted.get(CREW, "").split()) or (last.accepted if last is not None else ())
+    held = noted.get(CREW) or (last.accepted if last is not None else ())
     current = digest(crew_password)
     # An operator that has not noted this password yet has made no pod with it.
     retiring = () if rolled_out and held[:1] == (current,) else tuple(one for one in held if one != current)
     return RedisUsers(
-        key_prefix, crew_password, _own(found, noted.get(OPERATOR, ""), last) or make(), retiring[:MAX_RETIRING]
+        key_prefix, crew_password, _own(found, noted.get(OPERATOR, ()), last) or make(), retiring[:MAX_RETIRING]
     )
 
 
-def _own(found: Found, noted: str, last: RedisUsers | None) -> str:
+def _own(found: Found, noted: tuple[str, ...], last: RedisUsers | None) -> str:
     """The operator's own: nobody else's to change, as a server that runs knows it by the old one alone."""
-    if found.operator_password and f" #{digest(found.operator_password)}" == noted:
+    if found.operator_password and noted == (digest(found.operator_password),):
         return found.operator_password
-    if last is not None and noted in ("", f" #{digest(last.operator_password)}"):
+    if last is not None and noted in ((), (digest(last.operator_password),)):
         return last.operator_password
     return found.operator_password

@@ -68,10 +68,19 @@ USERS_KEY: Final = "auth.conf"
 """The users, as Redis reads them when it starts: no password can be read out of it."""
 
 
+REDIS_USER: Final = "default"
+"""Redis' own name for whom a client is that names no user, as replicas do: the crew's."""
+_USER: Final = re.compile(r"^user (\S{1,64}) on((?: #[0-9a-f]{64}){1,16})(?: |$)", re.MULTILINE | re.ASCII)
+
+
+def accepted(users: str) -> dict[str, tuple[str, ...]]:
+    """User -> SHA-256 of each password that lets it in, the newest first, by the text at USERS_KEY."""
+    return {user: tuple(one[1:] for one in hashes.split()) for user, hashes in _USER.findall(users)}
+
+
 def takes_only(users: str, digest: str) -> bool:
-    """Whether the crew is let in with one password, of this SHA-256, by these users."""
-    (hashes,) = re.findall(r"^user default on((?: #[0-9a-f]{64})+)(?: |$)", users, re.MULTILINE) or ("",)
-    return bool(hashes == f" #{digest}")
+    """Whether the crew is let in with one password, of this SHA-256, by the text at USERS_KEY."""
+    return accepted(users).get(REDIS_USER) == (digest,)
 
 
 def selector(name: str, component: str) -> dict[str, str]:
