@@ -20,9 +20,6 @@ ELEMENT = 192
 SMALL = 1024 * 1024
 """Bytes that an answer may have whatever the others take."""
 
-QUOTES = "Protocol Error"
-"""How redis-py begins what it says of an answer that it cannot read, and goes on with the answer (redis-py 8.1)."""
-
 
 class _Bounded(parsers._AsyncRESPBase):
     """A parser that counts what comes for it as it comes: once for each read of the socket costs nothing.
@@ -48,7 +45,7 @@ class _Bounded(parsers._AsyncRESPBase):
         try:
             return await super().read_response(*args, **options)
         except InvalidResponse as error:
-            if str(error).startswith(QUOTES):
+            if str(error).startswith(redis_errors.QUOTES):
                 raise InvalidResponse("what is none of its protocol") from None
             raise
 

@@ -21,9 +21,6 @@ ELEMENT = 64
 LINE = 64 * 1024
 """Bytes of one line, which only an error of Redis has more than a few of; as asyncio has it in the server half."""
 
-QUOTES = "Protocol Error"
-"""How redis-py begins what it says of an answer that it cannot read, and goes on with the answer (redis-py 8.1)."""
-
 
 class _Counted(io.BytesIO):
     """What came and is not let go of yet, counted since an answer began: once for each read of the socket."""
@@ -79,7 +76,7 @@ class _Bounded(_RESPBase):
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidResponse(f"what is none of its protocol: {type(error).__name__}") from None
         except InvalidResponse as error:
-            if str(error).startswith(QUOTES):
+            if str(error).startswith(redis_errors.QUOTES):
                 raise InvalidResponse("what is none of its protocol") from None
             raise
 

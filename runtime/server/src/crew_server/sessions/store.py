@@ -22,8 +22,6 @@ STEP = 500
 """Ids of records or kickoffs asked for at once; longer keeps other clients waiting."""
 RECORDS_STEP = 50
 """Records read at once: some megabytes with their vectors."""
-SWEEP = 300
-"""Records of ended sessions erased at once: some milliseconds."""
 UNFINISHED = ("running", "pending_human_input")
 """Statuses of kickoffs that go on."""
 _KICKOFF_TEXT = ("status", "reason", "error", "memory", "replica")
@@ -183,7 +181,7 @@ class SessionStore:
             keys.meta(prefix), keys.memory_ids(prefix), keys.memory_log(prefix), keys.revision(prefix),
             keys.sessions(prefix), keys.idle(prefix), keys.mortal(prefix),
         ]  # fmt: skip
-        arguments: list[str | int] = [keys.root(prefix), int(ttl * 1000), sessions.LOG_LENGTH, SWEEP]
+        arguments: list[str | int] = [keys.root(prefix), int(ttl * 1000), sessions.LOG_LENGTH, sessions.SWEEP]
         erased, more = await self._ask(self._sweep(keys=names, args=arguments))
         return int(erased), bool(more)
 

@@ -40,6 +40,8 @@ _BY_START: Final = {
 _IN_A_SCRIPT: Final = re.compile(r"ERR Error running script .{0,200}?@user_script: ?\d+: -?([A-Z]+) ")
 _IN_A_PIPELINE, _CAUSED = "Command # ", " of pipeline caused error: "
 """What redis-py writes before an error of a pipeline, with the command between the two."""
+QUOTES: Final = "Protocol Error"
+"""How redis-py begins what it says of an answer that it cannot read, and goes on with the answer (redis-py 8.1)."""
 MOST: Final = 500
 """Characters of what a peer says that go into a message."""
 _WITH: Final = ", with args beginning with"

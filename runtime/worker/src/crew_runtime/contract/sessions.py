@@ -11,6 +11,8 @@ AREA = "/s"
 """The area of the sessions' memories: the stored scope of each begins with `/s/<segment>`."""
 LOG_LENGTH = 65_536
 """Entries of the change log that are kept."""
+SWEEP = 300
+"""Records of ended sessions that one step erases: some milliseconds."""
 NEVER = 9_999_999_999.0
 """`exp` of every record: older versions compare with it. A record has no end of its own, its session has."""
 MARK_SECONDS = 24 * 3600

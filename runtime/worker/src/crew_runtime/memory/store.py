@@ -10,7 +10,7 @@ import redis
 
 from crew_runtime import redis_client
 from crew_runtime.contract import keys
-from crew_runtime.contract.sessions import LOG_LENGTH
+from crew_runtime.contract.sessions import LOG_LENGTH, SWEEP
 from crew_runtime.errors import (
     BackendError,
     DimensionMismatchError,
@@ -29,8 +29,6 @@ Item = TypeVar("Item")
 SCHEMA = 1
 BATCH = 1_000
 """Records a script or a pipeline: a longer one keeps other clients waiting for over 20 ms."""
-SWEEP = 300
-"""Records of ended sessions that one use erases."""
 
 
 @dataclass(frozen=True, slots=True)
