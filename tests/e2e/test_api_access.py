@@ -1,11 +1,6 @@
 """Who may use the API of a crew that runs: who shows its token, or everybody where the spec says so."""
 
-import os
-import subprocess
-import sys
-
 import httpx
-import pytest
 
 from crew_runtime.contract import tokens
 from support.hotel import FACT, QUESTION, WORD, names
@@ -18,18 +13,6 @@ def _asked(hotel, pod, token):
     return hotel.cluster.ask(pod, "kickoff?wait=30", INPUTS, 40, token).status_code
 
 
-@pytest.fixture
-def crewctl(hotel):
-    """The command, as somebody with a kubeconfig runs it."""
-
-    def run(*arguments):
-        argv = [sys.executable, "-m", "crewctl", *arguments, "-n", hotel.namespace]
-        environ = {**os.environ, "KUBECONFIG": str(hotel.api.kubeconfig)}
-        return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60)
-
-    return run
-
-
 def test_a_new_crew_asks_for_the_token_in_its_secret(hotel):
     one, other = hotel.replicas()
     assert hotel.token() == hotel.secret(f"{hotel.name}-api-token", "token")
@@ -40,12 +23,12 @@ def test_a_new_crew_asks_for_the_token_in_its_secret(hotel):
     assert WORD in hotel.say(other, QUESTION, "ada")
 
 
-def test_a_receiver_of_webhooks_gets_its_key_and_not_the_token(hotel, crewctl):
-    done = crewctl("webhook-key", hotel.name)
+def test_a_receiver_of_webhooks_gets_its_key_and_not_the_token(hotel):
+    done = hotel.crewctl("webhook-key", hotel.name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == tokens.webhook_secret(hotel.token())
     assert hotel.token() not in done.stdout
-    assert "no CrewDeployment nobody" in crewctl("webhook-key", "nobody").stderr
+    assert "no CrewDeployment nobody" in hotel.crewctl("webhook-key", "nobody").stderr
 
 
 def test_another_token_in_the_secret_is_the_one_that_counts(hotel):
@@ -57,7 +40,7 @@ def test_another_token_in_the_secret_is_the_one_that_counts(hotel):
     assert WORD in hotel.say(one, QUESTION, "ada")
 
 
-def test_a_crew_is_open_when_its_spec_says_so(hotel, crewctl):
+def test_a_crew_is_open_when_its_spec_says_so(hotel):
     old = hotel.replicas()
     hotel.patch({"crew": {"api": {"auth": "None"}}})
     (one, _) = hotel.wait_replicas(2, but=names(old))
@@ -65,4 +48,4 @@ def test_a_crew_is_open_when_its_spec_says_so(hotel, crewctl):
     assert hotel.condition("Ready")["reason"] == "AllGood"
     assert _asked(hotel, one, None) == httpx.codes.OK
     assert WORD in hotel.say(one, QUESTION, "ada")
-    assert "has no token" in crewctl("webhook-key", hotel.name).stderr
+    assert "has no token" in hotel.crewctl("webhook-key", hotel.name).stderr

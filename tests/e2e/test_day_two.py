@@ -1,9 +1,6 @@
 """What people do to a crew that runs: docs/day-two.md has the same by hand."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -97,7 +94,7 @@ def test_kubectl_rollout_restart_is_left_to_its_work(hotel, remembered, asked):
 def test_a_new_password_fails_no_kickoff(hotel, remembered, asked):
     old, redis = hotel.replicas(), hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"]
     before = hotel.secret(f"{hotel.name}-redis-auth", "password")
-    done = crewctl("rotate", hotel.name, "-n", hotel.namespace, kubeconfig=hotel.api.kubeconfig)
+    done = hotel.crewctl("rotate", hotel.name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Redis takes the new password alone\n")
     rolled(hotel, asked, old)
@@ -106,14 +103,7 @@ def test_a_new_password_fails_no_kickoff(hotel, remembered, asked):
     assert now != before
     assert now not in done.stdout
     remembered()
-    assert "no CrewDeployment nobody" in crewctl("rotate", "nobody", kubeconfig=hotel.api.kubeconfig).stderr
-
-
-def crewctl(*arguments, kubeconfig):
-    """As somebody with a kubeconfig runs it."""
-    environ = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    argv = [sys.executable, "-m", "crewctl", *arguments]
-    return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=200, check=False)
+    assert "no CrewDeployment nobody" in hotel.crewctl("rotate", "nobody").stderr
 
 
 def test_kubectl_scale(hotel, remembered):

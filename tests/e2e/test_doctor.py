@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -23,9 +21,7 @@ class Doctor:
         self._hotel = hotel
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        argv = [sys.executable, "-m", "crewctl", "doctor", *arguments, "-n", self._hotel.namespace]
-        environ = {**os.environ, "KUBECONFIG": str(self._hotel.api.kubeconfig)}
-        done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=90)
+        done = self._hotel.crewctl("doctor", *arguments, timeout=90)
         return done.returncode, done.stdout, done.stderr
 
     def ask(self) -> tuple[int, Findings]:

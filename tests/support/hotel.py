@@ -3,6 +3,9 @@
 import base64
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -179,6 +182,12 @@ class Hotel:
         """GET /status of a kickoff, from that pod."""
         response = self.cluster.ask(pod, f"status/{kickoff_id}", token=self.token())
         return dict(response.json()) if response.status_code == httpx.codes.OK else {"status": response.text}
+
+    def crewctl(self, *arguments: str, timeout: float = 200) -> "subprocess.CompletedProcess[str]":
+        """A verb of crewctl in the namespace, as somebody with a kubeconfig runs it."""
+        environ = {**os.environ, "KUBECONFIG": str(self.api.kubeconfig)}
+        argv = [sys.executable, "-m", "crewctl", *arguments, "-n", self.namespace]
+        return subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=timeout, check=False)
 
     def log(self, pod: str, container: str, lines: int = 15) -> str:
         """The end of a container's log, under a headline."""

@@ -128,14 +128,29 @@ async def test_an_echo_of_our_own_write_makes_no_pass_that_asks(cluster, operato
     assert asked(operator) == before
 
 
-async def test_of_a_crew_that_uses_a_secret_of_the_users_that_one_is_read_and_nothing_else(cluster, settings, node):
+async def make_own_secret(cluster):
     about = {"name": "own", "namespace": cluster.namespace}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": {"token": "a-token-of-the-users"}}
     await cluster.kube.create(secret)
+
+
+async def another_token_rolls(cluster):
+    before = await cluster.get("Deployment", "concierge")
+    other = base64.b64encode(b"another-token").decode()
+    await cluster.kube.merge("Secret", cluster.namespace, "own", {"data": {"token": other}})
+
+    async def rolled():
+        now = await cluster.get("Deployment", "concierge")
+        return now["spec"]["template"]["metadata"] != before["spec"]["template"]["metadata"]
+
+    await eventually(rolled, "the crew is rolled")
+
+
+async def test_of_a_crew_that_uses_a_secret_of_the_users_that_one_is_read_and_nothing_else(cluster, settings, node):
+    await make_own_secret(cluster)
     async with app.running(dataclasses.replace(settings, reread=1.0)) as operator:
         await cluster.make(**OWN)
         await cluster.condition("Ready", "False")
-        deployment = await cluster.get("Deployment", "concierge")
         if cluster.server:
 
             async def only_the_secret():
@@ -145,14 +160,7 @@ async def test_of_a_crew_that_uses_a_secret_of_the_users_that_one_is_read_and_no
                 return {one for one in new if one[0] != "watch"} == {("get", "secrets")}
 
             await eventually(only_the_secret, "only the Secret is read", 30)
-        other = base64.b64encode(b"another-token").decode()
-        await cluster.kube.merge("Secret", cluster.namespace, "own", {"data": {"token": other}})
-
-        async def rolled():
-            now = await cluster.get("Deployment", "concierge")
-            return now["spec"]["template"]["metadata"] != deployment["spec"]["template"]["metadata"]
-
-        await eventually(rolled, "the crew is rolled")
+        await another_token_rolls(cluster)
 
 
 async def test_the_secret_of_a_healthy_crew_is_read_between_its_looks(cluster, settings, node, monkeypatch):
@@ -167,9 +175,7 @@ async def test_the_secret_of_a_healthy_crew_is_read_between_its_looks(cluster, s
         return asked(running).get("get", 0)
 
     monkeypatch.setattr(redis_client, "look", counted)
-    about = {"name": "own", "namespace": cluster.namespace}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": {"token": "a-token-of-the-users"}}
-    await cluster.kube.create(secret)
+    await make_own_secret(cluster)
     seldom = dataclasses.replace(settings, reread=0.3, watched_tick=3600.0)
     async with app.running(seldom) as operator:
         await serving(cluster, node, **OWN)
@@ -181,15 +187,7 @@ async def test_the_secret_of_a_healthy_crew_is_read_between_its_looks(cluster, s
 
         await eventually(only_reads, "the Secret is read, and Redis is not", 60)
         before = len(looks)
-        deployment = await cluster.get("Deployment", "concierge")
-        other = base64.b64encode(b"another-token").decode()
-        await cluster.kube.merge("Secret", cluster.namespace, "own", {"data": {"token": other}})
-
-        async def rolled():
-            now = await cluster.get("Deployment", "concierge")
-            return now["spec"]["template"]["metadata"] != deployment["spec"]["template"]["metadata"]
-
-        await eventually(rolled, "the crew is rolled")
+        await another_token_rolls(cluster)
 
         async def looked_at():
             return len(looks) > before
