@@ -23,7 +23,7 @@ from bench.records import (
     server,
     vector,
 )
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.memory.records import tag
 from crew_runtime.sessions import binding
 

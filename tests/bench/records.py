@@ -16,7 +16,7 @@ telemetry.turn_off_unattended(os.environ)
 
 from crewai.memory.types import MemoryRecord  # noqa: E402 - after its telemetry is off
 
-from crew_runtime.crewai.storage import RedisStorage  # noqa: E402
+from crew_runtime.crewai.state.memory_storage import RedisStorage  # noqa: E402
 from crew_runtime.guard.call import Guard  # noqa: E402
 from crew_runtime.redis_client import Connections  # noqa: E402
 from crew_runtime.settings import Settings  # noqa: E402

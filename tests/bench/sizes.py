@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.figures import Figure, median
 from bench.records import REDIS_OPTIONS, connected, fill, lance_storage, milliseconds, vector
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from support.redis_server import RedisServer, start_redis
 
 SIZES = ((10_000, 384), (100_000, 384), (10_000, 3_072), (100_000, 3_072))

@@ -32,10 +32,10 @@ WORKER, SERVER = "crew_runtime.worker", "crew_server"
 _LIBRARIES = {
     WORKER: (
         "crewai",
-        "crew_runtime.crewai.canned",
-        "crew_runtime.crewai.proof",
-        "crew_runtime.crewai.seams",
-        "crew_runtime.crewai.warming",
+        "crew_runtime.crewai.kickoffs.canned",
+        "crew_runtime.crewai.proofs.memory",
+        "crew_runtime.crewai.state.registration",
+        "crew_runtime.crewai.kickoffs.warming",
         "crew_runtime.installation",
         "crew_runtime.worker.main",
     ),

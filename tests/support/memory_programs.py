@@ -175,7 +175,7 @@ def answer_from_knowledge(installed, session):
 
 
 def prove(installed, action, nonce):
-    from crew_runtime.crewai.proof import Prover
+    from crew_runtime.crewai.proofs.memory import Prover
 
     return getattr(Prover(), action)(nonce)
 
@@ -205,14 +205,14 @@ def _changed(what):
     elif what == "other_tools":
         from crewai.tools.base_tool import BaseTool
 
-        from crew_runtime.crewai import corrections
+        from crew_runtime.crewai.state import corrections
 
         BaseTool.run = lambda self, given: None
         corrections.apply()
     elif what == "other_checkpoints":
         from crewai.state.checkpoint_config import CheckpointConfig
 
-        from crew_runtime.crewai import checkpoints
+        from crew_runtime.crewai.state import checkpoints
 
         checkpoints.obstacle = lambda: "another signature"
         checkpoints.in_force = lambda: False
@@ -361,8 +361,8 @@ def turn(installed, session, message):
     from crewai.flow.conversational import ConversationConfig, ConversationState
     from crewai.flow.persistence import persist
 
-    from crew_runtime.crewai import kickoff
-    from crew_runtime.crewai.load import Loaded, Made
+    from crew_runtime.crewai.kickoffs import kickoff
+    from crew_runtime.crewai.loading.load import Loaded, Made
 
     @persist()
     @ConversationConfig()
@@ -514,11 +514,9 @@ def install_imports():
     import crewai
     from crewai.memory import unified_memory
 
-    from crew_runtime.crewai import proof
-
     assert crewai
     assert unified_memory
-    assert proof
+    assert memory
     gc.freeze()  # each fork would walk and copy it at its first collection
 
 

@@ -18,7 +18,7 @@ from support.idle_sessions import let_pass
 from support.redis_server import RedisServer, start_redis
 
 if TYPE_CHECKING:
-    from crew_runtime.crewai.storage import RedisStorage
+    from crew_runtime.crewai.state.memory_storage import RedisStorage
 
 telemetry.turn_off_unattended(os.environ)  # before anything imports CrewAI: the test modules do
 _numbers = count(1)
@@ -50,7 +50,7 @@ def settings(server: RedisServer) -> Settings:
 @pytest.fixture
 def make_storage(settings: Settings) -> "Iterator[Callable[..., RedisStorage]]":
     """More stores on the same keys: as other processes would have."""
-    from crew_runtime.crewai.storage import RedisStorage
+    from crew_runtime.crewai.state.memory_storage import RedisStorage
 
     opened = []
 
@@ -71,7 +71,6 @@ def storage(make_storage: "Callable[..., RedisStorage]") -> "RedisStorage":
 @pytest.fixture
 def time_passes(server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Makes all sessions that many seconds older, here and at Redis, at once."""
-    from crew_runtime.crewai import storage
 
     passed = 0.0
     monkeypatch.setattr(storage, "_now", lambda: time.time() + passed)

@@ -9,7 +9,7 @@ import pytest
 from crewai.llms.base_llm import BaseLLM
 from crewai.memory.unified_memory import Memory
 
-from crew_runtime.crewai import corrections
+from crew_runtime.crewai.state import corrections
 from crew_runtime.sessions import binding
 from support.memories import embed, record
 

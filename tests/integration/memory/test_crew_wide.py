@@ -17,7 +17,7 @@ from crewai.memory.unified_memory import Memory
 from crewai.tools import BaseTool, tool
 
 from crew_runtime.contract import keys
-from crew_runtime.crewai import corrections
+from crew_runtime.crewai.state import corrections
 from crew_runtime.sessions import binding, sharing
 from support.memories import contents, direction, embed, record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.errors import BackendError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from crew_runtime import installation
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.errors import BackendError, BackendUnavailableError, DimensionMismatchError, StoreMismatchError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections

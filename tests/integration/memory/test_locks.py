@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from crew_runtime.crewai.locks import RedisLocks
+from crew_runtime.crewai.state.locks import RedisLocks
 from crew_runtime.errors import LockLostError, LockTimeoutError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.sessions import binding, sharing

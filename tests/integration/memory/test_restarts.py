@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from crew_runtime.contract.sessions import SWEEP
-from crew_runtime.crewai.flows import FlowStates
+from crew_runtime.crewai.state.flows import FlowStates
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.sessions import binding

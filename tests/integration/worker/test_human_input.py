@@ -9,9 +9,10 @@ from dataclasses import asdict
 
 import pytest
 
-from crew_runtime.crewai import flow_feedback, kickoff
-from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause, UnsupportedHumanInputError
-from crew_runtime.crewai.load import Loaded, Made
+from crew_runtime.crewai.human_input import flow_feedback
+from crew_runtime.crewai.human_input.reviews import Answer, CrewChangedError, Pause, UnsupportedHumanInputError
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading.load import Loaded, Made
 from support.user_crews import reviewed
 
 

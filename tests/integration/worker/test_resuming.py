@@ -16,12 +16,14 @@ from crewai.flow.persistence import factory
 from crewai.tools import tool
 from crewai.utilities import task_output_storage_handler as handler
 
-from crew_runtime.crewai import kickoff, resuming, resuming_flows, task_outputs
-from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
-from crew_runtime.crewai.human_input import Answer, Pause
-from crew_runtime.crewai.load import Loaded, Made
-from crew_runtime.crewai.resuming import Course
-from crew_runtime.crewai.task_outputs import RedisTaskOutputsStorage, TaskOutputs
+from crew_runtime.crewai.human_input.reviews import Answer, Pause
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading.load import Loaded, Made
+from crew_runtime.crewai.resuming import methods, tasks
+from crew_runtime.crewai.resuming.tasks import Course
+from crew_runtime.crewai.state import task_outputs
+from crew_runtime.crewai.state.flows import FlowStates, RedisFlowPersistence
+from crew_runtime.crewai.state.task_outputs import RedisTaskOutputsStorage, TaskOutputs
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
@@ -176,7 +178,7 @@ def test_typed_skipped_and_guarded_tasks_are_restored_as_they_were(attempts):
 
 @pytest.mark.parametrize(
     ("make", "why"),
-    [(resumed.led, resuming.HIERARCHICAL), (resumed.beside, resuming.ASYNC)],
+    [(resumed.led, tasks.HIERARCHICAL), (resumed.beside, tasks.ASYNC)],
     ids=["hierarchical", "async"],
 )
 def test_what_cannot_go_on_starts_anew_and_says_so(attempts, make, why):
@@ -195,12 +197,12 @@ def test_changed_crew_starts_anew_and_what_the_old_one_finished_is_not_mixed_in(
     crew.make = resumed.changed
     crew.calls()
     crew.run(lost_at="other")
-    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.begun == [(None, 0, tasks.CHANGED)]
     assert crew.calls() == ["tool one", "callback one", "tool other"]
     assert len(crew.rows) == 1, "the new crew's first task took the place of all the old crew's"
     crew.make = resumed.crew
     crew.run()
-    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.begun == [(None, 0, tasks.CHANGED)]
 
 
 def altered(change):
@@ -228,7 +230,7 @@ def test_rollout_that_changes_agents_or_tools_starts_anew(attempts, change):
     crew.make = lambda: altered(change)
     crew.calls()
     crew.run(lost_at="three")
-    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.begun == [(None, 0, tasks.CHANGED)]
     assert crew.calls() == ["tool one", "callback one", "tool two", "callback two", "tool three"]
     crew.run()
     assert crew.begun == [("three", 2, "")], "the changed crew knows itself again"
@@ -240,14 +242,14 @@ def test_rollout_of_another_crewai_starts_anew(attempts, monkeypatch):
     crew.run(lost_at="three")
     monkeypatch.setattr(crewai, "__version__", "0")
     crew.run()
-    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.begun == [(None, 0, tasks.CHANGED)]
 
 
 def test_inputs_are_no_change():
     made = altered(lambda one: setattr(one.agents[0], "role", "Doer of {topic}"))
-    before = resuming.mark(made)
+    before = tasks.mark(made)
     made._interpolate_inputs({"topic": "tea"})
-    assert (made.agents[0].role, resuming.mark(made)) == ("Doer of tea", before)
+    assert (made.agents[0].role, tasks.mark(made)) == ("Doer of tea", before)
 
 
 @pytest.mark.parametrize("authors", [None, "of the author's"])
@@ -293,7 +295,7 @@ def test_loss_before_any_task_has_finished_is_named(attempts):
     crew = attempts(resumed.crew)
     crew.run(lost_at="one")
     crew.run()
-    assert crew.begun == [(None, 0, resuming.NOTHING_FINISHED)]
+    assert crew.begun == [(None, 0, tasks.NOTHING_FINISHED)]
 
 
 def test_row_that_no_longer_fits_the_tasks_model_starts_anew(attempts):
@@ -302,7 +304,7 @@ def test_row_that_no_longer_fits_the_tasks_model_starts_anew(attempts):
     crew.rows[0]["output"]["pydantic"] = {"name": "typed"}
     crew.calls()
     crew.run()
-    assert crew.begun == [(None, 0, resuming.CHANGED)]
+    assert crew.begun == [(None, 0, tasks.CHANGED)]
     assert crew.calls()[0] == "tool typed"
 
 
@@ -394,8 +396,8 @@ def test_next_kickoff_of_the_session_is_a_first_attempt_again(attempts):
 @pytest.mark.parametrize(
     ("make", "then", "why"),
     [
-        (resumed.Unkept, resumed.Unkept, resuming_flows.NOT_PERSISTED),
-        (resumed.Written, resumed.Renamed, resuming_flows.CHANGED),
+        (resumed.Unkept, resumed.Unkept, methods.NOT_PERSISTED),
+        (resumed.Written, resumed.Renamed, methods.CHANGED),
         (resumed.Opaque, resumed.Opaque, "the type object is not the same"),
         (resumed.Carrying, resumed.Carrying, "keeps more in itself than its state"),
     ],

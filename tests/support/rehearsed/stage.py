@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crew_runtime import installation
-from crew_runtime.crewai import load
+from crew_runtime.crewai.loading import load
 from crew_runtime.crewai.rehearsing import stage
 
 

@@ -14,8 +14,8 @@ from crewai import Agent, Crew, Task  # noqa: E402
 from crewai.memory.unified_memory import Memory  # noqa: E402
 
 from crew_runtime import rehearsal  # noqa: E402
-from crew_runtime.crewai import stores  # noqa: E402
-from crew_runtime.crewai.load import Made  # noqa: E402
+from crew_runtime.crewai.loading.load import Made  # noqa: E402
+from crew_runtime.crewai.proofs import stores  # noqa: E402
 from support.user_crews.plain import EchoLLM  # noqa: E402
 from support.user_crews.remembering import Hashed  # noqa: E402
 

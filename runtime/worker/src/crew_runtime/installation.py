@@ -16,7 +16,7 @@ from crew_runtime.redis_client import Client, Connections
 from crew_runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from crew_runtime.crewai.seams import Registered
+    from crew_runtime.crewai.state.registration import Registered
 
 START_PATIENCE = 10
 """How much longer than a call the start may take, in units of the backend's deadline: Redis may be starting too."""
@@ -53,9 +53,9 @@ class Installation:
 
         `crew`: kept alive while it is looked for; everything alive is looked at.
         """
-        from crew_runtime.crewai import seams
+        from crew_runtime.crewai.state import registration
 
-        found = seams.effective_state()
+        found = registration.effective_state()
         del crew
         return found
 
@@ -91,10 +91,11 @@ def install(settings: Settings | None = None) -> Installation:
         # Before CrewAI, whose import takes seconds: a wrong address should not.
         wait_for_backend(settings, connections)
 
-        from crew_runtime.crewai import seams, versions
+        from crew_runtime.crewai import versions
+        from crew_runtime.crewai.state import registration
 
         version = versions.check()
-        registered = seams.register(settings, connections)
+        registered = registration.register(settings, connections)
         storage = registered.storage
         storage.check()
         _installed = Installation(settings, connections, registered, version, storage.search_mode, storage.dimension)

@@ -128,7 +128,8 @@ def _leave(options: argparse.Namespace, answer: Answer) -> None:
 def _crewai() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
     """Imported only now: telemetry has to be off, and what is wrong with CrewAI has to be told."""
     try:
-        from crew_runtime.crewai import load, stores
+        from crew_runtime.crewai.loading import load
+        from crew_runtime.crewai.proofs import stores
         from crew_runtime.crewai.rehearsing import embedders, stage
     except Exception as error:
         raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}") from error

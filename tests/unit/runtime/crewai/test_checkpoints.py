@@ -2,7 +2,7 @@
 
 from crewai.state.provider.json_provider import JsonProvider
 
-from crew_runtime.crewai import checkpoints
+from crew_runtime.crewai.state import checkpoints
 
 
 def test_it_fits_the_installed_crewai():

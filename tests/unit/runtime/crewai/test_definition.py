@@ -7,7 +7,7 @@ import pytest
 
 from crew_runtime.contract import definition as files
 from crew_runtime.contract import env
-from crew_runtime.crewai import definition, load
+from crew_runtime.crewai.loading import declared, load
 
 AGENT = {"role": "Librarian", "goal": "lend", "backstory": "old", "llm": "gpt-4o-mini"}
 TASK = {"name": "lend", "description": "Lend a book", "expected_output": "a book", "agent": "librarian"}
@@ -30,7 +30,7 @@ def written(home):
 
 
 def roles(folder):
-    crew, _ = definition.load(folder)
+    crew, _ = declared.load(folder)
     return [agent.role for agent in crew.agents]
 
 

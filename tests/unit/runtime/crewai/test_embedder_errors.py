@@ -6,7 +6,8 @@ import pytest
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.memory_events import MemoryQueryFailedEvent
 
-from crew_runtime.crewai import embedder_errors, unseen
+from crew_runtime.crewai.embedders import failures
+from crew_runtime.crewai.state import unseen
 from crew_runtime.guard import ledger
 
 
@@ -27,7 +28,7 @@ from crew_runtime.guard import ledger
     ],
 )
 def test_a_text_too_long_for_the_embedder_is_told_apart(said: str):
-    assert embedder_errors.kind(said) == "TextTooLong"
+    assert failures.kind(said) == "TextTooLong"
     told: list[ledger.Failure] = []
     end = ledger.subscribe(told.append)
     try:
@@ -49,13 +50,13 @@ def test_a_text_too_long_for_the_embedder_is_told_apart(said: str):
     ],
 )
 def test_a_service_that_is_down_or_refuses_is_not(said: str):
-    assert embedder_errors.kind(said) == "Embedder"
+    assert failures.kind(said) == "Embedder"
 
 
 def test_a_real_memory_tells_it(monkeypatch: pytest.MonkeyPatch):
     from crewai.memory.unified_memory import Memory
 
-    from crew_runtime.crewai import canned
+    from crew_runtime.crewai.kickoffs import canned
 
     def embed(texts: Any) -> Any:
         raise ValueError("the input length exceeds the context length")

@@ -3,7 +3,7 @@
 import pytest
 from crewai import Agent, Crew, Memory, Task
 
-from crew_runtime.crewai import embedder_warmup
+from crew_runtime.crewai.embedders import warmup
 from support.user_crews.remembering import FilingLLM
 
 KEYED = {"provider": "openai", "config": {"api_key": "sk-secret", "model_name": "text-embedding-3-small"}}
@@ -24,7 +24,7 @@ def remembering(embedder):
 def tried(monkeypatch):
     """How many embedders were tried, each of which works."""
     calls = []
-    monkeypatch.setattr(embedder_warmup, "_works", lambda call: calls.append(call) or True)
+    monkeypatch.setattr(warmup, "_works", lambda call: calls.append(call) or True)
     return calls
 
 
@@ -32,22 +32,22 @@ def tried(monkeypatch):
 @pytest.mark.parametrize("made", [lambda: remembering(KEYED), lambda: remembering(None)])
 def test_a_provider_that_asks_a_server_is_not_even_tried(tried, made, kept):
     """Its client would try again and again while the replica starts."""
-    assert embedder_warmup.local(made(), kept=kept) == ()
+    assert warmup.local(made(), kept=kept) == ()
     assert tried == []
 
 
 def test_a_local_provider_is_told_by_its_settings_and_shown_without_them(tried):
-    (name,) = embedder_warmup.local(remembering(TINY), kept=False)
+    (name,) = warmup.local(remembering(TINY), kept=False)
     assert len(tried) == 1
-    assert embedder_warmup.shown(name) == "sentence-transformer/tiny"
+    assert warmup.shown(name) == "sentence-transformer/tiny"
 
 
 def test_one_of_a_crew_that_is_kept_is_told_by_its_place(tried):
-    (name,) = embedder_warmup.local(remembering(TINY), kept=True)
-    assert embedder_warmup.shown(name) == embedder_warmup.OF_MODULE
+    (name,) = warmup.local(remembering(TINY), kept=True)
+    assert warmup.shown(name) == warmup.OF_MODULE
 
 
 def test_settings_that_no_other_process_has_are_left_alone(tried):
     held = {"provider": "sentence-transformer", "config": {"model_name": "tiny", "device": object()}}
-    assert embedder_warmup.local(remembering(held), kept=False) == ()
+    assert warmup.local(remembering(held), kept=False) == ()
     assert tried == []

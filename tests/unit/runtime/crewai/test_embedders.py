@@ -2,7 +2,7 @@
 
 import pytest
 
-from crew_runtime.crewai import embedders
+from crew_runtime.crewai.embedders import identity
 
 
 class Shape:
@@ -27,7 +27,7 @@ def shape(texts):
     ],
 )
 def test_an_embedder_has_a_name(embedder, name):
-    assert embedders.name(embedder) == name
+    assert identity.name(embedder) == name
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,11 @@ def test_an_embedder_has_a_name(embedder, name):
     ],
 )
 def test_two_names_may_be_of_one(one, other, differ):
-    assert embedders.differ(one, other) is embedders.differ(other, one) is differ
-    assert bool(embedders.mismatch(one, other, "cs:{a/b}:meta")) is differ
+    assert identity.differ(one, other) is identity.differ(other, one) is differ
+    assert bool(identity.mismatch(one, other, "cs:{a/b}:meta")) is differ
 
 
 def test_a_mismatch_names_both_and_a_way_out():
-    told = embedders.mismatch("openai/small", "openai/large", "cs:{a/b}:meta")
+    told = identity.mismatch("openai/small", "openai/large", "cs:{a/b}:meta")
     for part in ("openai/small", "openai/large", "keyPrefix", "HDEL cs:{a/b}:meta embedder"):
         assert part in told

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from crewai import Crew
 
-from crew_runtime.crewai import inputs, kickoff, load
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading import inputs, load
 from support.user_crews import plain
 
 

@@ -14,7 +14,7 @@ from crewai.crews.crew_output import CrewOutput
 from crewai.flow.flow import Flow, listen, start
 from pydantic import BaseModel, RootModel
 
-from crew_runtime.crewai import results, usage
+from crew_runtime.crewai.outputs import results, usage
 from support import openai_server
 from support.user_crews import plain
 

@@ -1,6 +1,6 @@
 """The patch fits the CrewAI that is installed, and does nothing to one that is another."""
 
-from crew_runtime.crewai import task_outputs
+from crew_runtime.crewai.state import task_outputs
 
 
 def test_it_fits_the_installed_crewai():

@@ -4,7 +4,8 @@ import importlib
 
 import pytest
 
-from crew_runtime.crewai import kickoff, tracebacks
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.outputs import tracebacks
 from crew_runtime.memory import values as ours
 
 

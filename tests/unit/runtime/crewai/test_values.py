@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field, SecretStr, computed_field, field_serializer
 
-from crew_runtime.crewai import values
+from crew_runtime.crewai.outputs import values
 
 
 class Urgency(Enum):

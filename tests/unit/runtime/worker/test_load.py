@@ -4,7 +4,9 @@ import json
 
 from pydantic import BaseModel
 
-from crew_runtime.crewai import inputs, kickoff, load, values
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading import inputs, load
+from crew_runtime.crewai.outputs import values
 from support.user_crews import plain
 
 

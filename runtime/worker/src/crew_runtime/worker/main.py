@@ -26,7 +26,7 @@ from crew_runtime.worker.errors import ServerGoneError, StartError
 from crew_runtime.worker.zygote import EXIT_SERVER_GONE, Exit, Plan, Zygote
 
 if TYPE_CHECKING:
-    from crew_runtime.crewai.load import Loaded
+    from crew_runtime.crewai.loading.load import Loaded
     from crew_runtime.worker.trial import Trial
 
 log = logs.Log(__name__)
@@ -114,9 +114,9 @@ class _Starter:
         found = self._trial("entrypoint", told)
         if found.error:
             raise StartError(found.reason, found.error, found.detail)
-        from crew_runtime.crewai import embedder_warmup
+        from crew_runtime.crewai.embedders import warmup
 
-        warm_up = (*filter(None, [told.warm_up]), *map(embedder_warmup.shown, found.embedders))
+        warm_up = (*filter(None, [told.warm_up]), *map(warmup.shown, found.embedders))
         self._learn(**_typed(found.loaded), processes=told.processes, warm_up=warm_up)
         plan = self._decide(found, told, pages)
         self._zygote.take_signals()
@@ -126,7 +126,7 @@ class _Starter:
         return plan
 
     def _warm_up(self) -> None:
-        from crew_runtime.crewai import warming
+        from crew_runtime.crewai.kickoffs import warming
 
         if why := warming.warm_up():
             log.warning("CrewAI was not warmed up: first kickoffs are slower", detail=why)
@@ -140,7 +140,7 @@ class _Starter:
         warm = replace(warm, pages=self._pages(pages))
         held = forking.held()
         if not found.unsafe:
-            from crew_runtime.crewai import load
+            from crew_runtime.crewai.loading import load
 
             loaded = load.load(told.entrypoint, told.definition)
             warm = replace(warm, loaded=loaded, seeds=randomness.fixed(found.seeds))
@@ -251,7 +251,7 @@ def _forking(warm: _Warm) -> Any:
 
 def _live(task: child.Task, warm: _Warm) -> int:
     """The life of a slot or prober."""
-    from crew_runtime.crewai import load
+    from crew_runtime.crewai.loading import load
     from crew_runtime.worker import prober, randomness, slot
 
     told, loaded = warm.told, warm.loaded
@@ -268,11 +268,11 @@ def _live(task: child.Task, warm: _Warm) -> int:
 
 def _prepare(warm: _Warm, loaded: "Loaded") -> None:
     """What makes the first kickoff of a process as fast as a second one would be."""
-    from crew_runtime.crewai import embedder_warmup
+    from crew_runtime.crewai.embedders import warmup
     from crew_runtime.worker import pages, warm_up
 
     pages.take(warm.pages)
-    embedder_warmup.warm(warm.embedders, loaded.make().target if loaded.shared else None)
+    warmup.warm(warm.embedders, loaded.make().target if loaded.shared else None)
     if warm.told.warm_up:
         try:
             warm_up.call(warm.told.warm_up)
@@ -286,7 +286,7 @@ def _spawned_child() -> int:
     child.isolate(parent)
 
     def body() -> int:
-        from crew_runtime.crewai import warming
+        from crew_runtime.crewai.kickoffs import warming
 
         start.prepare()
         told = settings.read(os.environ)

@@ -6,8 +6,8 @@ A process of its own, so that busy or wedged slots neither block a proof nor fak
 import time
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai.load import Loaded
-from crew_runtime.crewai.proof import Prover
+from crew_runtime.crewai.loading.load import Loaded
+from crew_runtime.crewai.proofs.memory import Prover
 from crew_runtime.worker import child, watch
 from crew_runtime.worker.channel import Channel
 from crew_runtime.worker.logs import Log

@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crew_runtime.contract import frames
-from crew_runtime.crewai import bus, flow_feedback, human_input, kickoff, seams, tracebacks, unseen
-from crew_runtime.crewai.human_input import Pause
-from crew_runtime.crewai.load import Loaded
-from crew_runtime.crewai.results import Output
-from crew_runtime.crewai.resuming import Course
+from crew_runtime.crewai.human_input import flow_feedback, reviews
+from crew_runtime.crewai.human_input.reviews import Pause
+from crew_runtime.crewai.kickoffs import bus, kickoff
+from crew_runtime.crewai.loading.load import Loaded
+from crew_runtime.crewai.outputs import tracebacks
+from crew_runtime.crewai.outputs.results import Output
+from crew_runtime.crewai.resuming.tasks import Course
+from crew_runtime.crewai.state import registration, unseen
 from crew_runtime.sessions import binding
 from crew_runtime.worker import child, clean, ending, limits, watch
 from crew_runtime.worker.channel import Channel
@@ -49,7 +52,7 @@ class Job:
     attempt: int
     ends_at: float
     """On the monotonic clock; the server kills at that time."""
-    answer: human_input.Answer | None = None
+    answer: reviews.Answer | None = None
     """A person's, to what an earlier attempt asked."""
     keep: bool = False
     """Whether an attempt after a loss would go on."""
@@ -74,7 +77,7 @@ class Job:
             attempt=int(frame.get("attempt") or 1),
             ends_at=time.monotonic() + deadline,
             answer=resume
-            and human_input.Answer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
+            and reviews.Answer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
             keep=frame.get("keep") is True,
             finished=tuple(frame.get("finished") or ()),
         )
@@ -178,7 +181,7 @@ class Slot:
         return answer.fatal or ("it went on from a pause" if job.answer else "")
 
     def _answer(self, job: Job) -> Answer:
-        if (registered := seams.registered()) is not None:
+        if (registered := registration.registered()) is not None:
             registered.guard.begin()
         with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
             answer = self._run(job, failed)

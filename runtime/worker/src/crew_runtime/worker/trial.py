@@ -15,7 +15,9 @@ from typing import Any
 
 from crew_runtime import installation
 from crew_runtime.contract import report as reports
-from crew_runtime.crewai import bus, canned, embedder_warmup, load
+from crew_runtime.crewai.embedders import warmup
+from crew_runtime.crewai.kickoffs import bus, canned
+from crew_runtime.crewai.loading import load
 from crew_runtime.crewai.rehearsing import stage
 from crew_runtime.crewai.rehearsing.judging import Finding
 from crew_runtime.errors import BackendError
@@ -78,7 +80,7 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
             warm_up.call(settings.warm_up)
         except warm_up.WarmUpError as error:
             return Trial(error=error.message, reason="WarmUpBroken", detail=error.detail)
-    embedders = embedder_warmup.local(made.target, kept=loaded.kept(reuses=settings.reuses))
+    embedders = warmup.local(made.target, kept=loaded.kept(reuses=settings.reuses))
 
     def found(finding: Finding) -> Trial:
         learned = tuple(_third_party([name for name in tuple(sys.modules) if name not in before], loaded.source))

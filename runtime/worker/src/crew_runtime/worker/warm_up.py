@@ -3,7 +3,7 @@
 import importlib
 from operator import attrgetter
 
-from crew_runtime.crewai.load import user_traceback
+from crew_runtime.crewai.loading.load import user_traceback
 
 
 class WarmUpError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from crewai.memory import encoding_flow, recall_flow, types, unified_memory
 
-from crew_runtime.crewai import knowledge
+from crew_runtime.crewai.state import knowledge
 
 DIMENSION = 64
 MOST_CHUNKS = 8

@@ -17,12 +17,13 @@ from crewai.flow.flow import Flow
 from crewai.tasks.conditional_task import ConditionalTask
 from crewai.utilities.rpm_controller import RPMController
 
-from crew_runtime.crewai import checkpoints, memories
-from crew_runtime.crewai.flows import RedisFlowPersistence
-from crew_runtime.crewai.knowledge import RedisKnowledgeStorage
+from crew_runtime.crewai import memories
 from crew_runtime.crewai.rehearsing import left_out
 from crew_runtime.crewai.rehearsing.left_out import LeftOut
 from crew_runtime.crewai.rehearsing.llms import TEXT
+from crew_runtime.crewai.state import checkpoints
+from crew_runtime.crewai.state.flows import RedisFlowPersistence
+from crew_runtime.crewai.state.knowledge import RedisKnowledgeStorage
 
 _OURS = ("crewai", "crew_runtime")
 """Packages whose code runs in a rehearsal."""
@@ -80,7 +81,7 @@ def flow(one: Any, left: LeftOut) -> None:
 
 
 def stores(made: Any, storage: Any, left: LeftOut) -> None:
-    """What the user's code keeps in a store of its own goes to `storage` and to the runtime's other stores."""
+    """What the user's code keeps in a store of its own goes to `state` and to the runtime's other stores."""
     for memory in memories.of(made):
         if type(memory._storage) is not type(storage):
             left.note(_STORES, left_out.of_class(type(memory._storage)))

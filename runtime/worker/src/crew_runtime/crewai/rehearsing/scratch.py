@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from crew_runtime.contract import keys
-from crew_runtime.crewai import seams
+from crew_runtime.crewai.state import registration
 from crew_runtime.installation import Installation
 from crew_runtime.memory import ladder
 from crew_runtime.memory.plain import PlainSearch
@@ -47,7 +47,7 @@ def area(made: Installation) -> Iterator[None]:
     ladder.choose = lambda store, _: PlainSearch(store)  # type: ignore[assignment]
     elsewhere = replace(settings, key_prefix=inside)
     before = made.registered.storage
-    seams.register(elsewhere, connections)
+    registration.register(elsewhere, connections)
     # Memories that were made before hold this one.
     before.__init__(elsewhere, guard)  # type: ignore[misc]
     try:

@@ -11,12 +11,15 @@ from dataclasses import replace
 from crewai.events.event_bus import crewai_event_bus
 
 from crew_runtime import installation
-from crew_runtime.crewai import human_input, inputs, kickoff, unseen
-from crew_runtime.crewai.load import Loaded, Made
+from crew_runtime.crewai.human_input import reviews
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading import inputs
+from crew_runtime.crewai.loading.load import Loaded, Made
 from crew_runtime.crewai.rehearsing import embedders, judging, llms, quiet, scratch
 from crew_runtime.crewai.rehearsing import network as network_gate
 from crew_runtime.crewai.rehearsing.judging import Finding
 from crew_runtime.crewai.rehearsing.left_out import LeftOut
+from crew_runtime.crewai.state import unseen
 from crew_runtime.guard import ledger
 from crew_runtime.sessions import binding
 
@@ -119,7 +122,7 @@ def _kickoff(loaded: Loaded, made: Made, text: str, left: LeftOut) -> None:
         if kickoff.is_conversational(target):
             given["message"] = text
     else:
-        human_input.check(target)  # what could never be put away while a person thinks
+        reviews.check(target)  # what could never be put away while a person thinks
         given = dict.fromkeys(inputs.missing(inputs.asked_for(target), made.defaults), text)
         quiet.crew(target, left)
     kickoff.run(replace(loaded, make=lambda: made), given, SESSION)

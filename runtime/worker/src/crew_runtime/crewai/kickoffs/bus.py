@@ -17,7 +17,7 @@ from crewai.events.types import (
     tool_usage_events,
 )
 
-from crew_runtime.crewai import values
+from crew_runtime.crewai.outputs import values
 
 _MODULES = (
     agent_events,

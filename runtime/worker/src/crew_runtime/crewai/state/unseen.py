@@ -14,7 +14,7 @@ from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.memory_events import MemoryQueryFailedEvent, MemoryRetrievalFailedEvent, MemorySaveFailedEvent
 from pydantic import ValidationError
 
-from crew_runtime.crewai import embedder_errors
+from crew_runtime.crewai.embedders import failures
 from crew_runtime.guard import ledger
 
 ANALYSIS_LOGGER = "crewai.memory.analyze"
@@ -43,7 +43,7 @@ def _handler(op: str, told: Iterable[str]) -> Callable[[Any, Any], None]:
         # What the backend refused is in the ledger already, in the same words or within CrewAI's.
         if not any(one in event.error for one in tuple(told)):
             said = str(event.error)
-            ledger.record(ledger.Failure(op, embedder_errors.kind(said), said))
+            ledger.record(ledger.Failure(op, failures.kind(said), said))
 
     return handler
 

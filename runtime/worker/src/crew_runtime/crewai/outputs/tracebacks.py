@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from crew_runtime.crewai.values import text
+from crew_runtime.crewai.outputs.values import text
 
 MAX_LINES = 60
 """Of a traceback: the last ones, which are nearest to what went wrong."""
-_NOT_THE_USERS = (str(Path(__file__).parent.parent), importlib.__file__, "<frozen importlib", "<frozen runpy")
+_NOT_THE_USERS = (str(Path(__file__).parents[2]), importlib.__file__, "<frozen importlib", "<frozen runpy")
 
 
 def of_exception(error: BaseException) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """An attempt after a loss goes on behind the tasks that an earlier attempt of the same kickoff has finished.
 
 In: a fresh crew, and the rows that earlier attempts kept. Out: the crew with these tasks done, as CrewAI itself goes on
-from a checkpoint, or as it is and the reason why; and a row for each task that it finishes. `resuming_flows` does the
+from a checkpoint, or as it is and the reason why; and a row for each task that it finishes. `methods` does the
 same for flows. Nothing here ends a kickoff: what cannot be kept or restored runs again.
 """
 
@@ -18,9 +18,11 @@ from crewai import Process
 from crewai.crews import utils
 from crewai.tasks.conditional_task import ConditionalTask
 
-from crew_runtime.crewai import human_input, outputs, task_outputs, usage
-from crew_runtime.crewai.human_input import Answer
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai.human_input import reviews
+from crew_runtime.crewai.human_input.reviews import Answer
+from crew_runtime.crewai.outputs import task_results, usage
+from crew_runtime.crewai.outputs.values import plain
+from crew_runtime.crewai.state import task_outputs
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ def _restore(crew: Any, course: Course, mark: str, answer: Answer | None) -> int
     if not rows or (answer is not None and len(rows) <= answer.saved["index"]):
         return 0
     try:
-        human_input.go_on(crew, [row["output"] for row in rows])
+        reviews.go_on(crew, [row["output"] for row in rows])
     except Exception as error:  # noqa: BLE001 - a row of another version, or a model that has changed
         log.warning("finished tasks cannot be restored: %r", error)
         for task in crew.tasks:
@@ -197,8 +199,8 @@ class _Journal:
         output = task.output
         if output is None and isinstance(task, ConditionalTask):
             output = task.get_skipped_task_output()
-        packed = outputs.packed(task, output)
-        outputs.check(task, output, packed)
+        packed = task_results.packed(task, output)
+        task_results.check(task, output, packed)
         return {
             "crew": self.mark,
             "output": packed,

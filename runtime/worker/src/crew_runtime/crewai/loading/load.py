@@ -18,7 +18,9 @@ import crewai
 from crewai.flow.flow import Flow
 
 from crew_runtime.contract import env
-from crew_runtime.crewai import embedders, inputs, tracebacks
+from crew_runtime.crewai.embedders import identity
+from crew_runtime.crewai.loading import inputs
+from crew_runtime.crewai.outputs import tracebacks
 
 TRACEBACK_LINES = 30
 
@@ -170,12 +172,12 @@ def _called(source: str, make: Callable[[], Any]) -> Made:
 
 def _from_definition(path: Path) -> Loaded:
     def make() -> Made:
-        from crew_runtime.crewai import definition
+        from crew_runtime.crewai.loading import declared
 
         try:
-            definition.check(path, os.environ.get(env.DEFINITION_DIGEST, ""))
-            crew, defaults = definition.load(path)
-        except definition.DefinitionError as error:
+            declared.check(path, os.environ.get(env.DEFINITION_DIGEST, ""))
+            crew, defaults = declared.load(path)
+        except declared.DefinitionError as error:
             raise EntrypointError(str(error)) from error
         except Exception as error:
             raise EntrypointError(f"the crew definition {path} cannot be used: {error}") from error
@@ -215,7 +217,7 @@ def _embedder(owner: Any, memory: Any) -> str:
     given = getattr(owner, "embedder", None)
     if given is None:
         given = getattr(getattr(memory, "_memory", None) or memory, "embedder", None)
-    return embedders.name(given)
+    return identity.name(given)
 
 
 def user_traceback(error: BaseException) -> str:

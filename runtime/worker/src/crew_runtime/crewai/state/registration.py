@@ -11,13 +11,13 @@ from crewai.knowledge.storage import factory as knowledge_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai import checkpoints, corrections, knowledge, task_outputs
-from crew_runtime.crewai.checkpoints import Checkpoints
-from crew_runtime.crewai.flows import FlowStates, RedisFlowPersistence
-from crew_runtime.crewai.knowledge import RedisKnowledgeStorage, Shelves
-from crew_runtime.crewai.locks import RedisLocks
-from crew_runtime.crewai.storage import RedisStorage
-from crew_runtime.crewai.task_outputs import TaskOutputs
+from crew_runtime.crewai.state import checkpoints, corrections, knowledge, task_outputs
+from crew_runtime.crewai.state.checkpoints import Checkpoints
+from crew_runtime.crewai.state.flows import FlowStates, RedisFlowPersistence
+from crew_runtime.crewai.state.knowledge import RedisKnowledgeStorage, Shelves
+from crew_runtime.crewai.state.locks import RedisLocks
+from crew_runtime.crewai.state.memory_storage import RedisStorage
+from crew_runtime.crewai.state.task_outputs import TaskOutputs
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.sessions.areas import CREW_WIDE_SEGMENT

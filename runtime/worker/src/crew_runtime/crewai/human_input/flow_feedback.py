@@ -12,9 +12,9 @@ from crewai.flow.flow import Flow
 from crewai.flow.flow_config import flow_config
 from crewai.flow.persistence.factory import default_flow_persistence
 
-from crew_runtime.crewai import usage
-from crew_runtime.crewai.human_input import Answer, CrewChangedError, Pause
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai.human_input.reviews import Answer, CrewChangedError, Pause
+from crew_runtime.crewai.outputs import usage
+from crew_runtime.crewai.outputs.values import plain
 
 
 class AskedInFlowError(BaseException):

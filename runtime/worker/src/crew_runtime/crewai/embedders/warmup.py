@@ -14,7 +14,8 @@ from typing import Any
 
 from crewai.rag.embeddings.factory import build_embedder
 
-from crew_runtime.crewai import embedders, memories
+from crew_runtime.crewai import memories
+from crew_runtime.crewai.embedders import identity
 from crew_runtime.offline import NetworkRefusedError, no_network
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def warm(names: Iterable[str], target: Any = None) -> None:
 def shown(name: str) -> str:
     """For a report: OF_MODULE without the place, `provider/model` instead of settings, which may hold anything."""
     if name.startswith(_SETTINGS):
-        return embedders.name(_read(name))
+        return identity.name(_read(name))
     return OF_MODULE if name.startswith(OF_MODULE) else name
 
 

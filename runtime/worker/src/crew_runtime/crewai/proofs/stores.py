@@ -14,9 +14,9 @@ from crewai.events.event_bus import crewai_event_bus
 from crewai.llms.base_llm import BaseLLM
 
 from crew_runtime.contract.rehearsal import OWN, STAND_IN, Store
-from crew_runtime.crewai import exercises
-from crew_runtime.crewai.exercises import Exercise
-from crew_runtime.crewai.load import Loaded, Made
+from crew_runtime.crewai.loading.load import Loaded, Made
+from crew_runtime.crewai.proofs import exercises
+from crew_runtime.crewai.proofs.exercises import Exercise
 from crew_runtime.crewai.rehearsing import embedders
 
 SCOPE = "/crewops/rehearsal"

@@ -2,7 +2,8 @@
 
 What is kicked off is the author's own object, as `Loaded.make` gives it: never a copy. Fields of it are set in these
 cases alone: declared inputs (`inputs.braces_left_alone`), a crew that goes on behind finished tasks or after an answer
-(`resuming`, `human_input`), a `@persist` flow (`resuming_flows`), and a flow after an answer (`flow_feedback`).
+(`resuming.tasks`, `human_input.reviews`), a `@persist` flow (`resuming.methods`), and a flow after an answer
+(`human_input.flow_feedback`).
 """
 
 import threading
@@ -14,12 +15,16 @@ from crewai.core.providers.human_input import reset_provider, set_provider
 from crewai.flow.async_feedback.types import HumanFeedbackPending
 from crewai.types import streaming
 
-from crew_runtime.crewai import flow_feedback, flows, human_input, memories, results, resuming, resuming_flows, usage
-from crew_runtime.crewai.human_input import Answer, Pause, TaskReview
-from crew_runtime.crewai.inputs import braces_left_alone
-from crew_runtime.crewai.load import Loaded, Made
-from crew_runtime.crewai.results import Output
-from crew_runtime.crewai.resuming import Course, Start
+from crew_runtime.crewai import memories
+from crew_runtime.crewai.human_input import flow_feedback, reviews
+from crew_runtime.crewai.human_input.reviews import Answer, Pause, TaskReview
+from crew_runtime.crewai.loading.inputs import braces_left_alone
+from crew_runtime.crewai.loading.load import Loaded, Made
+from crew_runtime.crewai.outputs import results, usage
+from crew_runtime.crewai.outputs.results import Output
+from crew_runtime.crewai.resuming import methods, tasks
+from crew_runtime.crewai.resuming.tasks import Course, Start
+from crew_runtime.crewai.state import flows
 
 _STREAMS: tuple[Any, ...] = tuple(
     found
@@ -57,11 +62,11 @@ def _run(made: Made, inputs: dict[str, Any], session: str, answer: Answer | None
     target = made.target
     try:
         if made.is_flow:
-            with resuming_flows.flow(target, course, answer, conversational=_turns(target, inputs)) as start:
+            with methods.flow(target, course, answer, conversational=_turns(target, inputs)) as start:
                 return _flow(target, inputs, session, start)
-        with resuming.crew(target, course, answer) as start:
+        with tasks.crew(target, course, answer) as start:
             return _crew(target, inputs, start)
-    except human_input.Asked as asked:
+    except reviews.Asked as asked:
         return asked.pause
     except flow_feedback.AskedInFlowError as error:
         raise RuntimeError(str(error)) from error

@@ -72,7 +72,7 @@ class RedisKnowledgeStorage(BaseKnowledgeStorage):
     collection_name: str | None = None
     embedder: Any = Field(default=None, exclude=True)
     shelves: ClassVar[Shelves | None] = None
-    """Set by `seams`; of the process."""
+    """Set by `registration`; of the process."""
     _embed: Any = PrivateAttr(default=None)
 
     def save(self, documents: list[str]) -> None:

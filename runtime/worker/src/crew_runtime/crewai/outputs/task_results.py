@@ -7,7 +7,7 @@ from typing import Any
 from crewai.tasks.task_output import TaskOutput
 from pydantic import BaseModel
 
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai.outputs.values import plain
 
 _NOT_TEXT = ("files", "raw_tool_call_parts")
 """Of a message: objects of the process. Files are put in again by the executor; a provider does without the other."""

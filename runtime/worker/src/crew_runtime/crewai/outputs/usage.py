@@ -7,7 +7,7 @@ kickoff of one Crew in one process reports the first one's tokens as well. What 
 from collections.abc import Mapping
 from typing import Any
 
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai.outputs.values import plain
 
 Counts = Mapping[str, int]
 

@@ -13,7 +13,7 @@ from typing import Any
 from crewai.memory.types import MemoryRecord
 from crewai.memory.unified_memory import Memory
 
-from crew_runtime.crewai.storage import RedisStorage
+from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.sessions import areas, sharing
 
 

@@ -19,7 +19,7 @@ from crewai.memory.unified_memory import Memory
 from crewai.tools.base_tool import BaseTool, Tool
 from crewai.tools.structured_tool import CrewStructuredTool
 
-from crew_runtime.crewai import crew_wide
+from crew_runtime.crewai.state import crew_wide
 from crew_runtime.sessions import areas, sharing
 
 _MARK = "__crew_runtime_correction__"

@@ -10,8 +10,8 @@ from crewai.lite_agent_output import LiteAgentOutput
 from crewai.tasks.task_output import TaskOutput
 from pydantic import BaseModel
 
-from crew_runtime.crewai import usage
-from crew_runtime.crewai.values import plain
+from crew_runtime.crewai.outputs import usage
+from crew_runtime.crewai.outputs.values import plain
 
 _OUTPUTS = (CrewOutput, TaskOutput, LiteAgentOutput)
 """What CrewAI's crews, tasks and agents give: `raw` is what was said, the rest is about it."""

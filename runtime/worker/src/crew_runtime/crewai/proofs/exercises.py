@@ -22,11 +22,12 @@ from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandle
 
 from crew_runtime.contract import keys
 from crew_runtime.contract.rehearsal import Store
-from crew_runtime.crewai import checkpoints, kickoff, seams, task_outputs
-from crew_runtime.crewai.knowledge import RedisKnowledgeStorage
-from crew_runtime.crewai.load import Loaded, Made
+from crew_runtime.crewai.kickoffs import kickoff
+from crew_runtime.crewai.loading.load import Loaded, Made
 from crew_runtime.crewai.rehearsing import embedders, quiet
 from crew_runtime.crewai.rehearsing.left_out import LeftOut
+from crew_runtime.crewai.state import checkpoints, registration, task_outputs
+from crew_runtime.crewai.state.knowledge import RedisKnowledgeStorage
 
 LOCK_MS = 120_000
 """For which the lock outlives the process that took it: the other one begins only then."""
@@ -172,7 +173,7 @@ def _task_outputs() -> Exercise:
 
 
 def _locks() -> Exercise:
-    made = seams.registered()
+    made = registration.registered()
     shared = made is not None and crewai_core.lock_store._backend is made.locks
 
     def write(nonce: str) -> None:

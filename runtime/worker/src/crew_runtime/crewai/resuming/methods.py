@@ -22,9 +22,9 @@ import crewai
 from crewai.flow.flow import Flow
 from pydantic import BaseModel
 
-from crew_runtime.crewai import usage
-from crew_runtime.crewai.human_input import Answer
-from crew_runtime.crewai.resuming import Course, Row, Start, same
+from crew_runtime.crewai.human_input.reviews import Answer
+from crew_runtime.crewai.outputs import usage
+from crew_runtime.crewai.resuming.tasks import Course, Row, Start, same
 
 log = logging.getLogger(__name__)
 

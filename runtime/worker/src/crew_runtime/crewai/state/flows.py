@@ -85,7 +85,7 @@ class RedisFlowPersistence(FlowPersistence):
 
     persistence_type: str = Field(default="RedisFlowPersistence")
     states: ClassVar[FlowStates | None] = None
-    """Set by `seams`; of the process."""
+    """Set by `registration`; of the process."""
     _pauses: dict[str, bytes] = PrivateAttr(default_factory=dict)
     """By flow: the pause that this object saved or loaded."""
     _restored: dict[str, frozenset[str]] = PrivateAttr(default_factory=dict)

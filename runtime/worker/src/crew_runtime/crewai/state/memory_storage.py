@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from crewai.memory.types import MemoryRecord, ScopeInfo
 
 from crew_runtime.contract import keys
-from crew_runtime.crewai import embedders
+from crew_runtime.crewai.embedders import identity
 from crew_runtime.errors import InvalidMetadataError, InvalidVectorError
 from crew_runtime.guard.call import Guard
 from crew_runtime.guard.edge import told
@@ -76,7 +76,7 @@ class RedisStorage:
     def embedder_mismatch(self, used: str) -> str:
         """What to say when the memories were made with another embedder than this one, else ``. Raises BackendError."""
         stored = self._store.made_with(used)
-        return embedders.mismatch(stored, used, keys.meta(self._settings.key_prefix))
+        return identity.mismatch(stored, used, keys.meta(self._settings.key_prefix))
 
     # -- StorageBackend -------------------------------------------------------------------------------------------
 

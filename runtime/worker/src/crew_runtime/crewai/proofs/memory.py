@@ -15,7 +15,7 @@ from crewai.events.event_bus import crewai_event_bus
 from crewai.llms.base_llm import BaseLLM
 from crewai.memory.unified_memory import Memory
 
-from crew_runtime.crewai import seams
+from crew_runtime.crewai.state import registration
 from crew_runtime.errors import CrewRuntimeError
 from crew_runtime.sessions import binding
 
@@ -95,7 +95,7 @@ class _NoLLM(BaseLLM):
 
 
 def _storage() -> Any:
-    registered = seams.registered()
+    registered = registration.registered()
     if registered is None:
         raise CrewRuntimeError("there is nothing to prove before crew_runtime.install() was called")
     return registered.storage

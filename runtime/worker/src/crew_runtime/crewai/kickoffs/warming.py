@@ -10,7 +10,7 @@ import logging
 
 from crewai.events.event_bus import crewai_event_bus
 
-from crew_runtime.crewai import canned
+from crew_runtime.crewai.kickoffs import canned
 
 log = logging.getLogger(__name__)
 

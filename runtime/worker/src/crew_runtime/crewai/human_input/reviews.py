@@ -14,7 +14,7 @@ from crewai.agents.parser import AgentFinish
 from crewai.core.providers.human_input import HumanInputProvider, SyncHumanInputProvider
 from crewai.tasks.conditional_task import ConditionalTask
 
-from crew_runtime.crewai import outputs, usage
+from crew_runtime.crewai.outputs import task_results, usage
 
 try:
     from crewai.hooks.dispatch import HookAborted
@@ -172,7 +172,7 @@ class TaskReview(HumanInputProvider):
             "round": self._round + 1,
             "tasks": self._keys,
             "outputs": [_output_of(one) for one in self._crew.tasks[:index]],
-            "messages": outputs.conversation(context.messages, answer.text),
+            "messages": task_results.conversation(context.messages, answer.text),
             # A model is its JSON from here on: the task reads it again, as it reads any text.
             "answer": {"thought": answer.thought, "text": answer.text, "output": text},
             "usage": usage.total(usage.since(self._crew.calculate_usage_metrics(), self._counted), self._earlier),
@@ -200,7 +200,7 @@ def restore(crew: Any, saved: Mapping[str, Any]) -> None:
 def go_on(crew: Any, finished: Sequence[Mapping[str, Any]]) -> None:
     """Have a crew begin behind its first tasks, whose outputs are given. Raises when one does not fit its task."""
     for task, packed in zip(crew.tasks, finished, strict=False):
-        outputs.restore(task, packed)
+        task_results.restore(task, packed)
     for task in crew.tasks[len(finished) :]:
         # Of an earlier kickoff, where a process runs more than one.
         task.output = None
@@ -211,4 +211,4 @@ def go_on(crew: Any, finished: Sequence[Mapping[str, Any]]) -> None:
 def _output_of(task: Any) -> dict[str, Any]:
     if task.output is None and isinstance(task, ConditionalTask):
         task.output = task.get_skipped_task_output()
-    return outputs.packed(task)
+    return task_results.packed(task)
