@@ -73,7 +73,7 @@ def time_passes(server: RedisServer, settings: Settings, monkeypatch: pytest.Mon
     """Makes all sessions that many seconds older, here and at Redis, at once."""
 
     passed = 0.0
-    monkeypatch.setattr(storage, "_now", lambda: time.time() + passed)
+    monkeypatch.setattr(memory_storage, "_now", lambda: time.time() + passed)
 
     def passes(seconds: float) -> None:
         nonlocal passed

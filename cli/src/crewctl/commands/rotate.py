@@ -10,6 +10,8 @@ from crewctl import target
 from crewctl.errors import ClusterError
 from crewctl.kube import Kube, condition
 
+_TOLD = (resource.ConditionType.PROGRESSING.value, resource.ConditionType.READY.value)
+"""What a rotation that takes too long shows."""
 HELP = "give a crew's managed Redis another password, without a failed kickoff"
 EVERY = 2.0
 """Seconds between two looks at the Secret."""
@@ -57,7 +59,7 @@ def _wait(kube: Kube, name: str, secret: str, digest: str, timeout: float) -> No
     until = time.monotonic() + timeout
     while not resource.takes_only((kube.secret(secret, resource.USERS_KEY) or b"").decode(errors="replace"), digest):
         if time.monotonic() > until:
-            progress, ready = (condition(kube.crew(name), one) for one in ("Progressing", "Ready"))
+            progress, ready = (condition(kube.crew(name), one) for one in _TOLD)
             said = "; ".join(f"{one['type']} is {one['status']}: {one['message']}" for one in (progress, ready))
             raise ClusterError(f"after {timeout:g} s replicas still run with the old password, which holds: {said}")
         time.sleep(EVERY)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crew_runtime.contract import env, resource
-from crew_runtime.contract.reasons import BY_WORD
+from crew_runtime.contract.reasons import BY_WORD, Reason
 from crew_runtime.contract.report import FORK, PRELOAD, SPAWN, WorkerReport
 from crewctl import __version__
 from crewctl.doctor.facts import Facts, Manifest, Replica, Step
@@ -360,8 +360,9 @@ def _status_of(crew: Manifest, type_: resource.ConditionType) -> str:
 
 
 def _is_rolling(facts: Facts) -> bool:
+    rolling = (resource.ConditionType.PROGRESSING.value, Reason.ROLLING_OUT.word)
     conditions = (facts.crew.get("status") or {}).get("conditions") or ()
-    return any(one.get("type") == "Progressing" and one.get("reason") == "RollingOut" for one in conditions)
+    return any((one.get("type"), one.get("reason")) == rolling for one in conditions)
 
 
 def _grouped(given: dict[str, str]) -> list[tuple[str, list[str]]]:

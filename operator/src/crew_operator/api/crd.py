@@ -18,6 +18,7 @@ from crew_operator.api import spec as spec_module
 from crew_operator.api.fields import FieldInfo, Limits, Rule
 from crew_operator.api.spec import Spec
 from crew_operator.api.status_schema import STATUS
+from crew_runtime.contract.resource import ConditionType
 
 _HEADER = "# Made from operator/src/crew_operator/api by `make crds`; do not edit.\n"
 
@@ -89,17 +90,17 @@ def _version() -> dict[str, Any]:
 
 
 def _columns() -> list[dict[str, Any]]:
-    def condition(name: str, type_: str, *, part: str = "status", priority: int = 0) -> dict[str, Any]:
-        path = f'.status.conditions[?(@.type=="{type_}")].{part}'
+    def condition(name: str, type_: ConditionType, *, part: str = "status", priority: int = 0) -> dict[str, Any]:
+        path = f'.status.conditions[?(@.type=="{type_.value}")].{part}'
         return {"name": name, "type": "string", "jsonPath": path, "priority": priority}
 
     return [
-        condition("Ready", "Ready"),
-        condition("Memory", "MemoryReady"),
-        condition("Shared", "MemoryShared"),
+        condition("Ready", ConditionType.READY),
+        condition("Memory", ConditionType.MEMORY_READY),
+        condition("Shared", ConditionType.MEMORY_SHARED),
         {"name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas"},
         {"name": "Up", "type": "integer", "jsonPath": ".status.readyReplicas"},
-        condition("Reason", "Ready", part="reason"),
+        condition("Reason", ConditionType.READY, part="reason"),
         {"name": "CrewAI", "type": "string", "jsonPath": ".status.crew.crewaiVersion", "priority": 1},
         {"name": "Endpoint", "type": "string", "jsonPath": ".status.endpoint", "priority": 1},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},

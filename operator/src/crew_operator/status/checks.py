@@ -7,6 +7,7 @@ from typing import Literal
 from crew_operator.errors import Problem
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
 from crew_runtime.contract.reasons import BY_WORD, Reason
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.contract.report import Report
 
 Status = Literal["True", "False", "Unknown"]
@@ -237,7 +238,7 @@ def every_replica_writes(seen: Observed) -> Verdict | None:
     lost = [
         (one, report)
         for one, report in reports(seen.live_replicas)
-        if not report.backend.ready and report.backend.reason != "NotChecked" and report.phase == "ready"
+        if not report.backend.ready and report.backend.reason != BackendReason.NOT_CHECKED and report.phase == "ready"
     ]
     if not lost:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from crew_operator.errors import Problem
 from crew_runtime.contract.pods import ContainerTrouble
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.contract.report import Report
 from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
 
@@ -22,16 +23,16 @@ class Failure:
 class RedisState(StrEnum):
     """How Redis took a PING and a write."""
 
-    OK = "Ok"
+    OK = BackendReason.OK.value
     UNREACHABLE = "Unreachable"
     WEDGED = "Wedged"
     """Took the connection, answered nothing before the deadline."""
-    LOADING = "Loading"
-    AUTH_FAILED = "AuthFailed"
-    READ_ONLY = "ReadOnly"
-    OUT_OF_MEMORY = "OutOfMemory"
-    DISK_FULL = "DiskFull"
-    ERROR = "Error"
+    LOADING = BackendReason.LOADING.value
+    AUTH_FAILED = BackendReason.AUTH_FAILED.value
+    READ_ONLY = BackendReason.READ_ONLY.value
+    OUT_OF_MEMORY = BackendReason.OUT_OF_MEMORY.value
+    DISK_FULL = BackendReason.DISK_FULL.value
+    ERROR = BackendReason.ERROR.value
 
 
 @dataclass(frozen=True)

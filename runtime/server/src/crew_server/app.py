@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crew_runtime.contract import tokens
+from crew_runtime.contract.replica_reasons import FailureKind
 from crew_server import redis_client
 from crew_server.backend import Backend
 from crew_server.changes import Changes
@@ -207,18 +208,18 @@ class App:
         if outcome is not None and outcome.status in ("error", "timeout"):
             self.service.failed(outcome.reason, outcome.error, kickoff.id)
         elif outcome is not None and outcome.memory == "degraded":
-            self.service.failed("MemoryDegraded", kickoff.memory_trouble, kickoff.id)
+            self.service.failed(FailureKind.MEMORY_DEGRADED, kickoff.memory_trouble, kickoff.id)
 
     def _on_taken_over(self, kickoff_id: str, outcome: state.Outcome) -> None:
         self._parts.deliverer.poke()
         self.service.failed(outcome.reason, outcome.error, kickoff_id)
 
     def _on_dead_letters(self, total: int) -> None:
-        self.service.failed("DeadLetter", f"{total} entries of Redis could not be read and were put aside")
+        self.service.failed(FailureKind.DEAD_LETTER, f"{total} entries of Redis could not be read and were put aside")
 
     def _on_background_failure(self, name: str, error: Exception | None) -> None:
         self._parts.metrics.background_failures.labels(name).inc()
-        self.service.failed("BackgroundTask", f"{name}: {'it ended' if error is None else repr(error)}")
+        self.service.failed(FailureKind.BACKGROUND_TASK, f"{name}: {'it ended' if error is None else repr(error)}")
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ import json
 import time
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.contract.report import BackendHealth
 from crew_server import redis_client
 from crew_server.errors import BackendError
@@ -64,7 +65,7 @@ class Backend:
         else:
             latency = loop.time() - begun
             self._metrics.backend_latency.observe(latency)
-            self.health = BackendHealth(True, "Ok", "", _unix(), round(latency, 6), self._server_version)
+            self.health = BackendHealth(True, BackendReason.OK, "", _unix(), round(latency, 6), self._server_version)
         if self.health.reason != before:
             told = log.info if self.health.ready else log.error
             told("backend changed", reason=self.health.reason, detail=self.health.message, before=before)

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+from crew_runtime.contract import replica_reasons
+from crew_runtime.contract.replica_reasons import ReplicaReason
 from crew_runtime.contract.report import BackendHealth, StateKind
 
 PING_DEADLINE = 2.0
 NO_SLOTS_FOR = 5.0
 """A replica whose slots all died at once has the next ones within a second; only then is it not ready."""
 CRASHES = 5
+COMING = (ReplicaReason.WORKER_LOST, ReplicaReason.WORKER_STARTING, ReplicaReason.WORKER_NOT_CONNECTED)
+"""Of a worker that has said nothing of itself yet: the next one, or the same, may come up."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,14 @@ class Verdict:
     """Ready, or why not."""
 
     ready: bool
-    reason: str = "Ready"
+    reason: str = ReplicaReason.READY
     message: str = ""
 
 
 def readiness(facts: Facts) -> Verdict:
     """Whether this replica should be given kickoffs. All slots busy is ready: they wait, or get a 503 that says so."""
     if facts.draining:
-        return Verdict(False, "Draining", "the replica is being shut down")
+        return Verdict(False, ReplicaReason.DRAINING, "the replica is being shut down")
     return _worker(facts) or _state(facts) or _backend(facts) or Verdict(True)
 
 
@@ -73,12 +77,14 @@ def startup(facts: Facts) -> Verdict:
 def _phase(facts: Facts) -> Verdict | None:
     if facts.phase == "ready":
         return None
-    if facts.crashes >= CRASHES and facts.worker_reason in ("WorkerLost", "WorkerStarting", "WorkerNotConnected"):
+    if facts.crashes >= CRASHES and facts.worker_reason in COMING:
         return Verdict(
-            False, "WorkerCrashLoop", f"the worker died {facts.crashes} times in 10 minutes; see its container's log"
+            False,
+            ReplicaReason.WORKER_CRASH_LOOP,
+            f"the worker died {facts.crashes} times in 10 minutes; see its container's log",
         )
     again = f" (it ended {facts.crashes} times in 10 minutes)" if facts.crashes else ""
-    return Verdict(False, facts.worker_reason or "WorkerStarting", facts.worker_message + again)
+    return Verdict(False, facts.worker_reason or ReplicaReason.WORKER_STARTING, facts.worker_message + again)
 
 
 def _worker(facts: Facts) -> Verdict | None:
@@ -87,9 +93,11 @@ def _worker(facts: Facts) -> Verdict | None:
     if facts.ping_age > PING_DEADLINE:
         # no seconds in it: a text that changes by itself is written into the status again and again
         text = f"the worker does not answer within {PING_DEADLINE:g} s; it is stopped or starved of CPU"
-        return Verdict(False, "WorkerUnresponsive", text)
+        return Verdict(False, ReplicaReason.WORKER_UNRESPONSIVE, text)
     if facts.no_slot_for > NO_SLOTS_FOR:
-        return Verdict(False, "NoSlots", "the worker has no warm slot: none is ready yet, or they end before they are")
+        return Verdict(
+            False, ReplicaReason.NO_SLOTS, "the worker has no warm slot: none is ready yet, or they end before they are"
+        )
     return None
 
 
@@ -100,10 +108,12 @@ def _state(facts: Facts) -> Verdict | None:
         return None
     told = "; ".join(f"{one.kind} would stay in {one.backend}, unseen by other replicas: {one.detail}" for one in unfit)
     remedy = "use a CrewAI that this runtime knows, or set spec.memory.onFailure to Degrade to run without sharing it"
-    return Verdict(False, "StateLocal", f"{told}; {remedy}")
+    return Verdict(False, ReplicaReason.STATE_LOCAL, f"{told}; {remedy}")
 
 
 def _backend(facts: Facts) -> Verdict | None:
     if facts.backend.ready or not facts.fail_closed:
         return None
-    return Verdict(False, f"Memory{facts.backend.reason}", facts.backend.message or "Redis has not been asked yet")
+    return Verdict(
+        False, replica_reasons.of_backend(facts.backend.reason), facts.backend.message or "Redis has not been asked yet"
+    )

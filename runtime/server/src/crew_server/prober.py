@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from crew_runtime.contract import frames
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server.errors import NotReadyError
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
@@ -55,7 +56,9 @@ class Prober:
         asked = _Asked(self._n, self._metrics)
         child = self._slots.take_prober(asked)
         if child is None:
-            raise NotReadyError("NoProber", "the worker has no prober that could prove anything yet", retry_after=2)
+            raise NotReadyError(
+                ApiReason.NO_PROBER, "the worker has no prober that could prove anything yet", retry_after=2
+            )
         asked.child = child
         self._slots.tell(child, frames.PROOF, n=self._n, action=action, nonce=nonce)
         return asked

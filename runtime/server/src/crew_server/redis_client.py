@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from crew_runtime.contract import env, redis_errors
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_server import replies
 from crew_server.errors import BackendError, CrewServerError, SettingsError
 from crew_server.settings import Settings
@@ -133,7 +134,7 @@ def explain(error: BaseException) -> tuple[str, str]:
     """(reason, message) of a failed call; the reasons are those of `contract.report.BackendHealth`."""
     if not isinstance(error, (exceptions.RedisError, OSError)):
         # Not its words: those of a parser hold what it was given.
-        return "Error", f"the answer is none of Redis: {type(error).__name__}"
+        return BackendReason.ERROR, f"the answer is none of Redis: {type(error).__name__}"
     text = redis_errors.shown(str(error)) or type(error).__name__
     kind = redis_errors.kind_of_reply(str(error), getattr(error, "status_code", None))
     if (answered := _ANSWERED.get(kind)) is not None:
@@ -141,25 +142,25 @@ def explain(error: BaseException) -> tuple[str, str]:
     for kinds, reason, message in _RAISED:
         if isinstance(error, kinds):
             return reason, message.format(text)
-    return "Error", f"Redis answered with an error: {text}"
+    return BackendReason.ERROR, f"Redis answered with an error: {text}"
 
 
 _ANSWERED: Final = {
-    redis_errors.AUTH_FAILED: (redis_errors.AUTH_FAILED, "Redis refused the credentials: {}"),
-    redis_errors.OUT_OF_MEMORY: (redis_errors.OUT_OF_MEMORY, "Redis is at its maxmemory: {}"),
-    redis_errors.DISK_FULL: (redis_errors.DISK_FULL, "Redis cannot write to its disk: {}"),
-    redis_errors.READ_ONLY: (redis_errors.READ_ONLY, "Redis takes no writes: {}"),
-    redis_errors.LOADING: ("Refused", "Redis is still loading its data: {}"),
+    BackendReason.AUTH_FAILED: (BackendReason.AUTH_FAILED, "Redis refused the credentials: {}"),
+    BackendReason.OUT_OF_MEMORY: (BackendReason.OUT_OF_MEMORY, "Redis is at its maxmemory: {}"),
+    BackendReason.DISK_FULL: (BackendReason.DISK_FULL, "Redis cannot write to its disk: {}"),
+    BackendReason.READ_ONLY: (BackendReason.READ_ONLY, "Redis takes no writes: {}"),
+    BackendReason.LOADING: (BackendReason.REFUSED, "Redis is still loading its data: {}"),
 }
 _RAISED: Final[tuple[tuple[tuple[type[BaseException], ...], str, str], ...]] = (
     # The order matters: the first two are ConnectionErrors as well.
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.ExternalAuthProviderError),
-        redis_errors.AUTH_FAILED,
+        BackendReason.AUTH_FAILED,
         "Redis refused the credentials: {}",
     ),
-    ((exceptions.MaxConnectionsError,), "Timeout", "no connection to Redis got free in time: {}"),
-    ((exceptions.TimeoutError, TimeoutError), "Timeout", "Redis did not answer within the deadline"),
-    ((exceptions.ConnectionError, OSError), "Refused", "Redis cannot be reached: {}"),
-    ((exceptions.InvalidResponse,), "Error", "the answer is none of Redis: {}"),
+    ((exceptions.MaxConnectionsError,), BackendReason.TIMEOUT, "no connection to Redis got free in time: {}"),
+    ((exceptions.TimeoutError, TimeoutError), BackendReason.TIMEOUT, "Redis did not answer within the deadline"),
+    ((exceptions.ConnectionError, OSError), BackendReason.REFUSED, "Redis cannot be reached: {}"),
+    ((exceptions.InvalidResponse,), BackendReason.ERROR, "the answer is none of Redis: {}"),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 import crew_server
 from crew_runtime.contract import report as reports
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server import health, requests
 from crew_server.backend import Backend
 from crew_server.errors import (
@@ -345,14 +346,14 @@ class Service:
             text = (
                 f"{accepted.kickoff_id} kickoffs of the crew wait for a slot already; run more replicas, or try later"
             )
-            raise QueueFullError("QueueFull", text, retry_after=2)
+            raise QueueFullError(ApiReason.QUEUE_FULL, text, retry_after=2)
         if accepted.what == "bytes":
             text = (
                 f"the crew's kickoffs take {accepted.kickoff_id} bytes of Redis already, of {limits[1]} that they may: "
                 "each goes spec.kickoffs.retention after its end; shorten that, raise spec.kickoffs.maxBytes, or try "
                 "later"
             )
-            raise QueueFullError("KickoffBytes", text, retry_after=30)
+            raise QueueFullError(ApiReason.KICKOFF_BYTES, text, retry_after=30)
         if accepted.what == "conflict":
             raise IdempotencyKeyReusedError(accepted.kickoff_id)
         known = accepted.what == "known"
@@ -390,12 +391,12 @@ def _not_waiting(what: str, more: str) -> ResumeError:
     match what:
         case "answered":
             text = "this question was answered before; an answer counts once. GET /status says how the kickoff goes"
-            return ResumeError("AlreadyAnswered", text, more)
+            return ResumeError(ApiReason.ALREADY_ANSWERED, text, more)
         case "other":
             text = f"the kickoff asks another question by now: {more}. GET /status shows it"
-            return ResumeError("OtherQuestion", text, state.PENDING)
+            return ResumeError(ApiReason.OTHER_QUESTION, text, state.PENDING)
     text = f"the kickoff does not wait for a person, it is {more}"
-    return ResumeError("NotPending", text, more)
+    return ResumeError(ApiReason.NOT_PENDING, text, more)
 
 
 def _check_id(kickoff_id: str) -> None:

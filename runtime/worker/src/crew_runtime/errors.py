@@ -20,6 +20,8 @@ None is a RuntimeError: CrewAI takes that for the interpreter's shutdown and dro
 
 from collections.abc import Sequence
 
+from crew_runtime.contract.replica_reasons import BackendReason, MemoryFailure
+
 
 class CrewRuntimeError(Exception):
     """The root of what the worker half raises."""
@@ -48,11 +50,10 @@ class FeedbackGivenError(CrewRuntimeError):
 class BackendError(CrewRuntimeError):
     """One call of the backend failed."""
 
-    def __init__(self, message: str, kind: str = "Error") -> None:
+    def __init__(self, message: str, kind: str = BackendReason.ERROR) -> None:
         super().__init__(message)
         self.kind = kind
-        """`Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Dimension`, `Vector`,
-        `Metadata`, `Store`, `Foreign`, `Erased`, `Lock`, `Error`."""
+        """A BackendReason or a MemoryFailure."""
 
 
 class BackendUnavailableError(BackendError):
@@ -66,7 +67,7 @@ class DimensionMismatchError(BackendError, ValueError):
         super().__init__(
             f"the store holds vectors of {stored} dimensions, and this embedder gives {offered}: use the embedder that "
             "the memories were made with, or another spec.memory.keyPrefix for a new store",
-            "Dimension",
+            MemoryFailure.DIMENSION,
         )
         self.stored = stored
         self.offered = offered
@@ -76,7 +77,7 @@ class StoreMismatchError(BackendError):
     """What lies under the key prefix was not written by a version that this one can read."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Store")
+        super().__init__(message, MemoryFailure.STORE)
 
 
 class ForeignRecordError(BackendError):
@@ -84,7 +85,8 @@ class ForeignRecordError(BackendError):
 
     def __init__(self, record_id: str) -> None:
         super().__init__(
-            f"there is a record {record_id!r} that this session does not see: save under a new id", "Foreign"
+            f"there is a record {record_id!r} that this session does not see: save under a new id",
+            MemoryFailure.FOREIGN,
         )
 
 
@@ -92,7 +94,9 @@ class ErasedSessionError(BackendError):
     """The session was erased while this work ran: what it would save is part of what had to go."""
 
     def __init__(self) -> None:
-        super().__init__("the session was erased while this work ran, and takes no more of it: start it anew", "Erased")
+        super().__init__(
+            "the session was erased while this work ran, and takes no more of it: start it anew", MemoryFailure.ERASED
+        )
 
 
 class InvalidVectorError(BackendError, ValueError):
@@ -103,7 +107,7 @@ class InvalidVectorError(BackendError, ValueError):
         if vector_type:
             what = f"values that a store of {vector_type} cannot keep"
             remedy = "use a store of FLOAT32 (spec.memory.vectorType, with another spec.memory.keyPrefix)"
-        super().__init__(f"the embedder gave a vector with {what}: {remedy}", "Vector")
+        super().__init__(f"the embedder gave a vector with {what}: {remedy}", MemoryFailure.VECTOR)
 
 
 class InvalidMetadataError(BackendError, ValueError):
@@ -112,7 +116,7 @@ class InvalidMetadataError(BackendError, ValueError):
     def __init__(self, deepest: int) -> None:
         super().__init__(
             f"the metadata are nested deeper than {deepest} levels, or hold themselves: remember what they say instead",
-            "Metadata",
+            MemoryFailure.METADATA,
         )
 
 
@@ -120,11 +124,11 @@ class LockTimeoutError(BackendError):
     """Another holds the lock."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Lock")
+        super().__init__(message, MemoryFailure.LOCK)
 
 
 class LockLostError(BackendError):
     """The lock was not held to the end."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message, "Lock")
+        super().__init__(message, MemoryFailure.LOCK)

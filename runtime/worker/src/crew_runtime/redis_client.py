@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from crew_runtime import replies
 from crew_runtime.contract import redis_errors
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.settings import Settings
 
@@ -141,13 +142,15 @@ def mapped(what: str) -> Iterator[None]:
     try:
         yield
     except redis.exceptions.TimeoutError as error:
-        raise BackendUnavailableError(f"{what}: Redis did not answer in time", "Timeout") from error
+        raise BackendUnavailableError(f"{what}: Redis did not answer in time", BackendReason.TIMEOUT) from error
     except redis.exceptions.AuthenticationError as error:
-        raise BackendError(f"{what}: Redis refused the password ({_said(error)})", "AuthFailed") from error
+        raise BackendError(f"{what}: Redis refused the password ({_said(error)})", BackendReason.AUTH_FAILED) from error
     except redis.exceptions.BusyLoadingError as error:
-        raise BackendUnavailableError(f"{what}: Redis is still loading its data", "Refused") from error
+        raise BackendUnavailableError(f"{what}: Redis is still loading its data", BackendReason.REFUSED) from error
     except redis.exceptions.ConnectionError as error:
-        raise BackendUnavailableError(f"{what}: no connection to Redis ({_said(error)})", "Refused") from error
+        raise BackendUnavailableError(
+            f"{what}: no connection to Redis ({_said(error)})", BackendReason.REFUSED
+        ) from error
     except redis.exceptions.RedisError as error:
         kind = redis_errors.kind_of_reply(str(error), getattr(error, "status_code", None))
         raise BackendError(f"{what}: Redis answered {_said(error)}", kind) from error

@@ -22,6 +22,7 @@ import crew_runtime
 from crew_runtime import redis_client
 from crew_runtime.contract import env, rehearsal
 from crew_runtime.contract.rehearsal import Answer
+from crew_runtime.contract.replica_reasons import ReplicaReason
 from crew_runtime.errors import UnsupportedCrewAIError
 from crew_runtime.sessions import binding
 from crew_runtime.worker import start
@@ -72,7 +73,7 @@ def _rehearse(options: argparse.Namespace) -> Answer:
         loaded = load.load(os.environ.get(env.ENTRYPOINT, ""), os.environ.get(env.DEFINITION, ""))
         made = loaded.make()
     except load.EntrypointError as error:
-        reason = "DefinitionBroken" if os.environ.get(env.DEFINITION) else "EntrypointBroken"
+        reason = ReplicaReason.DEFINITION_BROKEN if os.environ.get(env.DEFINITION) else ReplicaReason.ENTRYPOINT_BROKEN
         raise StartError(reason, error.message, error.detail) from error
     facts = load.describe(made)
     state = () if installed is None else installed.state(made.target)
@@ -81,7 +82,7 @@ def _rehearse(options: argparse.Namespace) -> Answer:
         own = options.embedder == rehearsal.OWN
         found = stage.rehearse(loaded, made, keep=True, stand_in=False, network=own, overdue=_overdue(options))
         if found.error and installed is not None:
-            raise StartError("KickoffBroken", found.error, found.detail)
+            raise StartError(ReplicaReason.KICKOFF_BROKEN, found.error, found.detail)
         note, left_out = found.note, found.left_out
     else:
         stage.llms.install()  # a conversation asks its LLM
@@ -92,7 +93,7 @@ def _rehearse(options: argparse.Namespace) -> Answer:
         opened = [*stores.opened(made, options.embedder), *stores.exercised(loaded, made)]
     except Exception as error:
         text = f"the crew was loaded, but cannot be made ready for a kickoff: {error!r}"
-        raise StartError("EntrypointBroken", text, load.user_traceback(error)) from error
+        raise StartError(ReplicaReason.ENTRYPOINT_BROKEN, text, load.user_traceback(error)) from error
     with gate:
         exercised = tuple(act(one, options.nonce, _in_session) for one in opened)
     return replace(
@@ -112,7 +113,7 @@ def _overdue(options: argparse.Namespace) -> Callable[[Any], None]:
     """What ends this process when the kickoff does not."""
 
     def end(found: Any) -> None:
-        _leave(options, replace(_versions(), reason="KickoffBroken", message=found.note))
+        _leave(options, replace(_versions(), reason=ReplicaReason.KICKOFF_BROKEN, message=found.note))
 
     return end
 
@@ -132,7 +133,7 @@ def _crewai() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
         from crew_runtime.crewai.proofs import stores
         from crew_runtime.crewai.rehearsing import embedders, stage
     except Exception as error:
-        raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}") from error
+        raise StartError(ReplicaReason.CREWAI_BROKEN, f"importing CrewAI failed: {error!r}") from error
     return load, stores, stage, embedders
 
 

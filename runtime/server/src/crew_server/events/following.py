@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server import redis_client
 from crew_server.errors import BackendError, NotReadyError, RequestError
 from crew_server.logs import Log
@@ -64,10 +65,10 @@ class Following:
         """
         _check(after)
         if self._of.total() >= MOST:
-            raise NotReadyError("TooManyFollowers", f"{MOST} clients follow kickoffs here already; try later")
+            raise NotReadyError(ApiReason.TOO_MANY_FOLLOWERS, f"{MOST} clients follow kickoffs here already; try later")
         if self._of[client] >= MOST_OF_ONE:
             text = f"{MOST_OF_ONE} kickoffs are followed from {client} here already; close some, or try later"
-            raise NotReadyError("TooManyFollowers", text)
+            raise NotReadyError(ApiReason.TOO_MANY_FOLLOWERS, text)
         self._of[client] += 1
         try:
             async for told in self._follow(keys.events(self._prefix, kickoff_id), after):

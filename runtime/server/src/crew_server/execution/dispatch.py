@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from crew_runtime.contract import frames
+from crew_runtime.contract.replica_reasons import KickoffReason
 from crew_server.errors import BackendError
 from crew_server.execution import stopping
 from crew_server.execution.kickoff import Kickoff
@@ -30,7 +31,7 @@ WATCH_EVERY = 0.25
 """A cancel by another replica is seen at the latest so late; the rest of its second is for the kill."""
 RECORD_RETRY = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses before an end is written again; the last one for ever."""
-ENDED_ELSEWHERE = "EndedElsewhere"
+ENDED_ELSEWHERE = KickoffReason.ENDED_ELSEWHERE
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Dispatcher:
         child = self._slots.take(kickoff, request.session_id)
         if child is None:
             kickoff.reported.set()
-            kickoff.leave("NoSlot")
+            kickoff.leave(KickoffReason.NO_SLOT)
             self._spawn(self._give_back(kickoff, lost=False))
             return
         kickoff.child = child
@@ -207,7 +208,7 @@ class Dispatcher:
             self._metrics.given_back.labels(why).inc()
             log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
             if status == state.ERROR:
-                self._metrics.kickoffs.labels(status, "TooManyAttempts").inc()
+                self._metrics.kickoffs.labels(status, KickoffReason.TOO_MANY_ATTEMPTS).inc()
                 self._listeners.on_end(kickoff)
         else:
             self._refused(kickoff, "given back", status)
@@ -297,7 +298,7 @@ class Dispatcher:
 
     def _fenced(self, kickoff: Kickoff) -> None:
         """Another server has it: this one was silent for too long. Nothing that its slot does may come after this."""
-        if kickoff.leave("Fenced"):
+        if kickoff.leave(KickoffReason.FENCED):
             self._metrics.stale.inc()
             log.error(
                 "kickoff was taken over by another replica: its slot is killed",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server.http import problems
 
 MAX_BODY = 1024 * 1024
@@ -32,7 +33,7 @@ class BearerToken:
             return
         response = problems.problem(
             401,
-            "Unauthorized",
+            ApiReason.UNAUTHORIZED,
             "send the crew's token in the header 'Authorization: Bearer <token>', or in X-API-Key",
             headers={"WWW-Authenticate": "Bearer"},
         )
@@ -82,7 +83,7 @@ class BodyLimit:
             text = (
                 f"the body is over the limit of {self._limit} bytes; put large data into a store and pass a reference"
             )
-            response = problems.problem(413, "TooLarge", text, headers={"Connection": "close"})
+            response = problems.problem(413, ApiReason.TOO_LARGE, text, headers={"Connection": "close"})
             await response(scope, receive, send)
             return
         await self._app(scope, _replay(body, receive), send)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from crew_runtime.contract import CHANGES_PATH
 from crew_runtime.contract import report as reports
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server.changes import MOST, Changes, TooManyListenersError
 from crew_server.errors import NotReadyError, RequestError
 from crew_server.health import Verdict
@@ -54,7 +55,7 @@ def create(service: Service, changed: Changes) -> Starlette:
         try:
             return _Stream(changed)
         except TooManyListenersError:
-            return of(NotReadyError("TooManyListeners", f"{MOST} listen to changes already", retry_after=60))
+            return of(NotReadyError(ApiReason.TOO_MANY_LISTENERS, f"{MOST} listen to changes already", retry_after=60))
 
     async def proof(request: Request) -> Response:
         try:

@@ -13,6 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from crew_runtime.contract import replica_reasons
+from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server.errors import (
     BackendError,
     EndedError,
@@ -47,6 +49,11 @@ _HANDLED: tuple[type[Exception], ...] = (
     RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, ResumeError, EndedError, NotReadyError,
     BackendError, UnreadableError, RequestValidationError, HTTPException,
 )  # fmt: skip
+_NOT_FOUND: dict[type[Exception], tuple[int, ApiReason]] = {
+    UnknownKickoffError: (404, ApiReason.UNKNOWN_KICKOFF),
+    UnknownSessionError: (404, ApiReason.UNKNOWN_SESSION),
+    UnreadableError: (500, ApiReason.UNREADABLE),
+}
 RETRY_AFTER = 5
 """Seconds; a Redis that was killed is back in 1 to 5 s."""
 
@@ -78,33 +85,32 @@ def of(error: Exception) -> Json:
     match error:
         case MissingInputsError():
             details = {"missing_inputs": list(error.missing)}
-            return problem(422, "MissingInputs", error.message, details=details)
+            return problem(422, ApiReason.MISSING_INPUTS, error.message, details=details)
         case IdempotencyKeyReusedError():
-            return problem(422, "IdempotencyKeyReused", error.message, details={"field": error.field})
+            return problem(422, ApiReason.IDEMPOTENCY_KEY_REUSED, error.message, details={"field": error.field})
         case RequestError():
-            return problem(422, "InvalidField", error.message, details={"field": error.field})
+            return problem(422, ApiReason.INVALID_FIELD, error.message, details={"field": error.field})
         case UnknownKickoffError() | UnknownSessionError() | UnreadableError():
-            code = 500 if isinstance(error, UnreadableError) else 404
-            return problem(code, type(error).__name__.removesuffix("Error"), str(error))
+            return problem(*_NOT_FOUND[type(error)], str(error))
         case SessionBusyError():
-            return problem(409, "SessionBusy", str(error), details={"running": error.running})
+            return problem(409, ApiReason.SESSION_BUSY, str(error), details={"running": error.running})
         case EndedError():
             ended = {"status": error.status, "state": error.state}
-            return problem(400, "AlreadyEnded", str(error), details=ended, more={"detail": str(error)})
+            return problem(400, ApiReason.ALREADY_ENDED, str(error), details=ended, more={"detail": str(error)})
         case ResumeError():
             return problem(409, error.reason, error.message, details={"status": error.status})
         case NotReadyError():
             return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
         case BackendError():
             headers = {"Retry-After": str(RETRY_AFTER)}
-            return problem(503, f"Memory{error.reason}", error.message, headers=headers)
+            return problem(503, replica_reasons.of_backend(error.reason), error.message, headers=headers)
         case RequestValidationError():
             return _validation(error)
         case HTTPException():
             reason = _TITLES.get(error.status_code, "Error").replace(" ", "")
             return problem(error.status_code, reason, str(error.detail), headers=error.headers)
     log.error("request failed by a fault of the server", exc_info=error)
-    return problem(500, "InternalError", "the server failed on this request; its log says why")
+    return problem(500, ApiReason.INTERNAL_ERROR, "the server failed on this request; its log says why")
 
 
 def install(app: FastAPI) -> None:
@@ -121,16 +127,18 @@ def install(app: FastAPI) -> None:
 def _validation(error: RequestValidationError) -> Json:
     faults = error.errors()
     if any(one["loc"] == ("body",) and isinstance(one.get("input"), bytes) for one in faults):
-        return problem(415, "NotJson", "send the body as JSON, with the header 'Content-Type: application/json'")
+        return problem(
+            415, ApiReason.NOT_JSON, "send the body as JSON, with the header 'Content-Type: application/json'"
+        )
     if any(one["loc"] == ("body",) and one["type"] == "missing" for one in faults):
-        return problem(400, "InvalidJson", "the body is empty; send a JSON object with 'inputs'")
+        return problem(400, ApiReason.INVALID_JSON, "the body is empty; send a JSON object with 'inputs'")
     broken = next((one for one in faults if one["type"] == "json_invalid"), None)
     if broken is not None:
         why = broken.get("ctx", {}).get("error", "")
-        return problem(400, "InvalidJson", f"the body is not JSON: {why}".rstrip(": "))
+        return problem(400, ApiReason.INVALID_JSON, f"the body is not JSON: {why}".rstrip(": "))
     fields = [{"field": _place(one["loc"]), "message": _what(one)} for one in faults]
     message = "; ".join(f"{one['field']}: {one['message']}" for one in fields)
-    return problem(422, "InvalidField", message, details={"fields": fields})
+    return problem(422, ApiReason.INVALID_FIELD, message, details={"fields": fields})
 
 
 def _place(loc: tuple[Any, ...]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from crew_runtime.contract import frames
+from crew_runtime.contract.replica_reasons import KickoffReason
 from crew_server.queue import human
 from crew_server.worker.exits import Exit
 
@@ -166,9 +167,9 @@ def completed(frame: frames.Frame) -> Outcome:
 
 
 _ERROR_REASONS = {
-    "exception": "CrewFailed",
-    "exit": "CrewExited",
-    "memory": "MemoryFailed",
+    "exception": KickoffReason.CREW_FAILED,
+    "exit": KickoffReason.CREW_EXITED,
+    "memory": KickoffReason.MEMORY_FAILED,
 }
 
 
@@ -179,7 +180,7 @@ def failed(frame: frames.Frame) -> Outcome:
     traceback = frame.get("traceback")
     return Outcome(
         ERROR,
-        reason=_ERROR_REASONS.get(kind, "CrewFailed"),
+        reason=_ERROR_REASONS.get(kind, KickoffReason.CREW_FAILED),
         error=str(frame.get("message") or "the crew failed and said nothing"),
         result=_result(result) if isinstance(result, Mapping) else None,
         memory="degraded" if kind == "memory" else "unknown",
@@ -200,50 +201,59 @@ _SIGNALS = {
 def lost(how: Exit | None, slot_memory: int) -> Outcome:
     """The outcome of a kickoff whose process ended without a result. `slot_memory` in MiB."""
     if how is None:
-        return Outcome(ERROR, "SlotLost", "the kickoff's process is gone, and the worker did not say why", lost=True)
+        return Outcome(
+            ERROR, KickoffReason.SLOT_LOST, "the kickoff's process is gone, and the worker did not say why", lost=True
+        )
     if how.reason == "oom":
         text = (
             f"the kickoff took more than {slot_memory} MiB of memory and was stopped; "
             "give each kickoff more (spec.kickoffs.memory), or have the crew work on less at once"
         )
-        return Outcome(ERROR, "OutOfMemory", text)
+        return Outcome(ERROR, KickoffReason.OUT_OF_MEMORY, text)
     if how.signal:
         what = _SIGNALS.get(how.signal, f"was ended by the signal {how.signal}")
-        return Outcome(ERROR, "Crashed", f"the kickoff's process {what}")
+        return Outcome(ERROR, KickoffReason.CRASHED, f"the kickoff's process {what}")
     text = f"the kickoff's process ended with exit code {how.code} before the crew returned; the crew must not end it"
-    return Outcome(ERROR, "Exited", text)
+    return Outcome(ERROR, KickoffReason.EXITED, text)
 
 
 WORKER_LOST = Outcome(
-    ERROR, "WorkerLost", "the worker of the replica that ran the kickoff ended; start it again", lost=True
+    ERROR, KickoffReason.WORKER_LOST, "the worker of the replica that ran the kickoff ended; start it again", lost=True
 )
-REPLICA_LOST = Outcome(ERROR, "ReplicaLost", "the replica that ran it died; start it again", lost=True)
-BABBLED = Outcome(ERROR, "SlotLost", "the kickoff's process sent what is no message of a worker, and was killed")
+REPLICA_LOST = Outcome(ERROR, KickoffReason.REPLICA_LOST, "the replica that ran it died; start it again", lost=True)
+BABBLED = Outcome(
+    ERROR, KickoffReason.SLOT_LOST, "the kickoff's process sent what is no message of a worker, and was killed"
+)
 DRAINED = Outcome(
-    ERROR, "ReplicaDrained", "the replica was shut down before the kickoff ended; start it again", lost=True
+    ERROR,
+    KickoffReason.REPLICA_DRAINED,
+    "the replica was shut down before the kickoff ended; start it again",
+    lost=True,
 )
 UNREADABLE = Outcome(
-    ERROR, "Unreadable", "what Redis holds of the kickoff cannot be read; it was put aside, see the server's log"
+    ERROR,
+    KickoffReason.UNREADABLE,
+    "what Redis holds of the kickoff cannot be read; it was put aside, see the server's log",
 )
-BY_CLIENT = Outcome(CANCELLED, "Cancelled", "the kickoff was cancelled by a client")
+BY_CLIENT = Outcome(CANCELLED, KickoffReason.CANCELLED, "the kickoff was cancelled by a client")
 
 
 def too_many_attempts(most: int) -> Outcome:
     """The outcome of a kickoff that may itself be what takes its replicas down."""
     text = f"the replica or worker that ran it was lost {most} times, so it was not started again; see their logs"
-    return Outcome(ERROR, "TooManyAttempts", text)
+    return Outcome(ERROR, KickoffReason.TOO_MANY_ATTEMPTS, text)
 
 
 def wedged(seconds: float) -> Outcome:
     """The outcome of a kickoff whose interpreter did not run for `seconds`."""
     text = f"the kickoff's interpreter gave no sign of life for {seconds:g} s and was killed: C code held it, or a stop"
-    return Outcome(ERROR, "Wedged", text)
+    return Outcome(ERROR, KickoffReason.WEDGED, text)
 
 
 def unanswered(seconds: float) -> Outcome:
     """The outcome of a kickoff whose question nobody answered."""
     text = f"nobody answered within {seconds:g} s (spec.kickoffs.humanInputTimeout); kick it off again"
-    return Outcome(TIMEOUT, "HumanInputTimeout", text)
+    return Outcome(TIMEOUT, KickoffReason.HUMAN_INPUT_TIMEOUT, text)
 
 
 def paused(frame: frames.Frame) -> Outcome:
@@ -255,7 +265,9 @@ def paused(frame: frames.Frame) -> Outcome:
 def timed_out(seconds: float) -> Outcome:
     """The outcome of a kickoff that took longer than it may."""
     return Outcome(
-        TIMEOUT, "KickoffTimeout", f"the kickoff took longer than its timeout of {seconds:g} s and was stopped"
+        TIMEOUT,
+        KickoffReason.KICKOFF_TIMEOUT,
+        f"the kickoff took longer than its timeout of {seconds:g} s and was stopped",
     )
 
 

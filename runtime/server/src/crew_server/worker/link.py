@@ -15,6 +15,8 @@ from pathlib import Path
 
 from crew_runtime.contract import PROTOCOL, frames
 from crew_runtime.contract import report as reports
+from crew_runtime.contract.replica_reasons import ReplicaReason
+from crew_server import health
 from crew_server.errors import SettingsError, WorkerProtocolError
 from crew_server.logs import Log
 from crew_server.worker.exits import Exit
@@ -44,7 +46,7 @@ class WorkerState:
     """What is known of the zygote now."""
 
     phase: str = "waiting"
-    reason: str = "WorkerNotConnected"
+    reason: str = ReplicaReason.WORKER_NOT_CONNECTED
     message: str = "the worker has not connected yet"
     report: reports.WorkerReport = field(default_factory=reports.WorkerReport)
     crashes: int = 0
@@ -160,7 +162,7 @@ class WorkerLink:
             log.warning("dropped a connection of the worker", error=repr(error))
             # A slot of a worker that died a moment ago may come late; that says nothing of the worker that will come.
             if not is_slot and self._zygote is None and self._state.phase == "waiting":
-                self._state.reason, self._state.message = "WorkerProtocol", str(error)
+                self._state.reason, self._state.message = ReplicaReason.WORKER_PROTOCOL, str(error)
         except (TimeoutError, StopAsyncIteration, OSError) as error:
             log.debug("a connection to the worker's socket ended early", error=repr(error))
         finally:
@@ -199,7 +201,7 @@ class WorkerLink:
         self._gone.clear()
         self._pings.clear()
         if self._state.phase != "failed":
-            self._state.reason, self._state.message = "WorkerStarting", "the worker is importing the crew"
+            self._state.reason, self._state.message = ReplicaReason.WORKER_STARTING, "the worker is importing the crew"
         self._state.phase = "importing"
         self._events.on_connected()
         try:
@@ -249,9 +251,12 @@ class WorkerLink:
             log.error("worker lost", phase=self._state.phase)
         if not failed:
             # What failed stays to be read until a worker is ready: the next one will most likely fail alike.
-            keep = self._state.reason not in ("", "WorkerStarting", "WorkerNotConnected", "WorkerLost")
+            keep = self._state.reason not in ("", *health.COMING)
             if not keep:
-                self._state.reason, self._state.message = "WorkerLost", "the worker process ended; waiting for the next"
+                self._state.reason, self._state.message = (
+                    ReplicaReason.WORKER_LOST,
+                    "the worker process ended; waiting for the next",
+                )
             self._state.phase = "waiting"
         self._slots.abandon()
 
@@ -265,8 +270,8 @@ class WorkerLink:
             self._slots.check()
 
     def _ask(self, now: float) -> None:
-        if self._state.reason == "WorkerNotConnected" and now - self._began > NEVER_CONNECTED_AFTER:
-            self._state.reason, self._state.message = "WorkerNeverConnected", _NEVER
+        if self._state.reason == ReplicaReason.WORKER_NOT_CONNECTED and now - self._began > NEVER_CONNECTED_AFTER:
+            self._state.reason, self._state.message = ReplicaReason.WORKER_NEVER_CONNECTED, _NEVER
         if self._zygote is None or self._zygote.transport.is_closing():
             return
         # A stopped zygote reads nothing: do not fill its socket with pings.

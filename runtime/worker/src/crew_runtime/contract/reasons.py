@@ -2,6 +2,8 @@
 
 from enum import Enum
 
+from crew_runtime.contract.replica_reasons import ReplicaReason
+
 
 class Reason(Enum):
     """A condition's reason: `value` is (word in the status, cause, remedy)."""
@@ -68,22 +70,22 @@ class Reason(Enum):
         "If it stays, kubectl describe the pods that the message names.",
     )
     ENTRYPOINT_BROKEN = (
-        "EntrypointBroken",
+        ReplicaReason.ENTRYPOINT_BROKEN.value,
         "The crew's code could not be imported or did not give a crew.",
         "Correct spec.crew.entrypoint or the code; the message is the replica's own.",
     )
     WARM_UP_BROKEN = (
-        "WarmUpBroken",
+        ReplicaReason.WARM_UP_BROKEN.value,
         "The function that spec.crew.warmUp names was not found, or failed.",
         "Correct spec.crew.warmUp or the function; the message is the replica's own, with the end of its traceback.",
     )
     DEFINITION_BROKEN = (
-        "DefinitionBroken",
+        ReplicaReason.DEFINITION_BROKEN.value,
         "The crew's definition could not be read.",
         "Correct spec.crew.definition or its ConfigMap; the message is the replica's own.",
     )
     KICKOFF_BROKEN = (
-        "KickoffBroken",
+        ReplicaReason.KICKOFF_BROKEN.value,
         "The crew was built, and no kickoff of it can work: a rehearsed one, with a stand-in for its LLM, failed.",
         "Correct what the message names, which ends with your own last lines. crewctl verify tells it before.",
     )
@@ -135,12 +137,12 @@ class Reason(Enum):
         "Raise crewai in the image to the version that the message names.",
     )
     CREWAI_UNSUPPORTED = (
-        "CrewAIUnsupported",
+        ReplicaReason.CREWAI_UNSUPPORTED.value,
         "The image's crewai was imported, and lacks a place where its state can be moved.",
         "Install the version of crewai that the message names.",
     )
     CREWAI_BROKEN = (
-        "CrewAIBroken",
+        ReplicaReason.CREWAI_BROKEN.value,
         "Importing crewai failed in the crew's own interpreter.",
         "The message has the traceback: most often a dependency of crewai is missing or has another version.",
     )
@@ -160,12 +162,12 @@ class Reason(Enum):
         "Run it in the image by hand: docker run --rm --entrypoint INTERPRETER IMAGE --version.",
     )
     HOME_NOT_WRITABLE = (
-        "HomeNotWritable",
+        ReplicaReason.HOME_NOT_WRITABLE.value,
         "CrewAI writes below HOME on import, and it cannot be written.",
         "Leave HOME out of spec.crew.env, or set it to a volume that the container's user may write.",
     )
     WORKER_NEVER_CONNECTED = (
-        "WorkerNeverConnected",
+        ReplicaReason.WORKER_NEVER_CONNECTED.value,
         "The crew's container runs, but not the runtime: the image's entrypoint did not start what it was given.",
         'End the entrypoint in exec "$@", or set spec.crew.runtime.imageEntrypoint to Replace.',
     )

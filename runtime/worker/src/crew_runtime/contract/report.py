@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from crew_runtime.contract.replica_reasons import BackendReason
+
 PRELOAD = "Preload"
 """A kickoff's process is a fork of one that has imported the user's module, which left nothing that a fork breaks."""
 FORK = "Fork"
@@ -92,8 +94,8 @@ class BackendHealth:
     """What the server half last saw of Redis: PING and a write under a deadline."""
 
     ready: bool = False
-    reason: str = "NotChecked"
-    """`Ok`, `NotChecked`, `Refused`, `Timeout`, `AuthFailed`, `ReadOnly`, `OutOfMemory`, `DiskFull`, `Error`."""
+    reason: str = BackendReason.NOT_CHECKED
+    """A BackendReason; a text of another version's, when it was read."""
     message: str = ""
     checked_at: float = 0.0
     """Unix time."""
@@ -110,6 +112,7 @@ class Failure:
     time: float
     """Unix time."""
     kind: str
+    """A FailureKind, or the reason of a kickoff, a proof or a health check that failed."""
     message: str
     """Empty on the health port, where nobody shows a token."""
     kickoff_id: str = ""

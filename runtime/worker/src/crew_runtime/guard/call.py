@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from crew_runtime import redis_client
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.breaker import Breaker
@@ -56,7 +57,7 @@ class Guard:
             try:
                 answer = self._once(op, ask)
             except BackendUnavailableError as error:
-                if not idempotent or error.kind != "Refused":
+                if not idempotent or error.kind != BackendReason.REFUSED:
                     raise
                 time.sleep(random.uniform(*RETRY_AFTER))  # noqa: S311 - not for secrets
                 answer = self._once(op, ask)
@@ -77,7 +78,7 @@ class Guard:
                 answer = ask(self._connections.redis)
             self._breaker.answered(time.monotonic() - begun)
         except BackendUnavailableError as error:
-            if error.kind == "Timeout":
+            if error.kind == BackendReason.TIMEOUT:
                 self._breaker.opened(str(error))
             raise
         else:
@@ -86,7 +87,7 @@ class Guard:
     def _try_again(self, op: str) -> None:
         why = self._breaker.why
         if not self._breaker.may_try():
-            raise BackendUnavailableError(f"{op}: not asked, because Redis hangs ({why})", "Timeout")
+            raise BackendUnavailableError(f"{op}: not asked, because Redis hangs ({why})", BackendReason.TIMEOUT)
         client, seconds = self._connections.redis, try_seconds(self._connections.deadline)
         connection = client.connection_pool.connection_class(
             **{**client.connection_pool.connection_kwargs, "socket_timeout": seconds,

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from crew_runtime import redis_client
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.errors import BackendError, StoreMismatchError
 from crew_runtime.memory import records, vectors
 from crew_runtime.memory.filters import Filter, query
@@ -216,7 +217,9 @@ class IndexedSearch:
         end = time.monotonic() + INDEXING_DEADLINE
         while int(float(self._info().get(b"indexing", 0))):
             if time.monotonic() > end:
-                late = BackendError(f"Redis has not indexed the memories in {INDEXING_DEADLINE:.0f} s", "Timeout")
+                late = BackendError(
+                    f"Redis has not indexed the memories in {INDEXING_DEADLINE:.0f} s", BackendReason.TIMEOUT
+                )
                 self._store.guard.refuse("index", late)
             time.sleep(0.05)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import crew_runtime
 from crew_runtime.contract import env
 from crew_runtime.contract import report as reports
+from crew_runtime.contract.replica_reasons import ReplicaReason
 from crew_runtime.worker import child, children, definition, logs, settings, start
 from crew_runtime.worker.errors import ServerGoneError, StartError
 from crew_runtime.worker.zygote import EXIT_SERVER_GONE, Exit, Plan, Zygote
@@ -70,7 +71,9 @@ def _zygote() -> int:
         except StartError as error:
             return _failed(zygote, starter.report, error)
         except Exception as error:  # noqa: BLE001 - a bug of ours has to be told to the server too
-            told = StartError("StartFailed", f"the worker failed to start: {error!r}", traceback.format_exc())
+            told = StartError(
+                ReplicaReason.START_FAILED, f"the worker failed to start: {error!r}", traceback.format_exc()
+            )
             return _failed(zygote, starter.report, told)
         zygote.phase("ready", report=reports.to_dict(starter.report))
         zygote.serve(plan)
@@ -204,11 +207,13 @@ class _Starter:
 
         said = self._child(what, body, trial.DEADLINE)
         if said is None:
-            raise StartError("EntrypointBroken", f"the crew was not loaded after {trial.DEADLINE:g} s")
+            raise StartError(ReplicaReason.ENTRYPOINT_BROKEN, f"the crew was not loaded after {trial.DEADLINE:g} s")
         found = trial.read(said)
         if found is None:
             how = self._last.how
-            raise StartError("EntrypointBroken", f"the process that loaded the crew ended by {how} without a word")
+            raise StartError(
+                ReplicaReason.ENTRYPOINT_BROKEN, f"the process that loaded the crew ended by {how} without a word"
+            )
         return found
 
     def _child(self, what: str, body: Callable[[child.Task], int], deadline: float) -> bytes | None:

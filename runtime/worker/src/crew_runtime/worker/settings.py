@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from crew_runtime.contract import env
+from crew_runtime.contract.replica_reasons import ReplicaReason
 from crew_runtime.worker.errors import StartError
 from crew_runtime.worker.limits import MIB
 
@@ -72,7 +73,7 @@ def read(environ: Mapping[str, str]) -> WorkerSettings:
         warm_up=environ.get(env.WARM_UP, "").strip(),
     )
     if problems:
-        raise StartError("InvalidSettings", "; ".join(problems))
+        raise StartError(ReplicaReason.INVALID_SETTINGS, "; ".join(problems))
     return settings
 
 

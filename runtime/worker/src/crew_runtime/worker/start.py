@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crew_runtime import telemetry
+from crew_runtime.contract.replica_reasons import BackendReason, ReplicaReason
 from crew_runtime.errors import (
     BackendError,
     CrewRuntimeError,
@@ -37,7 +38,7 @@ def check_home() -> None:
             pass
     except OSError as error:
         message = f"HOME ({home}) cannot be written, and CrewAI writes there on import: {error}. Set HOME to a volume."
-        raise StartError("HomeNotWritable", message) from error
+        raise StartError(ReplicaReason.HOME_NOT_WRITABLE, message) from error
 
 
 def extend_path(path: list[str], cwd: Path) -> None:
@@ -67,24 +68,24 @@ def install() -> "Installation":
         raise StartError(_reason(error), str(error)) from error
     except Exception as error:
         # CrewAI itself or what it brings cannot be imported in this image.
-        raise StartError("CrewAIBroken", f"importing CrewAI failed: {error!r}", _tail(error)) from error
+        raise StartError(ReplicaReason.CREWAI_BROKEN, f"importing CrewAI failed: {error!r}", _tail(error)) from error
 
 
 def _reason(error: CrewRuntimeError) -> str:
     match error:
         case SettingsError():
-            return "InvalidSettings"
+            return ReplicaReason.INVALID_SETTINGS
         case UnsupportedCrewAIError():
-            return "CrewAIUnsupported"
+            return ReplicaReason.CREWAI_UNSUPPORTED
         case DimensionMismatchError():
-            return "DimensionMismatch"
+            return ReplicaReason.DIMENSION_MISMATCH
         case StoreMismatchError():
-            return "StoreMismatch"
-        case BackendError() if error.kind == "AuthFailed":
-            return "BackendAuthFailed"
+            return ReplicaReason.STORE_MISMATCH
+        case BackendError() if error.kind == BackendReason.AUTH_FAILED:
+            return ReplicaReason.BACKEND_AUTH_FAILED
         case BackendError():
-            return "BackendUnavailable"
-    return "StartFailed"
+            return ReplicaReason.BACKEND_UNAVAILABLE
+    return ReplicaReason.START_FAILED
 
 
 def _tail(error: BaseException) -> str:

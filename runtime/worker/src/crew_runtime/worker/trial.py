@@ -15,6 +15,7 @@ from typing import Any
 
 from crew_runtime import installation
 from crew_runtime.contract import report as reports
+from crew_runtime.contract.replica_reasons import ReplicaReason
 from crew_runtime.crewai.embedders import warmup
 from crew_runtime.crewai.kickoffs import bus, canned
 from crew_runtime.crewai.loading import load
@@ -37,7 +38,7 @@ class Trial:
 
     error: str = ""
     """Why the worker cannot start with this crew, or ``."""
-    reason: str = "EntrypointBroken"
+    reason: str = ReplicaReason.ENTRYPOINT_BROKEN
     """Of the error."""
     detail: str = ""
     unsafe: str = ""
@@ -64,22 +65,24 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
         seeds = randomness.digests()
         made = loaded.make()
     except load.EntrypointError as error:
-        reason = "DefinitionBroken" if settings.definition else "EntrypointBroken"
+        reason = ReplicaReason.DEFINITION_BROKEN if settings.definition else ReplicaReason.ENTRYPOINT_BROKEN
         return Trial(error=error.message, reason=reason, detail=error.detail)
     try:
         facts = describe(loaded, made, settings.inputs)
         if mismatch := embedder_mismatch(facts["embedder"]):
             if settings.fail_closed:
-                return Trial(error=mismatch, reason="EmbedderMismatch")
+                return Trial(error=mismatch, reason=ReplicaReason.EMBEDDER_MISMATCH)
             log.error("wrong embedder", detail=mismatch)
             facts["state"] = [_with_detail(one, mismatch) for one in facts["state"]]
     except BackendError as error:
-        return Trial(error=f"the backend failed while the crew was tried: {error}", reason="BackendUnavailable")
+        return Trial(
+            error=f"the backend failed while the crew was tried: {error}", reason=ReplicaReason.BACKEND_UNAVAILABLE
+        )
     if settings.warm_up:
         try:
             warm_up.call(settings.warm_up)
         except warm_up.WarmUpError as error:
-            return Trial(error=error.message, reason="WarmUpBroken", detail=error.detail)
+            return Trial(error=error.message, reason=ReplicaReason.WARM_UP_BROKEN, detail=error.detail)
     embedders = warmup.local(made.target, kept=loaded.kept(reuses=settings.reuses))
 
     def found(finding: Finding) -> Trial:
@@ -96,9 +99,11 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
     try:
         finding = _rehearsed(loaded, made, settings, overdue)
     except BackendError as error:
-        return Trial(error=f"the backend failed while the crew was rehearsed: {error}", reason="BackendUnavailable")
+        return Trial(
+            error=f"the backend failed while the crew was rehearsed: {error}", reason=ReplicaReason.BACKEND_UNAVAILABLE
+        )
     if finding.error:
-        return Trial(error=finding.error, reason="KickoffBroken", detail=finding.detail)
+        return Trial(error=finding.error, reason=ReplicaReason.KICKOFF_BROKEN, detail=finding.detail)
     if finding.note:
         log.warning("rehearsal left open", detail=finding.note)
     log.info(

@@ -6,8 +6,10 @@ fault than a service that is down, and another remedy.
 
 import re
 
-EMBEDDER = "Embedder"
-TEXT_TOO_LONG = "TextTooLong"
+from crew_runtime.contract.replica_reasons import MemoryFailure
+
+EMBEDDER = MemoryFailure.EMBEDDER
+TEXT_TOO_LONG = MemoryFailure.TEXT_TOO_LONG
 
 _TOO_LONG = re.compile(
     "|".join(

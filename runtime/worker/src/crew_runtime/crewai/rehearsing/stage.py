@@ -11,6 +11,7 @@ from dataclasses import replace
 from crewai.events.event_bus import crewai_event_bus
 
 from crew_runtime import installation
+from crew_runtime.contract.replica_reasons import MemoryFailure
 from crew_runtime.crewai.human_input import reviews
 from crew_runtime.crewai.kickoffs import kickoff
 from crew_runtime.crewai.loading import inputs
@@ -26,7 +27,7 @@ from crew_runtime.sessions import binding
 SESSION = "crewops-rehearsal"
 SECONDS = 20.0
 FLUSH_SECONDS = 2.0
-_NOT_THE_BACKENDS = ("Embedder", "LLM")
+_NOT_THE_BACKENDS = (MemoryFailure.EMBEDDER, MemoryFailure.LLM)
 
 
 Overdue = Callable[[Finding], object]

@@ -22,6 +22,7 @@ from crewai.rag.types import SearchResult
 from pydantic import Field, PrivateAttr
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.replica_reasons import MemoryFailure
 from crew_runtime.errors import CrewRuntimeError, InvalidVectorError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
@@ -163,7 +164,7 @@ class RedisKnowledgeStorage(BaseKnowledgeStorage):
                 self._embed = build_embedder(self.embedder) if self.embedder else ChromaDBConfig().embedding_function
             return [_unit(one) for one in self._embed(texts)]
         except Exception as error:
-            ledger.record(ledger.Failure("knowledge", "Embedder", f"{type(error).__name__}: {error}"))
+            ledger.record(ledger.Failure("knowledge", MemoryFailure.EMBEDDER, f"{type(error).__name__}: {error}"))
             raise
 
 

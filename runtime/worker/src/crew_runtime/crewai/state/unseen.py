@@ -14,6 +14,7 @@ from crewai.events.event_bus import crewai_event_bus
 from crewai.events.types.memory_events import MemoryQueryFailedEvent, MemoryRetrievalFailedEvent, MemorySaveFailedEvent
 from pydantic import ValidationError
 
+from crew_runtime.contract.replica_reasons import MemoryFailure
 from crew_runtime.crewai.embedders import failures
 from crew_runtime.guard import ledger
 
@@ -54,4 +55,4 @@ class _Analysis(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         cause = record.args[0] if isinstance(record.args, tuple) and record.args else None
         if isinstance(cause, Exception) and not isinstance(cause, _UNREADABLE):
-            ledger.record(ledger.Failure("analyze", "LLM", record.getMessage()))
+            ledger.record(ledger.Failure("analyze", MemoryFailure.LLM, record.getMessage()))
