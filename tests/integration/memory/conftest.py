@@ -71,6 +71,7 @@ def storage(make_storage: "Callable[..., RedisStorage]") -> "RedisStorage":
 @pytest.fixture
 def time_passes(server: RedisServer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Makes all sessions that many seconds older, here and at Redis, at once."""
+    from crew_runtime.crewai.state import memory_storage
 
     passed = 0.0
     monkeypatch.setattr(memory_storage, "_now", lambda: time.time() + passed)
