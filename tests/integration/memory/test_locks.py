@@ -16,7 +16,7 @@ from support import strangers
 
 HOLDER = """
 import sys, time
-from crew_runtime.crewai import locks
+from crew_runtime.crewai.state import locks
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings

@@ -1,11 +1,12 @@
 """Reason words are spelled in the contract alone, so that a search for one finds all that there is to know of it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from crew_runtime.contract.reasons import BY_WORD
-from crew_runtime.contract.replica_reasons import WORDS
+from crew_runtime.contract.replica_reasons import WORDS, KickoffReason
 from crew_runtime.contract.resource import ConditionType
 
 ROOT = Path(__file__).parents[3]
@@ -38,3 +39,10 @@ def test_no_other_module_spells_one():
     found = {("/".join(path.parts[-2:]), word) for path in modules() for word in spelled(path)}
     assert found - OTHERS.keys() == set()
     assert OTHERS.keys() - found == set(), "take these off the list"
+
+
+def test_what_scripts_write_is_a_kickoffs_reason():
+    texts = [path.read_text() for path in (ROOT / "runtime").glob("*/src/**/*.lua")]
+    written = {word for text in texts for word in re.findall(r"'reason', '(\w+)'", text)}
+    assert written
+    assert written <= set(KickoffReason)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.scripts import Argument
 from crew_server import redis_client
 from crew_server.logs import Log
 from crew_server.queue import human, record, state
@@ -151,13 +152,23 @@ class Queue:
 
         `start`: there is a free slot for it here; it is claimed at once when nothing else waits for a slot.
         """
-        prefix, key = self._settings.key_prefix, ["", ""]
+        prefix, key, body = self._settings.key_prefix, "", ""
         if idempotency is not None:
-            key = [keys.idempotency(prefix, idempotency.digest), idempotency.body]
-        server = [self.owner if start else "", self._settings.replica, LEASE_MS]
-        fields = record.flat(record.request_fields(request))
+            key, body = keys.idempotency(prefix, idempotency.digest), idempotency.body
         what, kickoff_id, session_id, given = await self._run(
-            "accept", *_who(request), limit, *key, self._ttl, *server, budget, *fields
+            "accept",
+            record.flat(record.request_fields(request)),
+            id=request.kickoff_id,
+            session=request.session_id,
+            ordered=int(request.ordered),
+            most_waiting=limit,
+            key=key,
+            body=body,
+            ttl=self._ttl,
+            owner=self.owner if start else "",
+            replica=self._settings.replica,
+            lease=LEASE_MS,
+            budget=budget,
         )
         claim = record.claimed(record.unflat(given)) if given else None
         return Accepted(what, kickoff_id, session_id, claim)
@@ -168,7 +179,13 @@ class Queue:
         One that cannot be read ends as `Unreadable`, and the one behind it is next.
         """
         kept = keys.claim(self._settings.key_prefix, self.owner)
-        while found := await self._run("claim", self.owner, self._settings.replica, token, kept, LEASE_MS):
+        server: dict[str, Argument] = {
+            "owner": self.owner,
+            "replica": self._settings.replica,
+            "claim": kept,
+            "lease": LEASE_MS,
+        }
+        while found := await self._run("claim", token=token, **server):
             kickoff_id, fields = str(found[0]), record.unflat(found[1])
             try:
                 claim = record.claimed(fields)
@@ -183,33 +200,40 @@ class Queue:
 
     async def watch(self, runs: Sequence[Watched]) -> list[str]:
         """Renew and patch own kickoffs; their statuses: `` when Redis lost one, FENCED when it is no longer ours."""
-        args = [
+        more: list[Argument] = [
             arg for one in runs for arg in (one.kickoff_id, one.attempt, json.dumps(one.fields) if one.fields else "")
         ]
+        given: dict[str, Argument] = {"owner": self.owner, "lease": LEASE_MS, "renew_below": RENEW_BELOW_MS}
         deadline = min(RENEW_DEADLINE, self._settings.backend_deadline)
-        seen = await self._scripts.run("watch", self.owner, LEASE_MS, RENEW_BELOW_MS, *args, deadline=deadline)
+        seen = await self._scripts.run("watch", more, given, deadline)
         return [str(one) for one in seen]
 
     async def tell(self, claim: state.Claim, events: Sequence[state.Event], first: int) -> bool:
         """Append events of an own kickoff; `first`: how many were told before. False when it is no longer ours."""
-        args = [arg for one in events for arg in (one.type, one.data, one.channel)]
-        who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        return bool(await self._run("tell", *who, self._living, first, *args))
+        more = [arg for one in events for arg in (one.type, one.data, one.channel)]
+        return bool(await self._run("tell", more, **self._own(claim), ttl=self._living, first=first))
 
     async def keep(self, claim: state.Claim, rows: Sequence[str], first: int) -> int:
         """Keep what an own kickoff has finished, from the row `first` on; how many rows Redis has now.
 
         Fewer than `first` when it has lost some: nothing was written then. -1 when it is no longer ours.
         """
-        who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        deadline = self._settings.backend_deadline
-        return int(await self._scripts.run("keep", *who, self._living, first, *rows, deadline=deadline))
+        given = {**self._own(claim), "ttl": self._living, "first": first}
+        return int(await self._scripts.run("keep", rows, given, self._settings.backend_deadline))
 
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
         fields = {**record.claim_fields(claim), "replica": self._settings.replica, **more}
-        who = [*_who(claim.request), self.owner, claim.attempt]
-        return bool(await self._run("restore", *who, LEASE_MS, round(seconds * 1000), *record.flat(fields)))
+        written = await self._run(
+            "restore",
+            record.flat(fields),
+            **self._own(claim),
+            session=claim.request.session_id,
+            ordered=int(claim.request.ordered),
+            lease=LEASE_MS,
+            running_for=round(seconds * 1000),
+        )
+        return bool(written)
 
     async def finish(
         self, claim: state.Claim, outcome: state.Outcome, end_id: str, more: Mapping[str, str], *, gone: bool
@@ -225,17 +249,29 @@ class Queue:
             **record.outcome_fields(outcome),
             **more,
         }
-        who = [claim.request.kickoff_id, self.owner, claim.attempt, end_id, outcome.status, self._ttl, int(gone)]
-        applied, status = await self._run("finish", *who, claim.request.session_id, *record.flat(fields))
+        applied, status = await self._run(
+            "finish",
+            record.flat(fields),
+            **self._own(claim),
+            end_id=end_id,
+            status=outcome.status,
+            ttl=self._ttl,
+            gone=int(gone),
+            session=claim.request.session_id,
+        )
         return bool(applied), str(status)
 
     async def pause(self, claim: state.Claim, pause: human.Pause, more: Mapping[str, str]) -> tuple[bool, str]:
         """Put an own kickoff, whose process is done with it, away until somebody answers. Answers as `finish`."""
-        who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        seconds = self._settings.human_input_timeout
-        shown, fields = human.shown(pause), record.flat({**human.pause_fields(pause), **more})
-        args = [pause.task_id, round(seconds * 1000), shown, self._living, *fields]
-        applied, status = await self._run("pause", *who, *args)
+        applied, status = await self._run(
+            "pause",
+            record.flat({**human.pause_fields(pause), **more}),
+            **self._own(claim),
+            question=pause.task_id,
+            wait=round(self._settings.human_input_timeout * 1000),
+            asked=human.shown(pause),
+            ttl=self._living,
+        )
         return bool(applied), str(status)
 
     async def resume(
@@ -246,19 +282,35 @@ class Queue:
         `resumed` and its session; or why not: `unknown`, `answered` or `idle` and the kickoff's status, `other` and the
         question that it does ask.
         """
-        args = [uuid.uuid4().hex, self._living, json.dumps(hooks) if hooks else "", *record.flat(answer)]
-        what, more = await self._run("resume", kickoff_id, task_id, *args)
+        what, more = await self._run(
+            "resume",
+            record.flat(answer),
+            id=kickoff_id,
+            question=task_id,
+            token=uuid.uuid4().hex,
+            ttl=self._living,
+            hooks=json.dumps(hooks) if hooks else "",
+        )
         return str(what), str(more)
 
     async def settle(self, claim: state.Claim) -> None:
         """Say that the process of a kickoff that has ended is gone."""
-        await self._run("settle", claim.request.kickoff_id, self.owner, claim.attempt)
+        await self._run("settle", **self._own(claim))
 
     async def cancel(self, kickoff_id: str) -> tuple[bool, str]:
         """End anybody's kickoff as cancelled unless it has ended; its server sees it by `watch` and kills the slot."""
-        fields = record.flat(record.outcome_fields(state.BY_CLIENT))
-        args = [kickoff_id, "", 0, uuid.uuid4().hex, state.CANCELLED, self._ttl, 0, "", *fields]
-        applied, status = await self._run("finish", *args)
+        applied, status = await self._run(
+            "finish",
+            record.flat(record.outcome_fields(state.BY_CLIENT)),
+            id=kickoff_id,
+            owner="",
+            attempt=0,
+            end_id=uuid.uuid4().hex,
+            status=state.CANCELLED,
+            ttl=self._ttl,
+            gone=0,
+            session="",
+        )
         return bool(applied), str(status)
 
     async def release(self, claim: state.Claim, end_id: str, *, lost: bool) -> tuple[bool, str]:
@@ -266,18 +318,29 @@ class Queue:
 
         `lost`: counts as one of MOST_LOSSES, after which it ends instead. Answers as `finish`.
         """
-        parked = json.dumps(record.outcome_fields(state.too_many_attempts(MOST_LOSSES)))
-        who = [claim.request.kickoff_id, self.owner, claim.attempt]
-        applied, status = await self._run("release", *who, int(lost), MOST_LOSSES, end_id, self._ttl, parked)
+        applied, status = await self._run(
+            "release",
+            **self._own(claim),
+            lost=int(lost),
+            most_losses=MOST_LOSSES,
+            end_id=end_id,
+            ttl=self._ttl,
+            end_of_losses=_end(state.too_many_attempts(MOST_LOSSES)),
+        )
         return bool(applied), str(status)
 
     async def look(self) -> Look:
         """Take over what dead servers left, and count what waits."""
-        unanswered = state.unanswered(self._settings.human_input_timeout)
-        ends = (state.REPLICA_LOST, state.too_many_attempts(MOST_LOSSES), unanswered)
-        fields = [json.dumps(record.outcome_fields(one)) for one in ends]
-        rule = "Retry" if self._settings.retry_lost else "Fail"
-        backlog, age, dead, size, *taken = await self._run("look", SUSPICION_MS, rule, MOST_LOSSES, self._ttl, *fields)
+        backlog, age, dead, size, *taken = await self._run(
+            "look",
+            suspicion=SUSPICION_MS,
+            rule="Retry" if self._settings.retry_lost else "Fail",
+            most_losses=MOST_LOSSES,
+            ttl=self._ttl,
+            end_of_loss=_end(state.REPLICA_LOST),
+            end_of_losses=_end(state.too_many_attempts(MOST_LOSSES)),
+            end_of_unanswered=_end(state.unanswered(self._settings.human_input_timeout)),
+        )
         took = tuple(Taken(one[0], one[1], int(one[2]), one[3], one[4]) for one in taken)
         return Look(int(backlog), max(0, int(age)) / 1000, int(dead), int(size), took)
 
@@ -299,18 +362,22 @@ class Queue:
     async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
         """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""
         log.error("a kickoff cannot be read and is put aside", kickoff_id=kickoff_id, error=repr(error)[:500])
-        end = json.dumps(record.outcome_fields(state.UNREADABLE))
-        await self._run("bury", kickoff_id, self.owner, attempt, repr(error)[:500], self._ttl, end)
+        who = {"id": kickoff_id, "owner": self.owner, "attempt": attempt}
+        await self._run("bury", **who, why=repr(error)[:500], ttl=self._ttl, end=_end(state.UNREADABLE))
 
     async def _finished(self, kickoff_id: str) -> tuple[str, ...]:
         async with redis_client.deadline(self._settings.backend_deadline):
             key = keys.finished(self._settings.key_prefix, kickoff_id)
             return tuple(await cast("Any", self._client.lrange(key, 0, -1)))
 
-    async def _run(self, name: str, *args: object) -> list[Any]:
-        answer: list[Any] = await self._scripts.run(name, *args, deadline=self._settings.backend_deadline)
+    def _own(self, claim: state.Claim) -> dict[str, Argument]:
+        return {"id": claim.request.kickoff_id, "owner": self.owner, "attempt": claim.attempt}
+
+    async def _run(self, name: str, more: Sequence[Argument] = (), /, **given: Argument) -> list[Any]:
+        answer: list[Any] = await self._scripts.run(name, more, given, self._settings.backend_deadline)
         return answer
 
 
-def _who(request: state.Request) -> list[object]:
-    return [request.kickoff_id, request.session_id, int(request.ordered)]
+def _end(outcome: state.Outcome) -> str:
+    """The fields of a kickoff that ends so, as the scripts take them."""
+    return json.dumps(record.outcome_fields(outcome))

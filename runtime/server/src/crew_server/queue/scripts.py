@@ -4,15 +4,12 @@ Every call ends within a deadline and raises BackendError; every call may be mad
 a connection dead.
 """
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.scripts import QUEUE, Argument
 from crew_server import lua, redis_client
-
-NAMES: Final = (
-    *("accept", "claim", "watch", "restore", "finish", "settle"),
-    *("release", "look", "tell", "keep", "pause", "resume", "bury"),
-)
 
 
 class Scripts:
@@ -20,19 +17,28 @@ class Scripts:
 
     def __init__(self, client: redis_client.Client, prefix: str) -> None:
         common = lua.shared("kickoffs") + lua.of("queue", "common")
-        self._scripts = {name: client.register_script(common + lua.of("queue", name)) for name in NAMES}
+        self._scripts = {name: client.register_script(common + lua.of("queue", name)) for name in QUEUE}
         self._root = keys.root(prefix)
-        self._keys = [
-            keys.queue(prefix),
-            keys.handed_back(prefix),
-            keys.leases(prefix),
-            keys.waiting(prefix),
-            keys.ends(prefix),
-            keys.hooks(prefix),
-            keys.pending(prefix),
-        ]
+        self._keys = {
+            "queue": keys.queue(prefix),
+            "handed_back": keys.handed_back(prefix),
+            "leases": keys.leases(prefix),
+            "waiting": keys.waiting(prefix),
+            "ends": keys.ends(prefix),
+            "hooks": keys.hooks(prefix),
+            "pending": keys.pending(prefix),
+        }
 
-    async def run(self, name: str, *args: Any, deadline: float) -> Any:
-        """What the script answers. Raises BackendError."""
+    async def run(self, name: str, more: Sequence[Argument], given: dict[str, Argument], deadline: float) -> Any:
+        """What the script answers. Raises BackendError.
+
+        Args:
+            name: A script of `contract.scripts.QUEUE`.
+            more: What its ARGV go on with.
+            given: Its ARGV by name, but for the root.
+            deadline: Seconds.
+        """
+        names = QUEUE[name].names(self._keys)
+        arguments = QUEUE[name].arguments({"root": self._root, **given}, more)
         async with redis_client.deadline(deadline):
-            return await self._scripts[name](keys=self._keys, args=[self._root, *args])
+            return await self._scripts[name](keys=names, args=arguments)

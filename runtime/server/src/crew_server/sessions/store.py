@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from redis.client import NEVER_DECODE
 
-from crew_runtime.contract import keys, sessions
+from crew_runtime.contract import keys, scripts, sessions
 from crew_server import lua, redis_client
 from crew_server.queue import state
 from crew_server.sessions.types import Session
@@ -63,8 +63,10 @@ class SessionStore:
         """Sessions, newest first, and where to go on."""
         more, *flat = await self._ask(
             self._page(
-                keys=[keys.sessions(self._prefix), keys.meta(self._prefix)],
-                args=[keys.root(self._prefix), limit, cursor],
+                keys=scripts.SESSIONS_PAGE.names(
+                    {"sessions": keys.sessions(self._prefix), "meta": keys.meta(self._prefix)}
+                ),
+                args=scripts.SESSIONS_PAGE.arguments({"root": keys.root(self._prefix), "most": limit, "after": cursor}),
             )
         )
         found = [
@@ -157,15 +159,25 @@ class SessionStore:
     async def erase_records(self, session_id: str) -> int:
         """Erase its memories in steps; the answer is how many there were. What began before cannot write any more."""
         segment, prefix = sessions.segment(session_id), self._prefix
-        names = [
-            keys.session_records(prefix, segment), keys.session(prefix, segment), keys.sessions(prefix),
-            keys.session_erased(prefix, segment), keys.memory_ids(prefix), keys.memory_log(prefix),
-            keys.revision(prefix), keys.mortal(prefix), keys.idle(prefix),
-        ]  # fmt: skip
-        arguments: list[str | int] = [
-            keys.memory(prefix, ""), sessions.LOG_LENGTH, sessions.stored_root(segment), segment, STEP,
-            uuid.uuid4().hex, sessions.MARK_SECONDS,
-        ]  # fmt: skip
+        names = scripts.SESSIONS_ERASE.names(
+            {
+                **self._memory_keys(),
+                "session_records": keys.session_records(prefix, segment),
+                "session": keys.session(prefix, segment),
+                "session_erased": keys.session_erased(prefix, segment),
+            }
+        )
+        arguments = scripts.SESSIONS_ERASE.arguments(
+            {
+                "records": keys.memory(prefix, ""),
+                "log_length": sessions.LOG_LENGTH,
+                "stored_root": sessions.stored_root(segment),
+                "segment": segment,
+                "most": STEP,
+                "mark": uuid.uuid4().hex,
+                "mark_ttl": sessions.MARK_SECONDS,
+            }
+        )
         erased, more = 0, 1
         while more:
             count, more = await self._ask(self._erase(keys=names, args=arguments))
@@ -176,12 +188,15 @@ class SessionStore:
         """Erase some of the memories of sessions that were not used for `ttl` seconds; how many, and whether there may
         be more of them.
         """
-        prefix = self._prefix
-        names = [
-            keys.meta(prefix), keys.memory_ids(prefix), keys.memory_log(prefix), keys.revision(prefix),
-            keys.sessions(prefix), keys.idle(prefix), keys.mortal(prefix),
-        ]  # fmt: skip
-        arguments: list[str | int] = [keys.root(prefix), int(ttl * 1000), sessions.LOG_LENGTH, sessions.SWEEP]
+        names = scripts.SESSIONS_SWEEP.names({**self._memory_keys(), "meta": keys.meta(self._prefix)})
+        arguments = scripts.SESSIONS_SWEEP.arguments(
+            {
+                "root": keys.root(self._prefix),
+                "ttl": int(ttl * 1000),
+                "log_length": sessions.LOG_LENGTH,
+                "most": sessions.SWEEP,
+            }
+        )
         erased, more = await self._ask(self._sweep(keys=names, args=arguments))
         return int(erased), bool(more)
 
@@ -219,11 +234,24 @@ class SessionStore:
     async def strip_kickoffs(self, session_id: str) -> tuple[int, int]:
         """Erase inputs and results of its kickoffs; how many, and how many were left because they run."""
         stripped = running = 0
+        arguments = scripts.SESSIONS_STRIP.arguments({"root": keys.root(self._prefix), "session": session_id})
         for part in await self._runs(session_id):
-            names, arguments = [keys.leases(self._prefix), *part], [keys.root(self._prefix), session_id]
+            names = scripts.SESSIONS_STRIP.names({"leases": keys.leases(self._prefix)}, part)
             one, other = await self._ask(self._strip(keys=names, args=arguments))
             stripped, running = stripped + int(one), running + int(other)
         return stripped, running
+
+    def _memory_keys(self) -> dict[str, str]:
+        """What the scripts take that erase memories, of all sessions."""
+        prefix = self._prefix
+        return {
+            "memory_ids": keys.memory_ids(prefix),
+            "memory_log": keys.memory_log(prefix),
+            "revision": keys.revision(prefix),
+            "sessions": keys.sessions(prefix),
+            "idle": keys.idle(prefix),
+            "mortal": keys.mortal(prefix),
+        }
 
     async def _record_ids(self, session_id: str) -> list[str]:
         """Of its memories, oldest first."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.scripts import WEBHOOKS_BURY, WEBHOOKS_SETTLE, WEBHOOKS_TAKE, Argument, Signature
 from crew_server import lua, redis_client
 from crew_server.logs import Log
 
@@ -47,23 +48,24 @@ class Outbox:
         self._prefix = prefix
         self._deadline = deadline
         common = lua.shared("kickoffs") + lua.of("webhooks", "common")
-        self._take, self._settle, self._bury = (
-            client.register_script(common + lua.of("webhooks", name)) for name in ("take", "settle", "bury")
-        )
+        self._scripts = {
+            one: client.register_script(common + lua.of(one.room, one.name))
+            for one in (WEBHOOKS_TAKE, WEBHOOKS_SETTLE, WEBHOOKS_BURY)
+        }
 
     async def take(self, most: int) -> tuple[list[Delivery], float | None]:
         """Up to `most` deliveries, this server's for LEASE_MS; seconds until the next is due, None: none waits.
 
         One that cannot be read is put aside.
         """
-        due, *taken = await self._run(self._take, LEASE_MS, most)
+        due, *taken = await self._run(WEBHOOKS_TAKE, lease=LEASE_MS, most=most)
         found = []
         for name, first, tries, digest in taken:
             try:
                 found.append(_delivery(name, first, tries))
             except ValueError as error:
                 log.warning("a delivery cannot be read and is put aside", webhook=name, error=repr(error)[:500])
-                await self._run(self._bury, name, digest, repr(error)[:500])
+                await self._run(WEBHOOKS_BURY, webhook=name, digest=digest, why=repr(error)[:500])
         return found, None if int(due) < 0 else int(due) / 1000
 
     async def settle(self, one: Delivery, what: str, seconds: float = 0.0, error: str = "") -> int:
@@ -72,7 +74,9 @@ class Outbox:
         `delivered`; `retry` in `seconds`; `later`, which is no try; `failed`; `abandoned`, with all that wait behind.
         """
         name = f"{one.kickoff_id}:{one.channel}"
-        return int(await self._run(self._settle, name, one.id, what, round(seconds * 1000), error))
+        wait = round(seconds * 1000)
+        settled = await self._run(WEBHOOKS_SETTLE, webhook=name, delivery=one.id, what=what, wait=wait, error=error)
+        return int(settled)
 
     async def kickoff(self, kickoff_id: str) -> Mapping[str, str]:
         """Its fields, by which a delivery is addressed and told; empty when it is gone."""
@@ -80,9 +84,11 @@ class Outbox:
             fields: Any = await self._client.hgetall(keys.run(self._prefix, kickoff_id))
         return cast("Mapping[str, str]", fields)
 
-    async def _run(self, script: Any, *args: object) -> Any:
+    async def _run(self, script: Signature, **given: Argument) -> Any:
+        names = script.names({"hooks": keys.hooks(self._prefix)})
+        arguments = script.arguments({"root": keys.root(self._prefix), **given})
         async with redis_client.deadline(self._deadline):
-            return await script(keys=[keys.hooks(self._prefix)], args=[keys.root(self._prefix), *args])
+            return await self._scripts[script](keys=names, args=arguments)
 
 
 def _delivery(name: str, first: str, tries: str) -> Delivery:

@@ -95,6 +95,7 @@ class KickoffReason(StrEnum):
     REPLICA_DRAINED = "ReplicaDrained"
     TOO_MANY_ATTEMPTS = "TooManyAttempts"
     UNREADABLE = "Unreadable"
+    SESSION_ERASED = "SessionErased"
 
     # Why an attempt ended here and the kickoff did not: in the log alone
     NO_SLOT = "NoSlot"

@@ -10,6 +10,7 @@ import redis
 
 from crew_runtime import redis_client
 from crew_runtime.contract import keys
+from crew_runtime.contract.scripts import Argument
 from crew_runtime.contract.sessions import LOG_LENGTH, SWEEP
 from crew_runtime.errors import (
     BackendError,
@@ -135,8 +136,8 @@ class Store:
 
     def made_with(self, embedder: str) -> str:
         """The name of the embedder that the records were made with; this one when none was named before."""
-        names = [self._meta_key, self.ids_key]
-        found = self.guard.call("meta", lambda client: scripts.EMBEDDER(client, names, [embedder]))
+        names = {"meta": self._meta_key, "memory_ids": self.ids_key}
+        found = self.guard.call("meta", lambda client: scripts.EMBEDDER(client, names, {"embedder": embedder}))
         return redis_client.text(found)
 
     def fits(self, op: str, dimension: int) -> None:
@@ -148,7 +149,8 @@ class Store:
             self.guard.refuse(op, DimensionMismatchError(stored, dimension))
 
     def _declare(self, client: Client, dimension: int) -> None:
-        scripts.DECLARE(client, [self._meta_key], [dimension, self._new_type, SCHEMA])
+        arguments: dict[str, Argument] = {"dimension": dimension, "vector_type": self._new_type, "schema": SCHEMA}
+        scripts.DECLARE(client, {"meta": self._meta_key}, arguments)
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -170,21 +172,27 @@ class Store:
 
     def _write_as(self, kept: str, mode: str, batch: Sequence[Record], target: Target) -> tuple[int, bool]:
         length = self._one_length(mode, batch)
-        arguments: list[str | bytes | int] = [
-            self.record_root, length, kept, LOG_LENGTH, mode, target.mark,
-            len(target.roots), *target.roots,
-        ]  # fmt: skip
+        arguments: dict[str, Argument] = {
+            "records": self.record_root,
+            "dimension": length,
+            "vector_type": kept,
+            "log_length": LOG_LENGTH,
+            "mode": mode,
+            "mark": target.mark,
+            "roots": len(target.roots),
+        }
+        more: list[Argument] = [*target.roots]
         for one in batch:
             stored = records.with_vector(one, self.as_stored(mode, one.vector)) if one.vector else one
             fields = records.to_fields(stored, over=mode == "update")
-            arguments += [one.id, repr(one.created), records.digest(one), len(fields), *fields]
-        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, self._mortal_key]
+            more += [one.id, repr(one.created), records.digest(one), len(fields), *fields]
+        names = {"meta": self._meta_key, **self._logged_keys()}
         if target.session:
-            names += [keys.session_records(self.prefix, target.session), *self._session_keys(target.session)]
+            names |= self._session_keys(target.session)
 
         def ask(client: Client) -> tuple[int, bool]:
             try:
-                written, fixed = scripts.WRITE(client, names, arguments)
+                written, fixed = scripts.WRITE(client, names, arguments, more)
             except redis.exceptions.ResponseError as error:
                 if "VECTOR" in str(error):
                     raise _OtherTypeError from error
@@ -210,17 +218,19 @@ class Store:
 
     def delete(self, ids: Sequence[str], roots: tuple[str, ...]) -> int:
         """Delete those of the records that lie below one of `roots`; the answer is how many there were."""
-        names = [self.ids_key, self.log_key, self._revision_key, self._mortal_key]
+        names = self._logged_keys()
+        arguments: dict[str, Argument] = {"records": self.record_root, "log_length": LOG_LENGTH, "roots": len(roots)}
         deleted = 0
         for part in _parts(ids):
-            arguments: list[str | bytes | int] = [self.record_root, LOG_LENGTH, len(roots), *roots, *part]
-            deleted += int(self.guard.call("delete", partial(scripts.DELETE, keys=names, arguments=arguments)))
+            ask = partial(scripts.DELETE, keys=names, arguments=arguments, more=[*roots, *part])
+            deleted += int(self.guard.call("delete", ask))
         return deleted
 
     def touch(self, ids: Sequence[str], at: float) -> None:
         """Note the time of a recall on records that still exist."""
-        arguments: list[str | bytes | int] = [self.record_root, repr(at), *ids]
-        self.guard.call("touch", lambda client: scripts.TOUCH(client, [self._meta_key], arguments))
+        names = {"meta": self._meta_key}
+        arguments: dict[str, Argument] = {"records": self.record_root, "time": repr(at)}
+        self.guard.call("touch", lambda client: scripts.TOUCH(client, names, arguments, ids))
 
     def use(self, session: str, ttl: float | None) -> str:
         """Note that a session is used; the answer is the mark of its last erasure, empty when there was none.
@@ -228,10 +238,14 @@ class Store:
         A session that was not used for `ttl` seconds (None: they live for ever) has ended: it begins anew, without what
         it remembered.
         """
-        names = [self._meta_key, self.ids_key, self.log_key, self._revision_key, keys.sessions(self.prefix),
-                 keys.idle(self.prefix), self._mortal_key, keys.session_erased(self.prefix, session),
-                 keys.session(self.prefix, session), keys.session_records(self.prefix, session)]  # fmt: skip
-        arguments: list[str | bytes | int] = [self.root, session, int((ttl or 0) * 1000), LOG_LENGTH, SWEEP]
+        names = {"meta": self._meta_key, **self._logged_keys(), **self._session_keys(session)}
+        arguments: dict[str, Argument] = {
+            "root": self.root,
+            "segment": session,
+            "ttl": int((ttl or 0) * 1000),
+            "log_length": LOG_LENGTH,
+            "most": SWEEP,
+        }
         while True:
             more, mark, mortal = self.guard.call("use", partial(scripts.USE, keys=names, arguments=arguments))
             if not more:
@@ -242,15 +256,29 @@ class Store:
 
     def keep(self) -> None:
         """Records that an older version let expire by themselves do so no more."""
-        names = [self._mortal_key, self.ids_key, self.log_key, self._revision_key]
-        arguments: list[str | bytes | int] = [self.root, LOG_LENGTH, BATCH]
+        names = self._logged_keys()
+        arguments: dict[str, Argument] = {"root": self.root, "log_length": LOG_LENGTH, "most": BATCH}
         while self.guard.call("keep", partial(scripts.KEEP, keys=names, arguments=arguments)):
             pass
 
-    def _session_keys(self, session: str) -> list[str]:
+    def _logged_keys(self) -> dict[str, str]:
+        """What every script takes that changes which records there are."""
+        return {
+            "memory_ids": self.ids_key,
+            "memory_log": self.log_key,
+            "revision": self._revision_key,
+            "mortal": self._mortal_key,
+        }
+
+    def _session_keys(self, session: str) -> dict[str, str]:
         prefix = self.prefix
-        used = [keys.session(prefix, session), keys.sessions(prefix), keys.idle(prefix)]
-        return [*used, keys.session_erased(prefix, session)]
+        return {
+            "session_records": keys.session_records(prefix, session),
+            "session": keys.session(prefix, session),
+            "sessions": keys.sessions(prefix),
+            "idle": keys.idle(prefix),
+            "session_erased": keys.session_erased(prefix, session),
+        }
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 -- Accepts a kickoff, unless the idempotency key stands for one already, or too many wait; and gives it to the server that
 -- asks, when that has a free slot and nothing else waits for one.
--- ARGV: root, id, session, ordered ('1': one of its session at a time), how many may wait, idempotency key or '', digest
--- of the body, ttl of the key (s), owner ('': it has no slot), replica, lease (ms), bytes that all kickoffs may take, then
--- field, value, ...
+-- ARGV: root, id, session, ordered ('1': one of its session at a time), most_waiting, key (of idempotency, or ''), body
+-- (its digest), ttl (of the key, s), owner ('': it has no slot), replica, lease (ms), budget (bytes that all kickoffs may
+-- take); then field, value of each field.
 -- Returns {'accepted' | 'known' | 'conflict' | 'full' | 'bytes', kickoff id (full: how many wait; bytes: how many are
 -- taken), its session, {field, value, ...} of a kickoff that was given}.
 local id, session, ordered, idem, owner = ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[6], ARGV[9]

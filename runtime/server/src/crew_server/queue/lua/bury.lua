@@ -1,5 +1,5 @@
 -- Ends a kickoff that its server was given and cannot read.
--- ARGV: root, id, owner, attempt, why, ttl (s), fields of the end (JSON). Returns 1 when it did.
+-- ARGV: root, id, owner, attempt, why, ttl (s), end (its fields, JSON). Returns 1 when it did.
 local id = ARGV[2]
 local have = redis.call('HMGET', run_key(id), 'status', 'owner')
 if have[1] ~= 'running' or have[2] ~= ARGV[3] then return 0 end

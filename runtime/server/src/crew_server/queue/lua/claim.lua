@@ -1,6 +1,6 @@
 -- Gives a server the next kickoff: first of those that were handed back, else of those that never started.
--- ARGV: root, owner, replica, token (of this claim: asking again with it gives the same), key to keep the claim by, lease
--- (ms).
+-- ARGV: root, owner, replica, token (of this claim: asking again with it gives the same), claim (the key to keep it by),
+-- lease (ms).
 -- Returns {its id, its fields {field, value, ...}}; {} when there is none. One that cannot be read is put aside.
 local owner, token, kept = ARGV[2], ARGV[4], ARGV[5]
 local last = redis.call('HMGET', kept, 'token', 'id')

@@ -1,5 +1,5 @@
 -- What the scripts of the queue share; `scripts.py` puts it before each of them, behind `kickoffs.lua`.
--- KEYS: queue, handed-back, leases, waiting, ends, hooks, pending.
+-- KEYS: queue, handed_back, leases, waiting, ends, hooks, pending.
 --
 -- A kickoff is in `waiting` until a server has it, then in `leases` until its process is known to be gone. Its hash has
 -- `owner` and `attempt` while a server has it, `stream` and `entry` while it lies in a stream. While a person is asked it

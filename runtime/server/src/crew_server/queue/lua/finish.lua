@@ -1,6 +1,6 @@
 -- Ends a kickoff that runs, waits or asks; the first who comes wins.
--- ARGV: root, id, owner ('' for anyone, who may then not create it), attempt, end id, status, ttl (s), gone ('1': its
--- process has nothing more to say; else `settle` tells when), session, then field, value, ...
+-- ARGV: root, id, owner ('' for anyone, who may then not create it), attempt, end_id, status, ttl (s), gone ('1': its
+-- process has nothing more to say; else `settle` tells when), session; then field, value of each field.
 -- Returns {1, status} when this call (or an earlier try of it) ended it, else {0, what it is; 'fenced' when another server
 -- or attempt has it; '' when it is not there}.
 local id, owner, attempt, end_id, status = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]

@@ -1,5 +1,6 @@
 -- Keeps what an own kickoff has finished, for an attempt after a loss.
--- ARGV: root, id, owner, attempt, ttl (s), index of the first row, then the rows (JSON). They replace all from there on.
+-- ARGV: root, id, owner, attempt, ttl (s), first (index of the first row); then the rows (JSON). They replace all from
+-- there on.
 -- Returns how many rows are kept; -1 when another server or attempt has the kickoff, or it does not run.
 local id, first = ARGV[2], tonumber(ARGV[6])
 local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt')

@@ -1,7 +1,7 @@
 -- Ends kickoffs that nobody answered in time, and takes those over whose server is gone: its lease has run out, was seen so, and was not renewed within the suspicion.
 -- Two looks, because while Redis itself was away nobody could renew.
--- ARGV: root, suspicion (ms), 'Retry' or 'Fail', most losses, ttl (s), fields of the end when it fails (JSON), fields of
--- the end after too many losses (JSON), fields of the end of one that nobody answered (JSON).
+-- ARGV: root, suspicion (ms), rule ('Retry' or 'Fail'), most_losses, ttl (s), end_of_loss (fields of the end when it
+-- fails, JSON), end_of_losses (the same after too many losses), end_of_unanswered (the same when nobody answered).
 -- Returns {how many wait, since when the longest does (ms ago), how many could not be read, bytes of all kickoffs, {id, what became of it, attempt, replica, session}, ...}.
 local FORGET = 5000 -- ms; somebody looks twice a second, so an older suspicion is from before an outage of Redis
 local now = now_ms()

@@ -1,6 +1,6 @@
 -- Puts a running kickoff away until a person has answered; its session's others wait on.
--- ARGV: root, id, owner, attempt, id of the question, ms until it is given up, what it shows (JSON), ttl (s), then field,
--- value, ...
+-- ARGV: root, id, owner, attempt, question (its id), wait (ms until it is given up), asked (what it shows, JSON), ttl
+-- (s); then field, value of each field.
 -- Returns {1, status} when this call (or an earlier try of it) did, else {0, status | 'fenced' | ''} as `finish` does; ''
 -- also when Redis came back with an older state.
 local id, owner, attempt, asked = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]

@@ -1,6 +1,6 @@
 -- A server gives a kickoff back whose process is gone.
--- ARGV: root, id, owner, attempt, lost ('1': counts as a loss), most losses, end id, ttl (s), fields of the end after too
--- many losses (JSON).
+-- ARGV: root, id, owner, attempt, lost ('1': counts as a loss), most_losses, end_id, ttl (s), end_of_losses (fields of the
+-- end after too many, JSON).
 -- Returns {1, status} when it (or an earlier try) did, else {0, status | 'fenced' | ''} as `finish` does.
 local id, attempt = ARGV[2], tonumber(ARGV[4])
 local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt', 'end')

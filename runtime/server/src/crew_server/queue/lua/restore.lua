@@ -1,5 +1,5 @@
 -- Writes a kickoff that a server runs and Redis has lost, or has in an older state.
--- ARGV: root, id, session, ordered, owner, attempt, lease (ms), ms since it started, then field, value, ...
+-- ARGV: root, id, session, ordered, owner, attempt, lease (ms), running_for (ms); then field, value of each field.
 -- Returns 1 when it was written, 0 when what is there is as new.
 local id, session = ARGV[2], ARGV[3]
 local have = redis.call('HMGET', run_key(id), 'status', 'attempt')

@@ -1,6 +1,6 @@
 -- Takes a person's answer, once, and lets the kickoff go on: before those that never started.
--- ARGV: root, id, id of the question, token of this request, ttl (s), webhooks that change (JSON or ''), then field, value,
--- ... (the answer).
+-- ARGV: root, id, question (its id), token (of this request), ttl (s), hooks (webhooks that change, JSON or ''); then
+-- field, value of each field (the answer).
 -- Returns {'resumed', session} | {'unknown', ''} | {'answered', status} | {'idle', status} | {'other', the question's id}.
 local id, asked, token = ARGV[2], ARGV[3], ARGV[4]
 local run = run_key(id)

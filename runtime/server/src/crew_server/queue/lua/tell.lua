@@ -1,6 +1,6 @@
 -- Events of an own kickoff, in their order.
--- ARGV: root, id, owner, attempt, ttl (s), number of the first of them in this attempt, then for each type, data (JSON),
--- the webhook that wants it or ''.
+-- ARGV: root, id, owner, attempt, ttl (s), first (number of the first of them in this attempt); then type, data (JSON),
+-- channel (the webhook that wants it, or '') of each event.
 -- Returns 1, or 0 when another server or attempt has the kickoff, or it has ended.
 local id, attempt, first = ARGV[2], ARGV[4], tonumber(ARGV[6])
 local have = redis.call('HMGET', run_key(id), 'status', 'owner', 'attempt', 'told')

@@ -1,6 +1,6 @@
 -- A server's look at its kickoffs: renews their leases, stores their progress, brings back who ended them.
--- ARGV: root, owner, lease (ms), renew when less is left (ms), then for each kickoff id, attempt, '' or a JSON object of
--- fields.
+-- ARGV: root, owner, lease (ms), renew_below (when less is left, ms); then id, attempt, fields (a JSON object, or '') of
+-- each kickoff.
 -- Returns for each its status; 'fenced' when another server or attempt has it; '' when it is not there, or is older than
 -- what the server has: Redis came back with an older state.
 local now = now_ms()

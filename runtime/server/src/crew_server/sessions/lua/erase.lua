@@ -1,8 +1,8 @@
 -- Erases a part of a session's memories, logged for the copies that other processes hold. Called until nothing is left.
--- KEYS: ids of the session, the session, all sessions, mark of its erasure, all ids, log, counter of revisions,
---       ids that an older version let expire, sessions by their last use
--- ARGV: prefix of record keys, length of the log, stored root of the session, segment, how many at most, mark,
---       seconds that the mark stays
+-- KEYS: session_records (their ids), session, sessions (all), session_erased (mark of its erasure), memory_ids (all),
+--       memory_log, revision (a counter), mortal (ids that an older version let expire), idle (sessions by their last use).
+-- ARGV: records (prefix of their keys), log_length, stored_root (of the session), segment, most (at once), mark, mark_ttl
+--       (s).
 -- Returns {records erased, whether more are left}. The mark comes first: from here on no late write gets in.
 redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
 local erased = 0

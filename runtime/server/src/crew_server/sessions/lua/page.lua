@@ -1,6 +1,6 @@
 -- A page of sessions, newest first by their first use, which never changes: a page neither repeats nor skips one.
 -- One that has ended and is not erased yet is left out.
--- KEYS: all sessions, meta. ARGV: the crew's root, how many, `first:segment` of the last one seen, or ''.
+-- KEYS: sessions (all), meta. ARGV: root, most, after (`first:segment` of the last one seen, or '').
 -- Returns {whether there are more, then for each: segment, first (ms), last (ms), ms to live (-1: for ever), records}.
 local root, wanted, start = ARGV[1], tonumber(ARGV[2]), 0
 local first, segment = string.match(ARGV[3], '^(%d+):(.*)$')

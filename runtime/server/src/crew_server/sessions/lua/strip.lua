@@ -1,7 +1,7 @@
 -- Takes from ended kickoffs of a session all that was said in them, told of them, or still to be told. The id and how it
 -- ended stay until they expire: a kickoff that was gone altogether would be written anew by a replica that still has it.
 -- One that has ended and whose process still dies counts as running: what it holds is needed to let the next one start.
--- KEYS: leases, then kickoffs. ARGV: root, session. Returns {how many were stripped, how many run yet}.
+-- KEYS: leases; then the kickoffs. ARGV: root, session. Returns {how many were stripped, how many run yet}.
 local stripped, running = 0, 0
 for at = 2, #KEYS do
   local run = KEYS[at]

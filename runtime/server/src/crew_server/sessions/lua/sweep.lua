@@ -1,7 +1,7 @@
 -- Erases some of what has ended, when nobody uses a memory. Called until nothing is left.
--- KEYS: meta, all ids, log, counter of revisions, all sessions, sessions by their last use, ids that an older version let
---       expire
--- ARGV: root of keys, ms to live, length of the log, how many records at most
+-- KEYS: meta, memory_ids (all), memory_log, revision (a counter), sessions (all), idle (sessions by their last use), mortal
+--       (ids that an older version let expire).
+-- ARGV: root, ttl (ms), log_length, most (records at once).
 -- Answers {records erased, whether there may be more}. Of another time to live than the last use said nothing is erased:
 -- one of the two is about to change.
 local ttl = tonumber(ARGV[2])

@@ -1,5 +1,5 @@
 -- Puts the first delivery of a webhook aside, which cannot be read: those behind it go on.
--- ARGV: root, webhook, SHA-1 of the entry, why. Returns 1 when it did.
+-- ARGV: root, webhook, digest (SHA-1 of the entry), why. Returns 1 when it did.
 local name = ARGV[2]
 local first = redis.call('LINDEX', line_key(name), 0)
 if not first or redis.sha1hex(first) ~= ARGV[3] then return 0 end

@@ -1,6 +1,6 @@
 -- What became of a delivery.
--- ARGV: root, webhook, id of the delivery, 'delivered' | 'retry' | 'later' | 'failed' | 'abandoned', ms until it is tried
--- again, error.
+-- ARGV: root, webhook, delivery (its id), what ('delivered' | 'retry' | 'later' | 'failed' | 'abandoned'), wait (ms until
+-- it is tried again), error.
 -- 'later' is no try; 'abandoned' gives up all that waits for the webhook. Returns how many deliveries have ended.
 local name, what = ARGV[2], ARGV[4]
 local line = line_key(name)

@@ -1,5 +1,5 @@
 -- Takes webhooks whose time has come, for a lease: whoever takes one delivers the first that waits for it.
--- ARGV: root, lease (ms), how many.
+-- ARGV: root, lease (ms), most.
 -- One that cannot be read is put aside. Returns {ms until the next is due (-1: none waits), {webhook, delivery, tries, its
 -- SHA-1}, ...}.
 local now, took = now_ms(), {}

@@ -18,6 +18,7 @@ from pathlib import Path
 import portalocker
 
 from crew_runtime.contract import keys
+from crew_runtime.contract.scripts import Argument
 from crew_runtime.errors import BackendError, LockLostError, LockTimeoutError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.call import Guard
@@ -57,8 +58,9 @@ class RedisLocks:
 
     def _take(self, name: str, timeout: float) -> "_Lease":
         key, token = keys.lock(self.prefix, name), secrets.token_hex(16)
+        names, arguments = {"lock": key}, _lease(token)
         ends, pause = time.monotonic() + timeout, FIRST_LOOK
-        while not self._guard.call("lock", lambda client: scripts.TAKE(client, [key], [token, int(LEASE * 1000)])):
+        while not self._guard.call("lock", lambda client: scripts.TAKE(client, names, arguments)):
             left = ends - time.monotonic()
             if left <= 0:
                 raise LockTimeoutError(f"the lock {name!r} was held by another for {timeout:g} s")
@@ -79,8 +81,8 @@ class _Lease:
     def release(self) -> None:
         """Let go. Raises LockLostError when it was not ours any more, for others may have been at work meanwhile."""
         self._ended.set()
-        names = [self._key, self._released]
-        arguments: list[str | bytes | int] = [self._token, int(RETRIED_WITHIN * 1000)]
+        names = {"lock": self._key, "released": self._released}
+        arguments: dict[str, Argument] = {"token": self._token, "retried_within": int(RETRIED_WITHIN * 1000)}
         if not self._guard.call("lock", lambda client: scripts.RELEASE(client, names, arguments)):
             self._lost = self._trouble or "its lease ran out"
         if self._lost:
@@ -89,15 +91,19 @@ class _Lease:
             raise error
 
     def _renew(self) -> None:
-        arguments: list[str | bytes | int] = [self._token, int(LEASE * 1000)]
+        names, arguments = {"lock": self._key}, _lease(self._token)
         while not self._ended.wait(RENEW_EVERY):
             try:
-                if not self._guard.call("lock", lambda client: scripts.EXTEND(client, [self._key], arguments)):
+                if not self._guard.call("lock", lambda client: scripts.EXTEND(client, names, arguments)):
                     self._lost = "its lease ran out"
                     return
             except BackendError as error:
                 # Recorded by the guard; the lease may outlive the outage, so go on. The release finds out.
                 self._trouble = str(error)
+
+
+def _lease(token: str) -> dict[str, Argument]:
+    return {"token": token, "lease": int(LEASE * 1000)}
 
 
 @contextmanager

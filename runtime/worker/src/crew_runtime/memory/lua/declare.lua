@@ -1,5 +1,5 @@
 -- Fix what vectors a store holds, when it holds none yet.
--- KEYS: meta; ARGV: dimension, type of the vectors, schema
+-- KEYS: meta. ARGV: dimension, vector_type, schema.
 if redis.call('HEXISTS', KEYS[1], 'dimension') == 0 then
   redis.call('HSET', KEYS[1], 'dimension', ARGV[1], 'vector', ARGV[2])
 end

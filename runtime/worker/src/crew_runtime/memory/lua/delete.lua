@@ -1,6 +1,6 @@
 -- Delete those of the records that lie below a root, and log it. Answers how many there were.
--- KEYS: ids, log, counter of revisions, ids that an older version let expire
--- ARGV: prefix of record keys, length of the log, number of roots, the roots; then the ids
+-- KEYS: memory_ids, memory_log, revision (a counter), mortal (ids that an older version let expire).
+-- ARGV: records (prefix of their keys), log_length, roots (their number); then the roots, and the ids.
 local roots, deleted = tonumber(ARGV[3]), 0
 local function below(scope)
   for r = 4, 3 + roots do

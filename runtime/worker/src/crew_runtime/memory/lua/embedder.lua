@@ -1,5 +1,5 @@
 -- Which embedder a store's memories were made with: the first that is named, or while there are none, the last.
--- KEYS: meta, ids; ARGV: `provider/model`
+-- KEYS: meta, memory_ids. ARGV: embedder (`provider/model`).
 if redis.call('ZCARD', KEYS[2]) == 0 then
   redis.call('HSET', KEYS[1], 'embedder', ARGV[1])
 else

@@ -1,6 +1,6 @@
 -- Take a step to end that records expire by themselves, as an older version let them: only a session's end is theirs.
--- KEYS: ids that an older version let expire, all ids, log, counter of revisions
--- ARGV: root of keys, length of the log, how many at most
+-- KEYS: mortal (ids that an older version let expire), memory_ids (all), memory_log, revision (a counter).
+-- ARGV: root, log_length, most (at once).
 -- Answers whether there are more.
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[3] - 1)) do
   redis.call('ZREM', KEYS[1], id)

@@ -1,8 +1,8 @@
 -- Note that a session is used. One that had expired is erased first, in steps: who is told that there is more comes again.
 -- Each use also takes a step with others that expired.
--- KEYS: meta, all ids, log, counter of revisions, all sessions, sessions by their last use, ids that an older version let
---       expire, mark of the session's erasure, the session, ids of the session
--- ARGV: root of keys, segment, ms to live (0: for ever), length of the log, how many records at most
+-- KEYS: meta, memory_ids (all), memory_log, revision (a counter), sessions (all), idle (sessions by their last use), mortal
+--       (ids that an older version let expire), session_erased (mark of its erasure), session, session_records (their ids).
+-- ARGV: root, segment, ttl (ms; 0: for ever), log_length, most (records at once).
 -- Answers {whether more of the session has to be erased, mark of its last erasure ('': not within a day), whether an older
 -- version let records expire by themselves}.
 local root, segment, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])

@@ -1,9 +1,10 @@
 -- Write records and log it, all or none. Answers {number written, 1 when this fixed the store's dimension}.
--- KEYS: meta, ids, log, counter of revisions, ids that an older version let expire; of a session's records also: ids of
---       the session, the session, all sessions, sessions by their last use, mark of its erasure
--- ARGV: prefix of record keys, dimension (0: no vectors), type of the vectors, length of the log, `save` or `update`, the
---       mark that the writer saw when its work began, number of roots, the roots; then for each record: id, created,
---       digest, number of fields and values, these
+-- KEYS: meta, memory_ids, memory_log, revision (a counter), mortal (ids that an older version let expire),
+--       session_records (from here on of a session's records only: their ids), session, sessions (all), idle (sessions by
+--       their last use), session_erased (mark of its erasure).
+-- ARGV: records (prefix of their keys), dimension (0: no vectors), vector_type, log_length, mode (`save` or `update`), mark
+--       (that the writer saw when its work began), roots (their number); then the roots, and id, created, digest, number
+--       of fields and values, these of each record.
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 -- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
 -- how to file a record, and two processes that do so at once see nothing of each other.
