@@ -118,7 +118,7 @@ async def test_replica_that_is_shut_down_with_five_running_hands_them_on_at_once
     for kickoff in kickoffs:
         seen = await staying.status(kickoff)
         assert (seen["status"], seen["attempt"], seen["replica"]) == ("completed", 2, "r2"), seen
-        given = said(leaving, kickoff, "kickoff given back")
+        given = said(leaving, kickoff, "kickoff requeued")
         started = said(staying, kickoff, "kickoff started")
         assert started - given < 1.0
     for kickoff in after:

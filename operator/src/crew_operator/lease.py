@@ -136,7 +136,7 @@ class Candidate:
                     given_back = {**_spec(held), "holderIdentity": "", "leaseDurationSeconds": 1}
                     self._note(await self._kube.replace({**held, "spec": given_back}))
         except (OperatorError, TimeoutError) as error:
-            log.warning("the Lease cannot be given back", extra={"lease": self.name, "error": repr(error)})
+            log.warning("the Lease cannot be released", extra={"lease": self.name, "error": repr(error)})
 
     def _is_others(self) -> bool:
         return self._seen is not None and self._seen[0] not in ("", self.identity)

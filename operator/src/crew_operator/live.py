@@ -74,7 +74,7 @@ async def read(
         for kind, one in read:
             cache.written(kind, one)
     elif cache.read(owner, CACHED, read, before) and cache.synced:
-        log.info("events had not told of all that was read")
+        log.info("watch events were missing what a list found")
     return live
 
 

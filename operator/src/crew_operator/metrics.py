@@ -13,52 +13,57 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.passes = Counter("crew_operator_reconciles", "Passes by their end.", ["result"], registry=self.registry)
+        self.passes = Counter(
+            "crew_operator_reconciles", "Reconcile passes, by result.", ["result"], registry=self.registry
+        )
         self.seconds = Histogram(
             "crew_operator_reconcile_seconds",
-            "Duration of a pass.",
+            "Duration of a reconcile pass.",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=self.registry,
         )
-        self.leading = Gauge("crew_operator_leading", "1 where it acts, 0 on standby.", registry=self.registry)
-        self.waiting = Gauge(
-            "crew_operator_queue_depth", "Crews that are due and wait for a worker.", registry=self.registry
+        self.leading = Gauge(
+            "crew_operator_leading", "1 on the active operator, 0 on a standby.", registry=self.registry
         )
+        self.waiting = Gauge("crew_operator_queue_depth", "Crews that wait for a reconcile.", registry=self.registry)
         self.writes = Counter(
             "crew_operator_writes", "Writes to the API server.", ["verb", "kind"], registry=self.registry
         )
         self.requests = Counter(
             "crew_operator_requests", "Requests to the API server, but for watches.", ["verb"], registry=self.registry
         )
-        self.acts = Counter("crew_operator_heals", "Acts of healing.", ["act"], registry=self.registry)
+        self.acts = Counter("crew_operator_heals", "Repairs, by kind.", ["act"], registry=self.registry)
         self.heals_held = Counter(
             "crew_operator_heals_held",
-            "Acts of healing that were held back: too many crews looked sick at once.",
+            "Repairs that were withheld: too many crews looked unhealthy at once.",
             registry=self.registry,
         )
         self.writes_held = Counter(
             "crew_operator_status_writes_held",
-            "Status writes that were put off: that crew's status changes too often.",
+            "Status writes that were delayed: that crew's status changes too often.",
             registry=self.registry,
         )
         self.conditions = Gauge(
             "crew_operator_condition",
-            "1 for the status that a condition has.",
+            "1 for the current status of a condition.",
             ["namespace", "name", "type", "status"],
             registry=self.registry,
         )
         self.redis_seconds = Gauge(
-            "crew_operator_redis_seconds", "Last PING and write.", ["namespace", "name"], registry=self.registry
+            "crew_operator_redis_seconds",
+            "Duration of the last PING and write.",
+            ["namespace", "name"],
+            registry=self.registry,
         )
         self.proof_time = Gauge(
             "crew_operator_last_proof_timestamp_seconds",
-            "Unix time of the last proof that memory is shared.",
+            "Unix time when memory was last shown to be shared.",
             ["namespace", "name"],
             registry=self.registry,
         )
         self.memory_losses = Counter(
             "crew_operator_memory_losses",
-            "Times that Redis lacked what it had to have.",
+            "Times that Redis was found to have lost data.",
             ["namespace", "name"],
             registry=self.registry,
         )
@@ -67,7 +72,7 @@ class Metrics:
         )
         self.streams_ended = Counter(
             "crew_operator_change_streams_ended",
-            "Such streams that ended or did not come about: closed, unreachable, silent (no answer in time), refused "
+            "Such streams that ended or could not be opened: closed, unreachable, silent (no answer in time), refused "
             "(an older runtime, or too many listen), head (no HTTP), flood (more than a server of ours would send).",
             ["why"],
             registry=self.registry,
@@ -79,7 +84,7 @@ class Metrics:
         )
         self.watched = Gauge(
             "crew_operator_watched",
-            "1 for a crew whose replicas all have an open stream: it is looked at when one signals, else by the clock.",
+            "1 for a crew whose replicas all have an open stream: it is checked when one signals, else on a timer.",
             ["namespace", "name"],
             registry=self.registry,
         )

@@ -439,7 +439,7 @@ class Reconciler:
     def _hold(self, act: ReplaceRedisPod) -> None:
         self._metrics.heals_held.inc()
         if self._fleet.is_news(time.monotonic()):
-            text = "Redis looks wedged and is not replaced: too many look so at once, is this operator cut off?"
+            text = "Redis looks wedged and is not replaced: too many do at once; check this operator's network"
             log.warning(text, extra={"wedged_for": act.wedged_for})
 
     async def _replace_redis(self, key: Key, memo: Memo, act: ReplaceRedisPod, taken_at: float) -> None:

@@ -306,7 +306,7 @@ def explain(error: Exception, *, spoken: bool = False) -> tuple[RedisState, str]
         return RedisState.UNREACHABLE, f"no connection to Redis{why}"
     if isinstance(error, UrlError):
         return RedisState.ERROR, str(error)
-    return RedisState.ERROR, f"the look at Redis failed: {type(error).__name__}"
+    return RedisState.ERROR, f"the check of Redis failed: {type(error).__name__}"
 
 
 _STATES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], RedisState, str], ...]] = (

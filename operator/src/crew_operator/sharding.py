@@ -202,7 +202,7 @@ class Shares:
         self._ending.discard(number)
         self._given(number)
         await lease.release()
-        log.info("shard given back", extra={"lease": lease.name, "to": lease.asked_by})
+        log.info("shard released", extra={"lease": lease.name, "to": lease.asked_by})
 
     def _holders(self) -> Holders:
         return {

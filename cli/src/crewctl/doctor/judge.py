@@ -44,7 +44,7 @@ class Section:
 def judge(facts: Facts) -> tuple[Section, ...]:
     """The answer to each question, in the order in which they are asked."""
     return (
-        Section("Is it deployed as it was asked for, and does the operator look after it?", tuple(_deployed(facts))),
+        Section("Is it deployed as it was asked for, and does the operator act on it?", tuple(_deployed(facts))),
         Section("Does a session id mean the same everywhere?", tuple(_sessions(facts))),
         Section("Where is each kind of state?", tuple(_places(facts))),
         Section("Do the replicas agree?", tuple(_agreement(facts))),
@@ -100,7 +100,7 @@ def _conditions(facts: Facts) -> Iterator[Finding]:
     for type_ in resource.ConditionType:
         one = found.get(type_.value)
         if one is None:
-            yield Finding(WARN, type_.value, "the operator has not written it", "wait, or look at the operator")
+            yield Finding(WARN, type_.value, "the operator has not written it", "wait, or check the operator")
             continue
         reason = str(one.get("reason", ""))
         # its message may end in the remedy, which stands beside it here
@@ -326,7 +326,7 @@ def _versions(facts: Facts) -> Iterator[Finding]:
     runtime = _one_version("runtime", halves, "use one version of crew-runtime in the image and of the sidecar's image")
     if runtime.level is OK and __version__ not in halves:
         text = f"{runtime.message}, and this crewctl is {__version__}"
-        runtime = Finding(WARN, "runtime", text, "use a crewctl of the same version: it may misread what it is told")
+        runtime = Finding(WARN, "runtime", text, "use a crewctl of the same version: it may misread what is reported")
     yield runtime
     server = _one_version("Redis", (report.backend.server_version for report in reports), "point all at one server")
     major = server.message.removeprefix("valkey ").partition(".")[0]

@@ -111,9 +111,9 @@ def _judged(written: Store, read: Store | None) -> tuple[Level, str, str]:
     if written.error:
         return Level.FAIL, f"process A could not write: {written.error}", _of_error(written)
     if written.engine == "process":
-        return Level.FAIL, "nothing keeps it: each turn has a process of its own, and begins anew", remedy
+        return Level.FAIL, "nothing keeps it: each turn has a process of its own, and starts empty", remedy
     if not written.found:
-        return Level.FAIL, "not even the process that wrote it finds it", "look at the storage that the crew gives it"
+        return Level.FAIL, "not even the process that wrote it finds it", "check the storage that the crew gives it"
     if read is None or read.error:
         why = read.error if read is not None else "it has no such store"
         return Level.FAIL, f"process B could not read: {why}", _of_error(written)

@@ -79,7 +79,7 @@ def on_screen(screen: Console, wish: Wish, outcome: Outcome, verdict: Verdict) -
     screen.print()
     if verdict.failure:
         screen.print(Text(verdict.failure), soft_wrap=True)
-        screen.print(Text("Failed: there is no crew to look at.", style="bold red"))
+        screen.print(Text("Failed: there is no crew to check.", style="bold red"))
         return
     screen.print(Text("Without the runtime, as CrewAI is today:", style="bold"))
     for line in verdict.today:

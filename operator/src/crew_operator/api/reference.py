@@ -11,7 +11,7 @@ from crew_runtime.contract.reasons import Reason
 _NOTE = "<!-- Made from operator/src/crew_operator/api by `make crds`; do not edit. -->\n"
 
 _HOW_TO_READ = """`kubectl describe crew NAME` shows each condition with a reason. A condition is `True` only when it
-was proven, `False` when the opposite was seen, and `Unknown` when the operator could not look.
+was proven, `False` when the opposite was seen, and `Unknown` when the operator could not check.
 """
 
 

@@ -25,7 +25,7 @@ _CONDITION: Final = {
         "status": {
             "type": "string",
             "enum": ["True", "False", "Unknown"],
-            "description": "Unknown: could not look.",
+            "description": "Unknown: could not be checked.",
         },
         "observedGeneration": _number("The generation that the condition speaks of."),
         "lastTransitionTime": _time("When the status last changed."),
@@ -73,9 +73,9 @@ STATUS: Final[dict[str, Any]] = {
                 "canary": {
                     "type": "object",
                     "description": "The newest that Redis has to have of what the operator writes to it every five "
-                    "minutes; it is told when something else is, and hourly.",
+                    "minutes; written when something else changes, and hourly.",
                     "properties": {
-                        "store": _text("Names the data; a store that is begun anew gets another name."),
+                        "store": _text("Names the data; a store that starts empty gets another name."),
                         "number": _number("How many were written."),
                         "time": _time("When it was written."),
                     },

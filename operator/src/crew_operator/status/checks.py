@@ -151,7 +151,7 @@ def runtime_was_reported(seen: Observed) -> Verdict | None:
     """Else nothing is known of it."""
     if any(report.worker.crewai_version for _, report in reports(seen.live_replicas)):
         return None
-    return _unknown(Reason.NOT_REPORTED, "no replica has told yet which CrewAI it runs")
+    return _unknown(Reason.NOT_REPORTED, "no replica has reported yet which CrewAI it runs")
 
 
 def rollout_was_accepted(seen: Observed) -> Verdict | None:

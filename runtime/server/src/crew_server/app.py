@@ -215,7 +215,9 @@ class App:
         self.service.failed(outcome.reason, outcome.error, kickoff_id)
 
     def _on_dead_letters(self, total: int) -> None:
-        self.service.failed(FailureKind.DEAD_LETTER, f"{total} entries of Redis could not be read and were put aside")
+        self.service.failed(
+            FailureKind.DEAD_LETTER, f"{total} entries of Redis could not be read and were dead-lettered"
+        )
 
     def _on_background_failure(self, name: str, error: Exception | None) -> None:
         self._parts.metrics.background_failures.labels(name).inc()

@@ -31,13 +31,13 @@ class Metrics:
             "crewops_stale_writes", "Writes refused: another replica had taken the kickoff over", registry=self.registry
         )
         self.paused = Counter(
-            "crewops_human_input_requests", "Kickoffs put away until a person answers", registry=self.registry
+            "crewops_human_input_requests", "Kickoffs suspended until a person answers", registry=self.registry
         )
         self.taken_over = Counter(
-            "crewops_kickoffs_taken_over", "Kickoffs of dead replicas", ["what"], registry=self.registry
+            "crewops_kickoffs_taken_over", "Kickoffs taken over from dead replicas", ["what"], registry=self.registry
         )
         self.given_back = Counter(
-            "crewops_kickoffs_given_back", "Kickoffs handed back to be run again", ["why"], registry=self.registry
+            "crewops_kickoffs_given_back", "Kickoffs requeued to be run again", ["why"], registry=self.registry
         )
         self.swept = Counter(
             "crewops_memories_expired", "Memories of ended sessions that this server erased", registry=self.registry
@@ -69,7 +69,9 @@ class Metrics:
             ["task"],
             registry=self.registry,
         )
-        self.loop_lag = Gauge("crewops_loop_lag_seconds", "How late the server's loop ran last", registry=self.registry)
+        self.loop_lag = Gauge(
+            "crewops_loop_lag_seconds", "Last measured lag of the server's event loop", registry=self.registry
+        )
         self._gauge_help = {
             "crewops_kickoffs_running": "Kickoffs in a slot",
             "crewops_backlog": "Kickoffs of the whole crew that wait for a slot",

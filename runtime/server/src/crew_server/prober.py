@@ -38,7 +38,7 @@ class Prober:
         except TimeoutError:
             if asked is not None and asked.child is not None:
                 self._slots.kill(asked.child)
-            answer = {"ok": False, "error": f"the prober did not answer within {DEADLINE:g} s"}
+            answer = {"ok": False, "error": f"the process that checks memory did not answer within {DEADLINE:g} s"}
         finally:
             if asked is not None and asked.child is not None:
                 self._slots.done(asked.child)
@@ -57,7 +57,7 @@ class Prober:
         child = self._slots.take_prober(asked)
         if child is None:
             raise NotReadyError(
-                ApiReason.NO_PROBER, "the worker has no prober that could prove anything yet", retry_after=2
+                ApiReason.NO_PROBER, "the worker has no process yet that could check memory", retry_after=2
             )
         asked.child = child
         self._slots.tell(child, frames.PROOF, n=self._n, action=action, nonce=nonce)
@@ -83,5 +83,5 @@ class _Asked:
     def on_lost(self, how: Exit | None, why: str) -> None:
         """slots.Occupant."""
         if not self.answer.done():
-            error = f"the prober ended during the proof ({why or how})"
+            error = f"the process that checks memory ended before it answered ({why or how})"
             self.answer.set_result({"ok": False, "error": error})

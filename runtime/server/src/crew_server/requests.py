@@ -144,7 +144,7 @@ class ResumeRequest(_Webhooks):
     """The body of POST /resume, with the names of CrewAI's platform. Webhooks that are not given stay as they were."""
 
     execution_id: str = Field(description="The kickoff's id.")
-    task_id: str = Field(description="Of the question, as the status told it; each question has its own.")
+    task_id: str = Field(description="Of the question, as the status has it; each question has its own.")
     human_feedback: str = Field(
         default="", max_length=MAX_FEEDBACK, description="What to change; needed when is_approve is false."
     )

@@ -187,7 +187,7 @@ class Service:
                 try:
                     seen = await self.status(kickoff_id)
                 except BackendError as error:
-                    log.debug("cannot look how a kickoff goes", kickoff_id=kickoff_id, error=error.message)
+                    log.debug("cannot check on a kickoff", kickoff_id=kickoff_id, error=error.message)
                 else:
                     if seen["status"] != state.RUNNING:
                         return seen

@@ -13,4 +13,4 @@ async def within(event: asyncio.Event, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await event.wait()
     except TimeoutError:
-        log.debug("not in time", seconds=seconds)
+        log.debug("gave up waiting", seconds=seconds)

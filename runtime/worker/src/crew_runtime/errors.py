@@ -95,7 +95,7 @@ class ErasedSessionError(BackendError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the session was erased while this work ran, and takes no more of it: start it anew", MemoryFailure.ERASED
+            "the session was erased while this work ran, and takes no more of it: start it again", MemoryFailure.ERASED
         )
 
 

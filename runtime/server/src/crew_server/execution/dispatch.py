@@ -206,7 +206,7 @@ class Dispatcher:
         applied, status = await self._moved(kickoff, write)
         if applied:
             self._metrics.given_back.labels(why).inc()
-            log.warning("kickoff given back", kickoff_id=kickoff.id, reason=why, status=status)
+            log.warning("kickoff requeued", kickoff_id=kickoff.id, reason=why, status=status)
             if status == state.ERROR:
                 self._metrics.kickoffs.labels(status, KickoffReason.TOO_MANY_ATTEMPTS).inc()
                 self._listeners.on_end(kickoff)
@@ -227,7 +227,12 @@ class Dispatcher:
         if applied:
             self._metrics.paused.inc()
             self._listeners.on_told(kickoff)
-            log.info("kickoff asks a person", kickoff_id=kickoff.id, task_id=pause.task_id, round=pause.asked["round"])
+            log.info(
+                "kickoff waits for human input",
+                kickoff_id=kickoff.id,
+                task_id=pause.task_id,
+                round=pause.asked["round"],
+            )
         else:
             self._refused(kickoff, state.PENDING, status)
         self._forget(kickoff)

@@ -50,10 +50,10 @@ class Takeover:
             try:
                 self.seen = await self._queue.look()
             except BackendError as error:
-                log.debug("the queue cannot be looked at", error=error.message)
+                log.debug("the queue cannot be checked", error=error.message)
             else:
                 if self.seen.dead > before:
-                    log.error("entries of Redis could not be read and were put aside", total=self.seen.dead)
+                    log.error("entries of Redis could not be read and were dead-lettered", total=self.seen.dead)
                     self._on_dead_letters(self.seen.dead)
                 for taken in self.seen.taken:
                     self._tell(taken)

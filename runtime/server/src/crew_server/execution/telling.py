@@ -22,7 +22,7 @@ class Teller:
     ) -> None:
         self._queue = queue
         self._on_told = on_told
-        self.rounds = Rounds(running, self.tell, "events not told yet", TOGETHER)
+        self.rounds = Rounds(running, self.tell, "events not written yet", TOGETHER)
 
     async def tell(self, kickoff: Kickoff) -> None:
         """All that this kickoff has to tell. Raises BackendError; what was not told stays."""

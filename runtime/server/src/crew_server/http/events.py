@@ -24,8 +24,8 @@ def install(app: FastAPI, service: Service) -> None:
 
     @app.get(
         "/kickoff/{kickoff_id}/events",
-        summary="What a kickoff tells of itself, as it happens; from any replica",
-        responses={204: {"description": "It has ended, and tells nothing behind that event."}},
+        summary="The progress of a kickoff, as it happens; from any replica",
+        responses={204: {"description": "It has ended, and reported nothing after that event."}},
     )
     async def events(
         kickoff_id: Annotated[str, Path(description="As POST /kickoff returned it.")],

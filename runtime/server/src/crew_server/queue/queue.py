@@ -361,7 +361,7 @@ class Queue:
 
     async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
         """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""
-        log.error("a kickoff cannot be read and is put aside", kickoff_id=kickoff_id, error=repr(error)[:500])
+        log.error("a kickoff cannot be read and is dead-lettered", kickoff_id=kickoff_id, error=repr(error)[:500])
         who = {"id": kickoff_id, "owner": self.owner, "attempt": attempt}
         await self._run("bury", **who, why=repr(error)[:500], ttl=self._ttl, end=_end(state.UNREADABLE))
 

@@ -233,7 +233,7 @@ DRAINED = Outcome(
 UNREADABLE = Outcome(
     ERROR,
     KickoffReason.UNREADABLE,
-    "what Redis holds of the kickoff cannot be read; it was put aside, see the server's log",
+    "what Redis holds of the kickoff cannot be read; it was dead-lettered, see the server's log",
 )
 BY_CLIENT = Outcome(CANCELLED, KickoffReason.CANCELLED, "the kickoff was cancelled by a client")
 

@@ -67,7 +67,7 @@ class Deliverer:
                 try:
                     taken, due = await self._outbox.take(AT_ONCE - len(self._tasks))
                 except BackendError as error:
-                    log.debug("webhooks cannot be looked at", error=error.message)
+                    log.debug("webhooks cannot be checked", error=error.message)
                     taken, due = [], RETRY_REDIS
                 for one in taken:
                     task = asyncio.get_running_loop().create_task(self._deliver(one))

@@ -64,7 +64,7 @@ class Outbox:
             try:
                 found.append(_delivery(name, first, tries))
             except ValueError as error:
-                log.warning("a delivery cannot be read and is put aside", webhook=name, error=repr(error)[:500])
+                log.warning("a delivery cannot be read and is dead-lettered", webhook=name, error=repr(error)[:500])
                 await self._run(WEBHOOKS_BURY, webhook=name, digest=digest, why=repr(error)[:500])
         return found, None if int(due) < 0 else int(due) / 1000
 

@@ -21,7 +21,7 @@ class Reason(Enum):
     )
     CHANGE_REFUSED = (
         "ChangeRefused",
-        "The change would lose memories: a smaller volume, another key prefix or Redis. The rest is followed.",
+        "The change would lose memories: a smaller volume, another key prefix or Redis. The rest is applied.",
         "Put the old value back, or make a new CrewDeployment and move the data.",
     )
     CHILD_REJECTED = (
@@ -32,7 +32,7 @@ class Reason(Enum):
     REFERENCE_NOT_FOUND = (
         "ReferenceNotFound",
         "A Secret or ConfigMap that the spec names, or its key, does not exist or holds what cannot be used.",
-        "Create it in the CrewDeployment's namespace, or correct what is wrong. It is looked for every few seconds.",
+        "Create it in the CrewDeployment's namespace, or correct what is wrong. It is checked every few seconds.",
     )
     STORAGE_NOT_RESIZED = (
         "StorageNotResized",
@@ -51,7 +51,7 @@ class Reason(Enum):
     )
     NOT_OBSERVED = (
         "NotObserved",
-        "The operator could not look, so it claims nothing.",
+        "The operator could not check, so it claims nothing.",
         "If it stays, read the operator's log: the API server or the network between operator and pods is the cause.",
     )
 
@@ -87,7 +87,7 @@ class Reason(Enum):
     KICKOFF_BROKEN = (
         ReplicaReason.KICKOFF_BROKEN.value,
         "The crew was built, and no kickoff of it can work: a rehearsed one, with a stand-in for its LLM, failed.",
-        "Correct what the message names, which ends with your own last lines. crewctl verify tells it before.",
+        "Correct what the message names, which ends with your own last lines. crewctl verify finds it earlier.",
     )
     REPLICA_FAILED = (
         "ReplicaFailed",
@@ -101,8 +101,8 @@ class Reason(Enum):
     )
     CONTAINER_CRASHES = (
         "ContainerCrashes",
-        "A container ends again and again.",
-        "kubectl logs POD -c CONTAINER --previous tells why.",
+        "A container keeps ending.",
+        "kubectl logs POD -c CONTAINER --previous shows why.",
     )
     POD_NOT_STARTED = (
         "PodNotStarted",
@@ -123,7 +123,7 @@ class Reason(Enum):
     )
     NO_PYTHON = (
         "NoPython",
-        "The crew's image has no Python where one is looked for.",
+        "The crew's image has no Python in the places that are searched.",
         "Install Python 3.11 to 3.13 with crewai in the image, or name the interpreter by spec.crew.runtime.python.",
     )
     CREWAI_MISSING = (
@@ -178,7 +178,7 @@ class Reason(Enum):
     )
 
     # Rollout
-    ROLLING_OUT = ("RollingOut", "Replicas of the newest spec are on their way.", "Wait.")
+    ROLLING_OUT = ("RollingOut", "Replicas of the newest spec are being started.", "Wait.")
     ROLLOUT_COMPLETE = ("RolloutComplete", "Every replica runs the newest spec.", "Nothing to do.")
     ROLLOUT_STUCK = (
         "RolloutStuck",
@@ -209,7 +209,7 @@ class Reason(Enum):
     )
     REDIS_RESTARTED = (
         "RedisRestarted",
-        "Redis ended and was started again, or failed over; the new server is not proven by every replica yet.",
+        "Redis ended and was started again, or failed over; not every replica has used the new server yet.",
         "Wait a few seconds. If it comes back often, kubectl logs the pod of Redis with --previous.",
     )
     REDIS_POD_REPLACED = (
@@ -235,7 +235,7 @@ class Reason(Enum):
     )
     REDIS_OUT_OF_MEMORY = (
         "RedisOutOfMemory",
-        "Redis is at maxmemory and evicts nothing: no memory is lost in silence. A restart would free nothing.",
+        "Redis is at maxmemory and evicts nothing: no memory is lost silently. A restart would free nothing.",
         "Raise spec.redis.managed.resources.limits.memory, or forget records.",
     )
     REDIS_NEARLY_FULL = (
@@ -277,12 +277,12 @@ class Reason(Enum):
     )
     REDIS_EVICTS = (
         "RedisEvicts",
-        "Redis takes keys away when it is full: memories would go in silence.",
+        "Redis evicts keys when it is full: memories would be lost silently.",
         "Set maxmemory-policy noeviction on it.",
     )
     REDIS_NOT_PERSISTENT = (
         "RedisNotPersistent",
-        "Redis keeps no append-only file: what was written since its last snapshot goes with its process.",
+        "Redis keeps no append-only file: what was written since its last snapshot is lost with its process.",
         "Set appendonly yes on it, unless it is kept in another way that you trust.",
     )
     REDIS_PERSISTENCE_FAILING = (
@@ -319,7 +319,11 @@ class Reason(Enum):
         "The message names the kind of state; docs/state.md says more. Give the crew no storage of its own.",
     )
     NO_REPLICAS = ("NoReplicas", "No replica is ready, so nothing could be written through one.", "See CrewAvailable.")
-    MEMORY_NOT_READY = ("MemoryNotReady", "Nothing can be proven while memory is not ready.", "See MemoryReady.")
+    MEMORY_NOT_READY = (
+        "MemoryNotReady",
+        "Whether memory is shared cannot be checked while it is not ready.",
+        "See MemoryReady.",
+    )
 
     ALL_GOOD = (
         "AllGood",

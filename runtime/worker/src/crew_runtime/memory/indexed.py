@@ -209,7 +209,7 @@ class IndexedSearch:
         if prefixes != [self._store.record_root] or str(dimension) not in vector or kept not in vector:
             refused = StoreMismatchError(
                 f"the index {self._name!r} was made otherwise (prefixes {prefixes}, vector {vector}, wanted {kept} of "
-                f"{dimension} dimensions): drop it by FT.DROPINDEX, which keeps the records, and it is made anew"
+                f"{dimension} dimensions): drop it by FT.DROPINDEX, which keeps the records, and it is built again"
             )
             self._store.guard.refuse("index", refused)
 

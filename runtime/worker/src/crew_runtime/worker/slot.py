@@ -232,7 +232,7 @@ class Slot:
 
         def begun(task: str | None, completed: int, why: str) -> None:
             fields = {"kickoff_id": job.id, "attempt": job.attempt, "completed": completed}
-            log.info("kickoff starts anew" if why else "kickoff goes on", task=task, reason=why or None, **fields)
+            log.info("kickoff starts over" if why else "kickoff goes on", task=task, reason=why or None, **fields)
             self._channel.send(frames.BEGUN, id=job.id, task=task, completed=completed, why=why)
 
         return Course(job.attempt, job.finished, keep if job.keep else None, begun)
@@ -241,7 +241,7 @@ class Slot:
         try:
             taken = self._channel.send(answer.type, id=job.id, **answer.fields)
         except frames.FrameError as error:
-            too_long = _error("exception", f"the result cannot be told: {error}")
+            too_long = _error("exception", f"the result cannot be sent: {error}")
             taken = self._channel.send(too_long.type, id=job.id, **too_long.fields)
         taken.wait(SEND_DEADLINE)
 

@@ -164,7 +164,7 @@ class Zygote:
             case frames.KILL:
                 self.children.kill(int(frame["pid"]))
             case frames.EXIT:
-                log.info("the server says that we end")
+                log.info("the server asks the worker to stop")
                 self._end(0)
 
     def _fork(self, token: str, role: str) -> None:
@@ -231,7 +231,7 @@ class Zygote:
     def _server_went(self) -> None:
         """What runs has nobody to report to: end it, and wait for the next server."""
         if len(self.children):
-            log.warning("the server went: killing all children", children=len(self.children))
+            log.warning("the server is gone: killing all children", children=len(self.children))
         slots = [one for one in self.children if one.role != "trial"]
         for one in slots:
             self.children.kill(one.pid)

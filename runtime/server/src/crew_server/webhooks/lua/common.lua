@@ -27,5 +27,5 @@ end
 local function count_unreadable(id, channel)
   if redis.call('EXISTS', run_key(id)) == 0 then return end
   redis.call('HINCRBY', run_key(id), 'hooks_failed', 1)
-  redis.call('HSET', run_key(id), 'hooks_error', channel .. ' webhook: a delivery could not be read and was put aside')
+  redis.call('HSET', run_key(id), 'hooks_error', channel .. ' webhook: a delivery could not be read and was dead-lettered')
 end

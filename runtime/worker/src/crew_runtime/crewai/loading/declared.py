@@ -137,7 +137,7 @@ def _written(crew: Object, agents: Mapping[str, Object], folder: Path) -> Path:
     made = Path.home() / ".cache" / "crewops" / hashlib.sha256(content.encode()).hexdigest()[:16]
     if os.path.lexists(made) and not _holds(made, texts):
         # Its name promises a content, but every kickoff's code may write there.
-        log.warning("%s was changed by code of a kickoff: it is made anew", made)
+        log.warning("%s was changed by code of a kickoff: it is built again", made)
         _remove(made)
     if not made.is_dir():
         _write(texts, made)

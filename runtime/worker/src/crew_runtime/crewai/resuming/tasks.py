@@ -34,7 +34,7 @@ _AGENT_TEXTS = ("role", "goal", "backstory")
 
 NOTHING_FINISHED = "no task of an earlier attempt had finished"
 CHANGED = "the crew, or its CrewAI, was changed since an earlier attempt"
-HIERARCHICAL = "the crew is hierarchical: its manager decides anew who does what"
+HIERARCHICAL = "the crew is hierarchical: its manager decides again who does what"
 ASYNC = "its first task has async_execution"
 UNSEEN = "this CrewAI does not report finished tasks in a way that is known"
 
