@@ -8,7 +8,7 @@ import pytest
 from crew_runtime.contract import frames, keys
 from crew_server import redis_client
 from crew_server.execution import progress
-from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.kickoff import RunningKickoff
 from crew_server.execution.progress import Finished, Keeper
 from crew_server.metrics import Metrics
 from crew_server.queue import state
@@ -58,7 +58,7 @@ def finished(index, row="{}"):
 
 
 def running(claim):
-    return Kickoff(claim, None, 512, Metrics(), lambda _: None, lambda: None, lambda: None)
+    return RunningKickoff(claim, None, 512, Metrics(), lambda _: None, lambda: None, lambda: None)
 
 
 async def test_next_attempt_is_given_what_the_last_one_finished(first, second, bare, redis):

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from crew_runtime.crewai.human_input import flow_feedback
-from crew_runtime.crewai.human_input.reviews import Answer, CrewChangedError, Pause, UnsupportedHumanInputError
+from crew_runtime.crewai.human_input.reviews import CrewChangedError, HumanAnswer, Pause, UnsupportedHumanInputError
 from crew_runtime.crewai.kickoffs import kickoff
 from crew_runtime.crewai.loading.load import Loaded, Made
 from support.user_crews import reviewed
@@ -28,7 +28,7 @@ class Attempts:
         answer = None
         if pause is not None:
             saved = json.loads(json.dumps(asdict(pause), allow_nan=False))["saved"]
-            answer = Answer(saved, feedback or "", approve)
+            answer = HumanAnswer(saved, feedback or "", approve)
         return contextvars.copy_context().run(kickoff.run, loaded, {"topic": "tea"}, "session", answer)
 
     def calls(self):

@@ -16,7 +16,7 @@ from crewai.flow.persistence import factory
 from crewai.tools import tool
 from crewai.utilities import task_output_storage_handler as handler
 
-from crew_runtime.crewai.human_input.reviews import Answer, Pause
+from crew_runtime.crewai.human_input.reviews import HumanAnswer, Pause
 from crew_runtime.crewai.kickoffs import kickoff
 from crew_runtime.crewai.loading.load import Loaded, Made
 from crew_runtime.crewai.resuming import methods, tasks
@@ -318,7 +318,7 @@ def test_replay_knows_the_tasks_of_all_attempts(attempts):
 
 def approved(pause):
     saved = json.loads(json.dumps(asdict(pause)))["saved"]
-    return Answer(saved, "", True)
+    return HumanAnswer(saved, "", True)
 
 
 def test_loss_behind_an_answered_task_does_not_ask_again(attempts):

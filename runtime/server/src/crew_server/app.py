@@ -23,7 +23,7 @@ from crew_server.events.following import Following
 from crew_server.execution import drain
 from crew_server.execution.claiming import Claimer, Worker
 from crew_server.execution.dispatch import Dispatcher, Listeners
-from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.kickoff import RunningKickoff
 from crew_server.execution.takeover import Takeover
 from crew_server.http import api, probes
 from crew_server.logs import Log
@@ -198,11 +198,11 @@ class App:
     def _on_idle(self) -> None:
         self._parts.claimer.poke()
 
-    def _on_told(self, kickoff: Kickoff) -> None:
+    def _on_told(self, kickoff: RunningKickoff) -> None:
         if kickoff.request.hooks:
             self._parts.deliverer.poke()
 
-    def _on_ended(self, kickoff: Kickoff) -> None:
+    def _on_ended(self, kickoff: RunningKickoff) -> None:
         self._on_told(kickoff)
         outcome = kickoff.outcome
         if outcome is not None and outcome.status in ("error", "timeout"):

@@ -82,7 +82,7 @@ class Headers:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kickoff:
+class AcceptedKickoff:
     """An accepted kickoff."""
 
     kickoff_id: str
@@ -114,7 +114,7 @@ class Service:
             raise NotReadyError(verdict.reason, verdict.message)
         return worker.report.crew_inputs
 
-    async def kickoff(self, body: requests.KickoffRequest, headers: Headers) -> Kickoff:
+    async def kickoff(self, body: requests.KickoffRequest, headers: Headers) -> AcceptedKickoff:
         """Accept a kickoff: from then on it survives this replica. Raises RequestError, NotReadyError, BackendError."""
         named = requests.session_id(body.session_id, headers.session_id)
         key = requests.idempotency_key(body.idempotency_key, headers.idempotency_key)
@@ -143,8 +143,8 @@ class Service:
 
     async def kickoff_for_each(
         self, body: requests.ForEachRequest, headers: Headers
-    ) -> list[Kickoff | NotReadyError | BackendError]:
-        """Accept one after the other, in their order. From the first that is refused on none is; that is no Kickoff.
+    ) -> list[AcceptedKickoff | NotReadyError | BackendError]:
+        """Accept one after the other, in their order. From the first that is refused on none is; that is no kickoff.
 
         Raises what `kickoff` does when not even the first is taken, and RequestError when any of them is no request.
         """
@@ -152,7 +152,7 @@ class Service:
         each = body.each()
         for one in each:
             self._checked_inputs(one)
-        found: list[Kickoff | NotReadyError | BackendError] = []
+        found: list[AcceptedKickoff | NotReadyError | BackendError] = []
         for number, one in enumerate(each):
             of_one = Headers(headers.session_id, f"{requests.digest(key)}:{number}" if key else None)
             try:
@@ -335,7 +335,7 @@ class Service:
         names = self.input_names()
         return requests.checked_inputs(body.inputs, names, always=self._parts.link.state().report.inputs_always)
 
-    async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> Kickoff:
+    async def _accept(self, request: state.Request, idempotency: Idempotency | None) -> AcceptedKickoff:
         parts = self._parts
         with parts.claimer.reserve() as slot:
             limits = parts.settings.queue_limit, parts.settings.budget(parts.backend.max_memory)
@@ -359,7 +359,7 @@ class Service:
         known = accepted.what == "known"
         if known:
             log.info("kickoff is known by its idempotency key", kickoff_id=accepted.kickoff_id)
-        return Kickoff(accepted.kickoff_id, accepted.session_id, known)
+        return AcceptedKickoff(accepted.kickoff_id, accepted.session_id, known)
 
     def _refuse_unless_ready(self) -> None:
         verdict = health.acceptance(self._facts())

@@ -14,7 +14,7 @@ from crew_runtime.contract import frames
 from crew_runtime.contract.replica_reasons import KickoffReason
 from crew_server.errors import BackendError
 from crew_server.execution import stopping
-from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.kickoff import RunningKickoff
 from crew_server.execution.progress import Keeper, run_fields
 from crew_server.execution.telling import Teller
 from crew_server.logs import Log, bind
@@ -38,9 +38,9 @@ ENDED_ELSEWHERE = KickoffReason.ENDED_ELSEWHERE
 class Listeners:
     """Whom to tell."""
 
-    on_end: Callable[[Kickoff], None]
+    on_end: Callable[[RunningKickoff], None]
     """It has ended here, and Redis took the end."""
-    on_told: Callable[[Kickoff], None]
+    on_told: Callable[[RunningKickoff], None]
     """Redis has something more that it told."""
     on_recorded: Callable[[str], None]
     """Redis knows about the end of the kickoff with this id, or has given it to somebody else."""
@@ -55,7 +55,7 @@ class Dispatcher:
         self._queue = queue
         self._metrics = metrics
         self._listeners = listeners
-        self._known: dict[str, Kickoff] = {}
+        self._known: dict[str, RunningKickoff] = {}
         self.teller = Teller(queue, self._known.values, listeners.on_told)
         self.keeper = Keeper(queue, self._known.values)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -74,14 +74,14 @@ class Dispatcher:
         """How many more could start at once."""
         return self._slots.free
 
-    def get(self, kickoff_id: str) -> Kickoff | None:
+    def get(self, kickoff_id: str) -> RunningKickoff | None:
         """A kickoff of this server whose end is not in Redis yet."""
         return self._known.get(kickoff_id)
 
     def start(self, claim: state.Claim, tasks: int | None) -> None:
         """Run a claimed kickoff; one for which no slot is left any more is given back."""
         slot_memory = self._settings.slot_memory
-        kickoff = Kickoff(
+        kickoff = RunningKickoff(
             claim, tasks, slot_memory, self._metrics, self._over, self.teller.rounds.wake, self.keeper.rounds.wake
         )
         request = claim.request
@@ -112,7 +112,7 @@ class Dispatcher:
         fields = {"kickoff_id": kickoff.id, "session_id": request.session_id, "attempt": claim.attempt}
         log.info("kickoff started", pid=child.pid, **fields)
 
-    def cancel(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
+    def cancel(self, kickoff: RunningKickoff, outcome: state.Outcome) -> None:
         """End a kickoff and stop its slot, unless it is over."""
         if kickoff.decide(outcome):
             self._spawn(self._stop(kickoff))
@@ -130,7 +130,7 @@ class Dispatcher:
         """Whether the processes of kickoffs that are over have ended within `seconds`."""
         return await self._slots.ended(seconds)
 
-    def unfinished(self) -> Iterable[Kickoff]:
+    def unfinished(self) -> Iterable[RunningKickoff]:
         """Kickoffs that are not over."""
         return [one for one in self._known.values() if not one.over]
 
@@ -153,7 +153,7 @@ class Dispatcher:
 
     # -- the end of a kickoff -------------------------------------------------------------------------------------
 
-    def _over(self, kickoff: Kickoff) -> None:
+    def _over(self, kickoff: RunningKickoff) -> None:
         outcome = kickoff.outcome
         if kickoff.child is not None and kickoff.reported.is_set():
             self._slots.done(kickoff.child)
@@ -171,7 +171,7 @@ class Dispatcher:
         log.info("kickoff ended", status=outcome.status, reason=outcome.reason, seconds=seconds, **fields)
         self._spawn(self._record(kickoff, outcome))
 
-    async def _record(self, kickoff: Kickoff, outcome: state.Outcome) -> None:
+    async def _record(self, kickoff: RunningKickoff, outcome: state.Outcome) -> None:
         """Write an end until Redis has it, or somebody else's; then let its session go on when its process is gone."""
         end_id, fields, gone = uuid.uuid4().hex, kickoff.last_fields(), kickoff.reported.is_set()
 
@@ -189,11 +189,11 @@ class Dispatcher:
         if not gone and status != FENCED:
             await self._settle(kickoff)
 
-    async def _settle(self, kickoff: Kickoff) -> None:
+    async def _settle(self, kickoff: RunningKickoff) -> None:
         await kickoff.reported.wait()
         await self._written(kickoff, lambda: self._queue.settle(kickoff.claim))
 
-    async def _give_back(self, kickoff: Kickoff, *, lost: bool) -> None:
+    async def _give_back(self, kickoff: RunningKickoff, *, lost: bool) -> None:
         """Let it be claimed again, as soon as its process is gone."""
         why = kickoff.left or (kickoff.outcome.reason if kickoff.outcome else "")
         await kickoff.reported.wait()
@@ -214,7 +214,7 @@ class Dispatcher:
             self._refused(kickoff, "given back", status)
         self._forget(kickoff)
 
-    async def _put_away(self, kickoff: Kickoff, pause: human.Pause) -> None:
+    async def _put_away(self, kickoff: RunningKickoff, pause: human.Pause) -> None:
         """Let it wait for a person; its slot is free."""
         more = kickoff.pause_fields()
 
@@ -237,7 +237,9 @@ class Dispatcher:
             self._refused(kickoff, state.PENDING, status)
         self._forget(kickoff)
 
-    async def _moved(self, kickoff: Kickoff, write: Callable[[], Awaitable[tuple[bool, str]]]) -> tuple[bool, str]:
+    async def _moved(
+        self, kickoff: RunningKickoff, write: Callable[[], Awaitable[tuple[bool, str]]]
+    ) -> tuple[bool, str]:
         """Write that it is not this server's any more."""
         applied, status = await self._written(kickoff, write)
         if not applied and not status:
@@ -246,7 +248,7 @@ class Dispatcher:
             applied, status = await self._written(kickoff, write)
         return applied, status
 
-    async def _written(self, kickoff: Kickoff, write: Callable[[], Awaitable[T]]) -> T:
+    async def _written(self, kickoff: RunningKickoff, write: Callable[[], Awaitable[T]]) -> T:
         pauses = iter(RECORD_RETRY)
         while True:
             try:
@@ -259,7 +261,7 @@ class Dispatcher:
                 log.error(text, kickoff_id=kickoff.id, exc_info=error)  # noqa: TRY400 - our Log takes it so
             await asyncio.sleep(next(pauses, RECORD_RETRY[-1]))
 
-    def _refused(self, kickoff: Kickoff, ours: str, stored: str) -> None:
+    def _refused(self, kickoff: RunningKickoff, ours: str, stored: str) -> None:
         if stored == FENCED:
             self._metrics.stale.inc()
             log.warning(
@@ -269,7 +271,7 @@ class Dispatcher:
             self._metrics.late.inc()
             log.warning("kickoff had ended otherwise", kickoff_id=kickoff.id, ours=ours, stored=stored)
 
-    def _forget(self, kickoff: Kickoff) -> None:
+    def _forget(self, kickoff: RunningKickoff) -> None:
         kickoff.recorded.set()
         if kickoff.child is not None:
             self._slots.stored(kickoff.child, kickoff.id, quick=kickoff.stopped or not kickoff.reported.is_set())
@@ -281,7 +283,7 @@ class Dispatcher:
 
     # -- what others did ------------------------------------------------------------------------------------------
 
-    async def _look(self, running: list[Kickoff]) -> None:
+    async def _look(self, running: list[RunningKickoff]) -> None:
         patches = [one.take_unsaved() for one in running]
         try:
             seen = await self._queue.watch(
@@ -301,7 +303,7 @@ class Dispatcher:
                 # Redis came back without it, or with an older state: its server knows everything.
                 await self._restore(kickoff)
 
-    def _fenced(self, kickoff: Kickoff) -> None:
+    def _fenced(self, kickoff: RunningKickoff) -> None:
         """Another server has it: this one was silent for too long. Nothing that its slot does may come after this."""
         if kickoff.leave(KickoffReason.FENCED):
             self._metrics.stale.inc()
@@ -314,24 +316,24 @@ class Dispatcher:
                 self._slots.kill(kickoff.child)
             self._forget(kickoff)
 
-    def _ended_elsewhere(self, kickoff: Kickoff, status: str) -> None:
+    def _ended_elsewhere(self, kickoff: RunningKickoff, status: str) -> None:
         if kickoff.leave(ENDED_ELSEWHERE):
             log.info("kickoff was ended by another replica", kickoff_id=kickoff.id, status=status)
             self._forget(kickoff)
             self._spawn(self._stop_and_settle(kickoff))
 
-    async def _restore(self, kickoff: Kickoff) -> None:
+    async def _restore(self, kickoff: RunningKickoff) -> None:
         try:
             if await self._queue.restore(kickoff.claim, kickoff.seconds, kickoff.told()):
                 log.warning("kickoff written again: Redis had lost it", kickoff_id=kickoff.id)
         except BackendError as error:
             log.debug("kickoff not stored yet", kickoff_id=kickoff.id, error=error.message)
 
-    async def _stop(self, kickoff: Kickoff) -> None:
+    async def _stop(self, kickoff: RunningKickoff) -> None:
         with bind(kickoff_id=kickoff.id):
             await stopping.stop(self._slots, kickoff)
 
-    async def _stop_and_settle(self, kickoff: Kickoff) -> None:
+    async def _stop_and_settle(self, kickoff: RunningKickoff) -> None:
         await self._stop(kickoff)
         await self._settle(kickoff)
 

@@ -21,7 +21,7 @@ MAX_UNTOLD_BYTES = 4 * 1024 * 1024
 _OUTCOMES = {frames.RESULT: state.completed, frames.PAUSED: state.paused, frames.ERROR: state.failed}
 
 
-class Kickoff:
+class RunningKickoff:
     """A kickoff from its claim until its end is in Redis, or it is somebody else's.
 
     `decide` and `leave` hold the line within this process: the first wins, and what a slot still sends is late. The
@@ -34,7 +34,7 @@ class Kickoff:
         tasks: int | None,
         slot_memory: int,
         metrics: Metrics,
-        on_over: "Callable[[Kickoff], None]",
+        on_over: "Callable[[RunningKickoff], None]",
         on_event: Callable[[], None],
         on_finished: Callable[[], None],
     ) -> None:

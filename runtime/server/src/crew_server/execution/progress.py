@@ -16,7 +16,7 @@ from crew_server.queue import state
 from crew_server.queue.queue import Queue
 
 if TYPE_CHECKING:
-    from crew_server.execution.kickoff import Kickoff
+    from crew_server.execution.kickoff import RunningKickoff
 
 log = Log(__name__)
 
@@ -58,15 +58,15 @@ class Finished:
 class Keeper:
     """Writes the rows of this server's kickoffs."""
 
-    def __init__(self, queue: Queue, running: "Callable[[], Iterable[Kickoff]]") -> None:
+    def __init__(self, queue: Queue, running: "Callable[[], Iterable[RunningKickoff]]") -> None:
         self._queue = queue
         self.rounds = Rounds(running, self._keep_running, "finished tasks not kept yet")
 
-    async def _keep_running(self, kickoff: "Kickoff") -> None:
+    async def _keep_running(self, kickoff: "RunningKickoff") -> None:
         if not kickoff.over:
             await self.keep(kickoff)
 
-    async def keep(self, kickoff: "Kickoff") -> None:
+    async def keep(self, kickoff: "RunningKickoff") -> None:
         """All that this kickoff has finished. Raises BackendError; what was not written stays."""
         finished = kickoff.finished
         async with finished.keeping:

@@ -8,7 +8,7 @@ from crew_server.errors import BackendError
 from crew_server.logs import Log
 
 if TYPE_CHECKING:
-    from crew_server.execution.kickoff import Kickoff
+    from crew_server.execution.kickoff import RunningKickoff
 
 log = Log(__name__)
 
@@ -21,8 +21,8 @@ class Rounds:
 
     def __init__(
         self,
-        running: "Callable[[], Iterable[Kickoff]]",
-        write: "Callable[[Kickoff], Awaitable[None]]",
+        running: "Callable[[], Iterable[RunningKickoff]]",
+        write: "Callable[[RunningKickoff], Awaitable[None]]",
         late: str,
         together: float = 0.0,
     ) -> None:

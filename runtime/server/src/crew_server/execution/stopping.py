@@ -8,7 +8,7 @@ no stuck tool end (measured on 4 of 4: sleep, spin, regex, swallowed exceptions)
 """
 
 from crew_runtime.contract import frames
-from crew_server.execution.kickoff import Kickoff
+from crew_server.execution.kickoff import RunningKickoff
 from crew_server.waits import within
 from crew_server.worker.slots import Slots
 
@@ -21,7 +21,7 @@ COULD_REACT = 2.5
 assert RECORD_FIRST + COURTESY < 0.75  # noqa: S101 - with WATCH_EVERY the whole is under a second
 
 
-async def stop(slots: Slots, kickoff: Kickoff) -> None:
+async def stop(slots: Slots, kickoff: RunningKickoff) -> None:
     """Kill the slot of a kickoff that is over. Nothing to do while it has none."""
     child = kickoff.child
     if child is None:

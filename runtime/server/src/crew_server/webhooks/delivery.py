@@ -19,7 +19,7 @@ from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.webhooks import payloads
 from crew_server.webhooks.outbox import Delivery, Outbox
-from crew_server.webhooks.sending import Answer, Sender, SendError
+from crew_server.webhooks.sending import ReceiverAnswer, Sender, SendError
 
 log = Log(__name__)
 
@@ -146,7 +146,9 @@ class Deliverer:
         final = answer.status < 500 and answer.status not in _AGAIN
         return self._failed(one, answer, f"the receiver answered {answer.status}", final=final)
 
-    def _failed(self, one: Delivery, answer: Answer | None, error: str, *, final: bool) -> tuple[str, float, str]:
+    def _failed(
+        self, one: Delivery, answer: ReceiverAnswer | None, error: str, *, final: bool
+    ) -> tuple[str, float, str]:
         message = f"{one.channel} webhook: {error}"
         if final:
             return "failed", 0.0, message

@@ -30,7 +30,7 @@ class SendError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceiverAnswer:
     """What the receiver said."""
 
     status: int
@@ -50,7 +50,7 @@ class Sender:
             network_backend=_Checked(hosts),
         )
 
-    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+    async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> ReceiverAnswer:
         """Raises SendError."""
         try:
             async with asyncio.timeout(TIMEOUT):
@@ -59,7 +59,7 @@ class Sender:
                 async with self._pool.stream(
                     "POST", url, headers=list({**own, **headers}.items()), content=content
                 ) as response:
-                    return Answer(response.status, _retry_after(response.headers))
+                    return ReceiverAnswer(response.status, _retry_after(response.headers))
         except TimeoutError as error:
             raise SendError(f"no answer within {TIMEOUT:g} s") from error
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:

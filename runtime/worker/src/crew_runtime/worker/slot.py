@@ -52,7 +52,7 @@ class Job:
     attempt: int
     ends_at: float
     """On the monotonic clock; the server kills at that time."""
-    answer: reviews.Answer | None = None
+    answer: reviews.HumanAnswer | None = None
     """A person's, to what an earlier attempt asked."""
     keep: bool = False
     """Whether an attempt after a loss would go on."""
@@ -77,14 +77,14 @@ class Job:
             attempt=int(frame.get("attempt") or 1),
             ends_at=time.monotonic() + deadline,
             answer=resume
-            and reviews.Answer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
+            and reviews.HumanAnswer(dict(resume["saved"]), str(resume["feedback"]), resume["approved"] is True),
             keep=frame.get("keep") is True,
             finished=tuple(frame.get("finished") or ()),
         )
 
 
 @dataclass(frozen=True)
-class Answer:
+class SlotAnswer:
     """The frame that ends a kickoff."""
 
     type: str
@@ -168,7 +168,7 @@ class Slot:
         try:
             answer = contextvars.copy_context().run(self._answer, job)
         except _Terminated:
-            answer = Answer(frames.ERROR, {"kind": "exit", "message": "the kickoff was asked to end"}, "terminated")
+            answer = SlotAnswer(frames.ERROR, {"kind": "exit", "message": "the kickoff was asked to end"}, "terminated")
         self._channel.busy = False
         self._send(job, answer)
         log.info(
@@ -180,7 +180,7 @@ class Slot:
         )
         return answer.fatal or ("it went on from a pause" if job.answer else "")
 
-    def _answer(self, job: Job) -> Answer:
+    def _answer(self, job: Job) -> SlotAnswer:
         if (registered := registration.registered()) is not None:
             registered.guard.begin()
         with binding.bind(job.session, whole_process=True), watch.failures(self._channel) as failed:
@@ -188,7 +188,7 @@ class Slot:
             bus.flush(min(FLUSH_DEADLINE, max(0.0, job.ends_at - time.monotonic())))
         return self._judged(job, answer, failed)
 
-    def _judged(self, job: Job, answer: Answer, failed: watch.Failures) -> Answer:
+    def _judged(self, job: Job, answer: SlotAnswer, failed: watch.Failures) -> SlotAnswer:
         """A result whose memory failed is no result, or a degraded one, as the spec says; a pause is none either."""
         if answer.type == frames.ERROR or not (failed.count or job.degraded):
             return answer
@@ -196,13 +196,13 @@ class Slot:
             fields = {**answer.fields, "memory": DEGRADED}
             if answer.type == frames.PAUSED:
                 fields["saved"] = {**answer.fields["saved"], "memory": DEGRADED}
-            return Answer(answer.type, fields)
+            return SlotAnswer(answer.type, fields)
         message = f"the crew's memory failed {failed.count} times, first: {failed.first}"
         result = dict(answer.fields) if answer.type == frames.RESULT else None
         fields = {"kind": "memory", "message": message, "traceback": None, "result": result}
-        return Answer(frames.ERROR, fields)
+        return SlotAnswer(frames.ERROR, fields)
 
-    def _run(self, job: Job, failed: watch.Failures) -> Answer:
+    def _run(self, job: Job, failed: watch.Failures) -> SlotAnswer:
         try:
             course, process_ends = self._course(job, failed), not self._settings.reuses
             output = kickoff.run(
@@ -237,7 +237,7 @@ class Slot:
 
         return Course(job.attempt, job.finished, keep if job.keep else None, begun)
 
-    def _send(self, job: Job, answer: Answer) -> None:
+    def _send(self, job: Job, answer: SlotAnswer) -> None:
         try:
             taken = self._channel.send(answer.type, id=job.id, **answer.fields)
         except frames.FrameError as error:
@@ -255,18 +255,18 @@ class Slot:
         return clean.unclean(before, after, known, self._kickoffs)
 
 
-def _result(output: Output) -> Answer:
+def _result(output: Output) -> SlotAnswer:
     told = {"output": output.text, "json": output.json, "tasks": output.tasks, "usage": output.usage}
-    return Answer(frames.RESULT, {**told, "memory": "ok"})
+    return SlotAnswer(frames.RESULT, {**told, "memory": "ok"})
 
 
-def _paused(pause: Pause) -> Answer:
-    return Answer(frames.PAUSED, {**asdict(pause), "memory": "ok"})
+def _paused(pause: Pause) -> SlotAnswer:
+    return SlotAnswer(frames.PAUSED, {**asdict(pause), "memory": "ok"})
 
 
-def _error(kind: str, message: str, trace: str | None = None, fatal: str = "") -> Answer:
-    return Answer(frames.ERROR, {"kind": kind, "message": message, "traceback": trace}, fatal)
+def _error(kind: str, message: str, trace: str | None = None, fatal: str = "") -> SlotAnswer:
+    return SlotAnswer(frames.ERROR, {"kind": kind, "message": message, "traceback": trace}, fatal)
 
 
-def _raised(error: BaseException, fatal: str = "") -> Answer:
-    return Answer(frames.ERROR, {"kind": "exception", **tracebacks.of_exception(error)}, fatal)
+def _raised(error: BaseException, fatal: str = "") -> SlotAnswer:
+    return SlotAnswer(frames.ERROR, {"kind": "exception", **tracebacks.of_exception(error)}, fatal)

@@ -12,7 +12,7 @@ from crewai.flow.flow import Flow
 from crewai.flow.flow_config import flow_config
 from crewai.flow.persistence.factory import default_flow_persistence
 
-from crew_runtime.crewai.human_input.reviews import Answer, CrewChangedError, Pause
+from crew_runtime.crewai.human_input.reviews import CrewChangedError, HumanAnswer, Pause
 from crew_runtime.crewai.outputs import usage
 from crew_runtime.crewai.outputs.values import plain
 
@@ -48,7 +48,7 @@ def register() -> None:
         flow_config.input_provider = _Input()
 
 
-def pause(flow: Any, pending: HumanFeedbackPending, before: Answer | None) -> Pause:
+def pause(flow: Any, pending: HumanFeedbackPending, before: HumanAnswer | None) -> Pause:
     """A flow's pause, which CrewAI has just saved. Raises BackendError."""
     loaded = _persistence(flow).load_pending_feedback(pending.context.flow_id)
     state, context = loaded if loaded is not None else (plain(flow.state), pending.context)
@@ -76,7 +76,7 @@ def pause(flow: Any, pending: HumanFeedbackPending, before: Answer | None) -> Pa
     )
 
 
-def resume(flow: Any, answer: Answer) -> Any:
+def resume(flow: Any, answer: HumanAnswer) -> Any:
     """Go on with a new flow where another paused; its result, or HumanFeedbackPending. Raises CrewChangedError."""
     saved = answer.saved
     context = PendingFeedbackContext.from_dict(dict(saved["context"]))

@@ -34,7 +34,7 @@ class Pause:
     output: str
     """What is to be reviewed."""
     saved: Mapping[str, Any]
-    """For `Answer`."""
+    """For `HumanAnswer`."""
     agent: str = ""
     message: str = ""
     """What the flow's author wrote for the reviewer."""
@@ -49,7 +49,7 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HumanAnswer:
     """What a person said to a `Pause`."""
 
     saved: Mapping[str, Any]
@@ -86,7 +86,9 @@ class CrewChangedError(ValueError):
 class TaskReview(HumanInputProvider):
     """CrewAI's provider for one kickoff: of `crew`, or of a flow, whose crews cannot pause."""
 
-    def __init__(self, crew: Any = None, answer: Answer | None = None, before: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, crew: Any = None, answer: HumanAnswer | None = None, before: Mapping[str, Any] | None = None
+    ) -> None:
         """`answer`: to the question that this kickoff ended with before. Raises what `check` and `restore` do.
 
         `before`: `usage` and `round` of earlier attempts, when there is no answer to apply.

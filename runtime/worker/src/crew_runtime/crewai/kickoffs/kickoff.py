@@ -17,7 +17,7 @@ from crewai.types import streaming
 
 from crew_runtime.crewai import memories
 from crew_runtime.crewai.human_input import flow_feedback, reviews
-from crew_runtime.crewai.human_input.reviews import Answer, Pause, TaskReview
+from crew_runtime.crewai.human_input.reviews import HumanAnswer, Pause, TaskReview
 from crew_runtime.crewai.loading.inputs import braces_left_alone
 from crew_runtime.crewai.loading.load import Loaded, Made
 from crew_runtime.crewai.outputs import results, usage
@@ -38,7 +38,7 @@ def run(
     loaded: Loaded,
     given: Mapping[str, Any],
     session: str,
-    answer: Answer | None = None,
+    answer: HumanAnswer | None = None,
     course: Course = Course(),  # noqa: B008 - frozen
     *,
     declared: Sequence[str] | None = None,
@@ -58,7 +58,9 @@ def run(
             _close_pools(made.target)
 
 
-def _run(made: Made, inputs: dict[str, Any], session: str, answer: Answer | None, course: Course) -> Output | Pause:
+def _run(
+    made: Made, inputs: dict[str, Any], session: str, answer: HumanAnswer | None, course: Course
+) -> Output | Pause:
     target = made.target
     try:
         if made.is_flow:

@@ -22,7 +22,7 @@ import crewai
 from crewai.flow.flow import Flow
 from pydantic import BaseModel
 
-from crew_runtime.crewai.human_input.reviews import Answer
+from crew_runtime.crewai.human_input.reviews import HumanAnswer
 from crew_runtime.crewai.outputs import usage
 from crew_runtime.crewai.resuming.tasks import Course, Row, Start, same
 
@@ -40,7 +40,7 @@ _PARAMETERS = ("method_name", "method", "args", "kwargs")
 
 
 @contextlib.contextmanager
-def flow(flow: Any, course: Course, answer: Answer | None, *, conversational: bool) -> Iterator[Start]:
+def flow(flow: Any, course: Course, answer: HumanAnswer | None, *, conversational: bool) -> Iterator[Start]:
     """Kick off `flow` within this context, as `Start` says."""
     if answer is not None:
         course.begun(str(answer.saved["context"]["method_name"]), 0, "")

@@ -19,7 +19,7 @@ from crewai.crews import utils
 from crewai.tasks.conditional_task import ConditionalTask
 
 from crew_runtime.crewai.human_input import reviews
-from crew_runtime.crewai.human_input.reviews import Answer
+from crew_runtime.crewai.human_input.reviews import HumanAnswer
 from crew_runtime.crewai.outputs import task_results, usage
 from crew_runtime.crewai.outputs.values import plain
 from crew_runtime.crewai.state import task_outputs
@@ -56,7 +56,7 @@ class Course:
 class Start:
     """How a kickoff begins."""
 
-    answer: Answer | None = None
+    answer: HumanAnswer | None = None
     """A person's, if it is still to be applied."""
     before: Mapping[str, Any] | None = None
     """`usage` and `round` of earlier attempts."""
@@ -68,7 +68,7 @@ class Start:
 
 
 @contextlib.contextmanager
-def crew(crew: Any, course: Course, answer: Answer | None) -> Iterator[Start]:
+def crew(crew: Any, course: Course, answer: HumanAnswer | None) -> Iterator[Start]:
     """Kick off `crew` within this context, as `Start` says."""
     checkpoint = crew.checkpoint_kickoff_event_id
     journal = _Journal(crew, course)
@@ -90,7 +90,7 @@ def crew(crew: Any, course: Course, answer: Answer | None) -> Iterator[Start]:
         crew.checkpoint_kickoff_event_id = checkpoint
 
 
-def _restore(crew: Any, course: Course, mark: str, answer: Answer | None) -> int:
+def _restore(crew: Any, course: Course, mark: str, answer: HumanAnswer | None) -> int:
     """Restore what can be; how many tasks are done by it. What a person answered to is newer only at its own task."""
     rows = [] if _obstacle(crew) else list(_leading(course.rows, mark))
     if not rows or (answer is not None and len(rows) <= answer.saved["index"]):
@@ -107,7 +107,7 @@ def _restore(crew: Any, course: Course, mark: str, answer: Answer | None) -> int
     return len(rows)
 
 
-def _start(crew: Any, course: Course, mark: str, answer: Answer | None, done: int) -> Start:
+def _start(crew: Any, course: Course, mark: str, answer: HumanAnswer | None, done: int) -> Start:
     if done:
         course.begun(_name(crew, done), done, "")
         used = course.rows[done - 1].get("usage")
