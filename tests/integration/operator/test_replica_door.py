@@ -96,6 +96,18 @@ async def test_headers_without_an_end_are_refused():
     refused(await ask(strangers.pouring(b"HTTP/1.1 200 OK\r\n", b"X-Y: " + b"z" * 60000 + b"\r\n", 1000)))
 
 
+async def test_answers_that_announce_another_one_for_ever_are_not_kept():
+    early = b"HTTP/1.1 103 Early\r\nA: b\r\n\r\n"
+    tracemalloc.start()
+    try:
+        found = await ask(strangers.pouring(b"", early * 3000, 100_000))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "no whole answer within 2 s" in refused(found)
+    assert peak < 3_000_000
+
+
 async def test_an_answer_to_a_proof_is_read_by_the_same_rules():
     good = http(b'{"ok": true, "found": true, "error": null}')
     assert await ask(strangers.saying(good), "read") == Step(ok=True, found=True)
