@@ -153,9 +153,10 @@ class ClusterCache:
         Of a CrewDeployment only the status is ever ours. An answer that has another spec than is known has somebody
         else's change in it, which the watch is about to tell: it is not taken, or that would be no news any more.
         """
-        if kind == names.KIND and self._is_anothers(found):
+        entry = _entry(kind, found) if kind == names.KIND else None
+        if entry is not None and self._is_anothers(entry, str(found["metadata"]["name"])):
             return
-        changes = self._put(kind, found)
+        changes = self._put(kind, found, entry)
         about = found["metadata"]
         which, version = (kind, str(about["name"])), str(about.get("resourceVersion") or "")
         for owner in {_owner(kind, found), *changes}:
@@ -226,10 +227,11 @@ class ClusterCache:
         relist.named.add(str(about.get("uid")))
         relist.at = now
 
-    def _put(self, kind: str, found: Object) -> dict[Owner, tuple[Change, Which, str]]:
+    def _put(self, kind: str, found: Object, made: _Entry | None = None) -> dict[Owner, tuple[Change, Which, str]]:
+        """`made`: its entry, if there is one already."""
         about = found["metadata"]
         owner, which = _owner(kind, found), (sys.intern(kind), str(about["name"]))
-        uid, version = str(about.get("uid") or ""), str(about.get("resourceVersion") or "")
+        uid, version = _version(found)
         changes: dict[Owner, tuple[Change, Which, str]] = {}
         place = self._places.get(uid)
         before = self._crews.get(owner, {}).get(which)
@@ -241,7 +243,7 @@ class ClusterCache:
             changes[place[0]] = Change.WISH, which, ""
         if not self._is_kept(owner, which):
             return changes
-        entry = _entry(kind, owner, uid, version, found)
+        entry = made or _entry(kind, found)
         if before is not None and before.uid != uid:
             self._remove(before.uid)
         self._crews.setdefault(owner, {})[which] = entry
@@ -251,11 +253,9 @@ class ClusterCache:
             changes[owner] = change, which, version
         return changes
 
-    def _is_anothers(self, found: Object) -> bool:
-        about = found["metadata"]
-        owner = _owner(names.KIND, found)
-        known = self._crews.get(owner, {}).get((names.KIND, str(about["name"])))
-        return known is None or known.wish != _entry(names.KIND, owner, known.uid, known.version, found).wish
+    def _is_anothers(self, entry: _Entry, name: str) -> bool:
+        known = self._crews.get(entry.owner, {}).get((names.KIND, name))
+        return known is None or known.wish != entry.wish
 
     def _is_kept(self, owner: Owner, which: Which) -> bool:
         kind, name = which
@@ -299,7 +299,15 @@ def _owner(kind: str, found: Object) -> Owner:
     return sys.intern(str(about.get("namespace") or "")), sys.intern(str(label or ""))
 
 
-def _entry(kind: str, owner: Owner, uid: str, version: str, found: Object) -> _Entry:
+def _version(found: Object) -> tuple[str, str]:
+    """uid and resourceVersion."""
+    about = found["metadata"]
+    return str(about.get("uid") or ""), str(about.get("resourceVersion") or "")
+
+
+def _entry(kind: str, found: Object) -> _Entry:
+    owner = _owner(kind, found)
+    uid, version = _version(found)
     if kind == POD:
         return _Entry(owner, uid, version, _packed(pods.pruned(found)), _NOTHING)
     about = {key: found["metadata"][key] for key in _ABOUT if found["metadata"].get(key)}

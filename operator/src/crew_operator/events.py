@@ -15,6 +15,7 @@ from crew_runtime.contract.reasons import Reason
 
 STARTING_FOR = 180.0
 """Seconds after its creation in which a crew that was never ready may be merely starting."""
+_READY = ConditionType.READY.value
 _STARTING = frozenset(
     one.word
     for one in (
@@ -39,25 +40,24 @@ class Note:
     warning: bool = False
 
 
-def notes(transitions: Sequence[Transition], *, starting: bool = False) -> tuple[Note, ...]:
+def notes(transitions: Sequence[Transition], *, starting: bool = False, first: bool = False) -> tuple[Note, ...]:
     """One for each transition. Of conditions that are said for the first time only Ready's: the rest is just new.
 
     Args:
-        starting: the crew was made a moment ago and was never ready; what may go by itself is no warning then.
+        starting: the crew was made a moment ago and was never ready; what may go by itself is not told then.
+        first: it was never ready, so that nobody misses what it gets; all of that is told by Ready.
     """
     return tuple(
-        Note(
-            one.reason,
-            f"{one.type}={one.status}: {one.message}",
-            one.warning and not (starting and one.reason in _STARTING),
-        )
+        Note(one.reason, f"{one.type}={one.status}: {one.message}", one.warning)
         for one in transitions
-        if one.before is not None or (one.type == ConditionType.READY.value and one.status == "False")
+        if (one.before is not None or (one.type == _READY and one.status == "False"))
+        and (one.warning or one.type == _READY or not first)
+        and not (starting and one.status != "True" and one.reason in _STARTING)
     )
 
 
 def overdue(conditions: Sequence[Condition]) -> tuple[Note, ...]:
-    """What was no warning while the crew started, and is one now that it should have."""
+    """What was not told while the crew started, and is a warning now that it should have."""
     return tuple(
         Note(one["reason"], f"{one['type']}={one['status']}: {one['message']}", warning=True)
         for one in conditions

@@ -6,6 +6,7 @@ cache is asked for by its name, each crew's first pass lists its pods, and what 
 """
 
 import asyncio
+from collections import deque
 from typing import Any, Final
 
 from crew_operator.cluster_cache import RELIST_SETTLES, Change, ClusterCache
@@ -30,11 +31,23 @@ class Feed:
         self._asking = False
         self._begin_at = self._loop.time() + NOTHING_AFTER
         self._heard = False
+        self._told: deque[tuple[str | None, str, dict[str, Any]]] = deque()
+        """By the watches' thread, and not heard yet."""
+        self._called = False
+        """The loop is about to hear them."""
         self._loop.call_later(LISTED_AFTER, self._begin)
 
     def event(self, type_: str | None, kind: str, found: dict[str, Any]) -> None:
-        """An object was listed (None), or came, changed or went. May be called from any thread."""
-        self._loop.call_soon_threadsafe(self._event, type_, kind, found)
+        """An object was listed (None), or came, changed or went. May be called from any one thread."""
+        self._told.append((type_, kind, found))
+        if not self._called:  # to wake the loop for each of a burst costs more than the rest
+            self._called = True
+            self._loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        self._called = False  # before it looks: what comes from now on calls again
+        for _ in range(len(self._told)):  # and no more, or a flood would keep all else from its turn
+            self._event(*self._told.popleft())
 
     def _event(self, type_: str | None, kind: str, found: dict[str, Any]) -> None:
         now = self._loop.time()

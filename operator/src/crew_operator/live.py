@@ -1,5 +1,6 @@
 """What exists of a CrewDeployment, and what of others stands in its place."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -62,12 +63,13 @@ async def read(
     listed = await _listed(kube, crew) if real else cache.list(owner, CACHED)
     read: list[tuple[str, Object]] = [(kind, one) for (kind, _), one in listed.items()] if real else []
     live = Live()
-    for child in expected:
-        which = child["kind"], child["metadata"]["name"]
-        found = listed.pop(which, None)
-        if found is None and (found := await kube.get(which[0], crew.namespace, which[1])) is not None:
-            read.append((which[0], found))
-        if found is not None:
+    wanted = [(child["kind"], child["metadata"]["name"]) for child in expected]
+    unlisted = [which for which in wanted if which not in listed]
+    asked = await asyncio.gather(*(kube.get(kind, crew.namespace, name) for kind, name in unlisted))
+    there = {which: one for which, one in zip(unlisted, asked, strict=True) if one is not None}
+    read += [(kind, one) for (kind, _), one in there.items()]
+    for which in wanted:
+        if (found := listed.pop(which, None) or there.get(which)) is not None:
             (live.objects if ownership.is_ours(crew, found) else live.foreign)[which] = found
     live.objects |= {which: one for which, one in listed.items() if ownership.is_ours(crew, one)}
     if not real:

@@ -120,7 +120,7 @@ class Memo:
     """What the store has to have, and whether it has."""
     was_ready: bool = False
     hushed: bool = False
-    """The crew starts, and what would be a warning later was none."""
+    """The crew starts, and what would be a warning later was not told."""
     held: bool = False
     """What was seen last is not in the status yet."""
     failures: int = 0
@@ -375,9 +375,12 @@ class Reconciler:
         memo.held = differs and memo.status is not status
 
     async def _write_status(self, key: Key, memo: Memo, status: Mapping[str, Any], now: float) -> None:
-        """Unless this crew's status was written too often of late: a later pass will say how it is then."""
+        """Unless this crew's status was written too often of late: a later pass will say how it is then. What comes and
+        goes while a crew starts can wait for that."""
         changes = conditions.transitions(memo.status.get("conditions") or (), status["conditions"])
-        if not pacing.may_write(memo.pace, time.monotonic(), news=bool(changes)):
+        starting = _starts(memo, now)
+        notes = events.notes(changes, starting=starting, first=not memo.was_ready)
+        if not pacing.may_write(memo.pace, time.monotonic(), news=bool(notes if starting else changes)):
             self._metrics.writes_held.inc()
             return
         memo.pace = pacing.written(memo.pace, time.monotonic())
@@ -386,9 +389,8 @@ class Reconciler:
         if changes:
             memo.changed_at = time.monotonic()
         memo.was_ready |= _is_ready(status)
-        starting = _starts(memo, now)
-        memo.hushed |= starting
-        await self._recorder.say(memo.about, events.notes(changes, starting=starting), now)
+        memo.hushed |= _starts(memo, now)
+        await self._recorder.say(memo.about, notes, now)
 
     async def _tell_failure(self, key: Key, memo: Memo, error: Exception) -> None:
         """A user sees no log: passes that fail again and again show in the status, which would stay as it was else."""

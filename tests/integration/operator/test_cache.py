@@ -2,12 +2,14 @@
 
 import base64
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
 
 from crew_operator import app, redis_client
 from crew_operator.api import names
+from crew_operator.status import pacing
 from support.relay import relay
 from support.waiting import eventually
 
@@ -108,12 +110,16 @@ async def test_an_operator_that_starts_takes_the_picture_from_its_watches(cluste
         assert asked(second) == {"list": 2, "get": 1}
 
 
-async def test_a_crew_is_begun_with_one_write_a_child_and_one_listing(cluster, operator, node):
+async def test_a_start_costs_one_write_a_child_three_of_its_status_one_event_and_one_listing(cluster, operator, node):
+    begun = time.monotonic()
     await serving(cluster, node)
-    found = written(operator)
+    found, took = written(operator), time.monotonic() - begun
     made = {kind: count for kind, count in found.items() if kind not in ("Event", names.KIND)}
     assert sum(made.values()) == CHILDREN
-    assert found[names.KIND] <= 6, "statuses; how many depends on how fast the replica starts"
+    # the first, the one that says Ready, and what was seen between them: three if it takes less than 10 s
+    assert found[names.KIND] <= 2 + took // pacing.QUIET
+    await settled(operator)
+    assert written(operator)["Event"] == 1, await cluster.events()
     assert asked(operator)["list"] == 2, "whether the CRD is there, and the pods"
     assert asked(operator)["get"] <= CHILDREN + 3, "each child's name once, and the claim until it is there"
 

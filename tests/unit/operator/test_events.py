@@ -26,14 +26,25 @@ def test_every_later_transition_is_news_and_false_is_a_warning():
     assert [note.warning for note in events.notes(changes)] == [True, False]
 
 
-def test_what_is_merely_starting_is_no_warning_and_what_is_wrong_is_one():
+def test_what_is_merely_starting_is_not_told_and_what_is_wrong_is():
     changes = [
         Transition("Ready", "False", "RedisPodMissing", "m", None),
         Transition("CrewAvailable", "False", "ReplicasNotReady", "m", "Unknown"),
         Transition("Progressing", "False", "SpecInvalid", "m", "True"),
     ]
-    assert [note.warning for note in events.notes(changes, starting=True)] == [False, False, True]
+    assert events.notes(changes, starting=True) == (Note("SpecInvalid", "Progressing=False: m", warning=True),)
     assert [note.warning for note in events.notes(changes)] == [True, True, True]
+
+
+def test_what_a_crew_gets_that_was_never_ready_is_told_by_ready_and_what_it_loses_by_itself():
+    changes = [
+        Transition("Ready", "True", "AllGood", "m", "False"),
+        Transition("MemoryReady", "True", "Answers", "m", "False"),
+        Transition("MemoryShared", "Unknown", "MemoryNotReady", "m", "False"),
+        Transition("MemoryDurable", "False", "PersistenceOff", "m", "Unknown"),
+    ]
+    assert [note.reason for note in events.notes(changes, first=True)] == ["AllGood", "PersistenceOff"]
+    assert len(events.notes(changes)) == 4
 
 
 def test_what_was_hushed_is_a_warning_when_the_crew_should_have_started():

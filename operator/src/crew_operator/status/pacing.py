@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 BURST: Final = 10.0
-"""Writes in a row: a first start takes about five."""
+"""Writes in a row: a first start takes about three."""
 EACH: Final = 6.0
 """Seconds in which one more is earned."""
 QUIET: Final = 5.0
-"""Seconds between a write and one that changes no condition's status or reason."""
+"""Seconds between a write and one that is no news."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Pace:
 
 
 def may_write(pace: Pace, now: float, *, news: bool) -> bool:
-    """`news`: a condition changes its status or its reason. `now` in seconds of any clock that only moves forward."""
+    """`news`: a condition changes its status or its reason, and not merely because a crew starts. `now` in seconds of any clock that only moves forward."""
     if pace.written_at is None:
         return True
     if not news and now - pace.written_at < QUIET:
