@@ -116,6 +116,11 @@ class ClusterCache:
         entry = self._crews.get(owner, {}).get((kind, name))
         return entry.uid if entry is not None else ""
 
+    def version(self, owner: Owner, kind: str, name: str) -> str:
+        """The resourceVersion of one object; empty: it is not known to be there."""
+        entry = self._crews.get(owner, {}).get((kind, name))
+        return entry.version if entry is not None else ""
+
     def list(self, owner: Owner, kinds: Collection[str]) -> dict[Which, Object]:
         """All objects of these kinds."""
         known = self._crews.get(owner, {})

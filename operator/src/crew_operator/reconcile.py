@@ -103,6 +103,8 @@ class Memo:
     """Of the last spec that could be parsed: what runs."""
     outcome: Outcome | None = None
     known: Observed = field(default_factory=lambda: Observed(generation=0))
+    workload_version: str = ""
+    """The Deployment's, as of the last pass that was not whole."""
     status: Mapping[str, Any] = field(default_factory=dict)
     proof: Proof | None = None
     proof_holds: float = 0.0
@@ -151,6 +153,8 @@ class Reconciler:
         self._children = Children(kube, cache, settings)
         self._recorder = Recorder(kube)
         self._memos: dict[Key, Memo] = {}
+        self._restless: set[Key] = set()
+        """Whose status does not say Ready."""
         self._fleet = healing.Fleet()
         self._passes = itertools.count(1)
 
@@ -197,7 +201,7 @@ class Reconciler:
         self._follow(key, seen)
         await self._tell(key, memo, seen)
         await self._heal(key, memo, seen)
-        pause = self._pause(key, memo)
+        pause = self._pause(key, memo, seen)
         memo.look_at = time.monotonic() + pause
         return Result(after=min(pause, self._whole_in(memo)))
 
@@ -244,6 +248,7 @@ class Reconciler:
     async def _bring(self, memo: Memo, manifest: Mapping[str, Any], *, real: bool) -> None:
         """Parse, and bring the children to what the spec says; what cannot work leaves them as they were."""
         generation = int(manifest["metadata"].get("generation", 0))
+        memo.workload_version = ""
         crew: CrewDeployment | None
         try:
             crew = self._understood(manifest)
@@ -308,7 +313,7 @@ class Reconciler:
 
     async def _see(self, key: Key, memo: Memo, *, real: bool) -> Observed:
         target = memo.outcome.target if memo.outcome is not None else None
-        memo.known = self._with_workload(key, memo.known)
+        self._follow_workload(key, memo)
         seen = await observe.look(
             self._eyes,
             key.namespace,
@@ -348,14 +353,15 @@ class Reconciler:
         if memo.ledger.loss is not None and known is None:
             self._metrics.memory_losses.labels(*key).inc()
 
-    def _with_workload(self, key: Key, known: Observed) -> Observed:
-        """With the Deployment's newest status: an event that tells of no more makes no whole pass."""
-        if not isinstance(known.workload, Workload):
-            return known
+    def _follow_workload(self, key: Key, memo: Memo) -> None:
+        """The Deployment's newest status: an event that tells of no more makes no whole pass."""
+        version = self._cache.version(key, "Deployment", key.name)
+        if not isinstance(memo.known.workload, Workload) or version == memo.workload_version:
+            return
+        memo.workload_version = version
         found = pods.workload(self._cache.get(key, "Deployment", key.name))
-        if found is None or found.uid != known.workload.uid:
-            return known
-        return replace(known, workload=found)
+        if found is not None and found.uid == memo.known.workload.uid:
+            memo.known = replace(memo.known, workload=found)
 
     @staticmethod
     def _memory_is_ready(seen: Observed) -> bool:
@@ -466,11 +472,16 @@ class Reconciler:
             self._doorbells.follow(key, (one.ip for one, _ in reports(seen.live_replicas)))
         self._metrics.watched.labels(*key).set(self._doorbells.is_watched(key))
 
-    def _pause(self, key: Key, memo: Memo) -> float:
+    def _pause(self, key: Key, memo: Memo, seen: Observed) -> float:
         """Seconds until this crew is looked at though nothing calls for it."""
         now, settings = time.monotonic(), self._settings
+        (self._restless.discard if _is_ready(memo.status) else self._restless.add)(key)
         if not _is_ready(memo.status):
-            return settings.restless_tick if now - memo.changed_at < RESTLESS_FOR else settings.tick
+            if not _may_be_asked(seen):
+                return pacing.quiet(memo.pace, now) if memo.held else settings.waiting_tick
+            if now - memo.changed_at < RESTLESS_FOR:
+                return pacing.restless(settings.restless_tick, settings.tick, len(self._restless))
+            return settings.tick
         if memo.held or not self._doorbells.is_watched(key):
             return settings.tick
         return max(settings.tick, pacing.turn(str(key), settings.watched_tick, now))
@@ -502,6 +513,7 @@ class Reconciler:
         """It is gone; its children go by their owner references."""
         if (memo := self._memos.pop(key, None)) is not None:
             self._children.forget(_uid(memo))
+        self._restless.discard(key)
         self._doorbells.forget(key)
         self._metrics.forget(*key, [one.value for one in ConditionType])
         return Result()
@@ -522,6 +534,13 @@ async def _deadline() -> AsyncIterator[None]:
 def _is_ready(status: Mapping[str, Any]) -> bool:
     said = {one.get("type"): one.get("status") for one in status.get("conditions") or ()}
     return said.get(ConditionType.READY.value) == "True"
+
+
+def _may_be_asked(seen: Observed) -> bool:
+    """Whether Redis or a replica has an address, as far as one knows."""
+    if seen.redis is not None or isinstance(seen.replicas, Failure):
+        return True
+    return any(one.ip for one in seen.live_replicas)
 
 
 def _is_stopped(crew: CrewDeployment, ledger: Ledger) -> bool:

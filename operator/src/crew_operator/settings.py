@@ -47,6 +47,9 @@ class Settings:
     unseen (under 10 s)."""
     restless_tick: float = 1.0
     """Seconds between two looks while something is not ready."""
+    waiting_tick: float = 10.0
+    """The same while neither Redis nor a replica has an address: there is nobody to ask, and an event tells when there
+    is."""
     proof_interval: float = 300.0
     """Seconds after which a proof of shared memory is repeated though nothing changed."""
     own_pods: tuple[str, Mapping[str, str]] | None = None

@@ -181,6 +181,7 @@ def settings(cluster: Cluster) -> Settings:
         metrics_port=0,
         healthz_port=0,
         bind="127.0.0.1",
+        waiting_tick=1.0,  # tests tell the time by passes, also of crews without a pod
     )
 
 

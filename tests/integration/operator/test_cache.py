@@ -9,6 +9,7 @@ import pytest
 
 from crew_operator import app, redis_client
 from crew_operator.api import names
+from crew_operator.reconcile import Reconciler
 from crew_operator.status import pacing
 from support.relay import relay
 from support.waiting import eventually
@@ -122,6 +123,28 @@ async def test_a_start_costs_one_write_a_child_three_of_its_status_one_event_and
     assert written(operator)["Event"] == 1, await cluster.events()
     assert asked(operator)["list"] == 2, "whether the CRD is there, and the pods"
     assert asked(operator)["get"] <= CHILDREN + 3, "each child's name once, and the claim until it is there"
+
+
+async def test_a_crew_without_an_address_waits_for_an_event_and_not_for_its_turn(cluster, settings, node, monkeypatch):
+    pauses, reconcile = [], Reconciler.reconcile
+
+    async def noted(self, key):
+        result = await reconcile(self, key)
+        pauses.append(result.after)
+        return result
+
+    async def waits():
+        return pauses[-1:] == [100.0]
+
+    monkeypatch.setattr(Reconciler, "reconcile", noted)
+    async with app.running(dataclasses.replace(settings, waiting_tick=100.0)):
+        await cluster.make(replicas=1)
+        await cluster.exists("Deployment", "concierge")
+        await eventually(waits, "nothing but an event calls for a pass", 30)
+        await node.start_redis()
+        await cluster.condition("MemoryReady", "True", "Answers", seconds=20)
+        await node.start_replica("concierge-0")
+        await cluster.condition("Ready", "True", "AllGood", seconds=20)
 
 
 async def test_an_echo_of_our_own_write_makes_no_pass_that_asks(cluster, operator):

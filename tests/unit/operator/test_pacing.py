@@ -28,6 +28,19 @@ def test_a_message_that_changes_with_each_look_is_not_written_with_each():
     assert len(done) <= 12
 
 
+def test_what_was_put_off_may_be_written_when_it_was_told_to_come_again():
+    pace = pacing.written(Pace(), 100.0)
+    for now in (100.0, 102.0, 104.99):
+        again = now + pacing.quiet(pace, now)
+        assert not pacing.may_write(pace, now, news=False)
+        assert pacing.may_write(pace, again, news=False)
+        assert again <= 100.0 + pacing.QUIET + 0.1
+
+
+def test_many_crews_that_are_not_ready_share_what_their_looks_cost():
+    assert [pacing.restless(1.0, 3.0, many) for many in (1, 100, 200, 2000)] == [1.0, 1.0, 2.0, 3.0]
+
+
 def test_rare_changes_are_written_at_once():
     assert writes([0, 100, 200], news=False) == [0, 100, 200]
     assert writes([0, 1, 100, 101], news=True) == [0, 1, 100, 101]

@@ -15,6 +15,9 @@ EACH: Final = 6.0
 QUIET: Final = 5.0
 """Seconds between a write and one that is no news."""
 
+RESTLESS_AT_ONCE: Final = 100
+"""Crews that are not ready and are looked at as often as can be; more of them share what that costs."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -25,12 +28,25 @@ class Pace:
 
 
 def may_write(pace: Pace, now: float, *, news: bool) -> bool:
-    """`news`: a condition changes its status or its reason, and not merely because a crew starts. `now` in seconds of any clock that only moves forward."""
+    """`news`: a condition changes its status or its reason, and not merely because a crew starts. `now` in seconds of
+    any clock that only moves forward.
+    """
     if pace.written_at is None:
         return True
     if not news and now - pace.written_at < QUIET:
         return False
     return _left(pace, now) >= 1.0
+
+
+def quiet(pace: Pace, now: float) -> float:
+    """Seconds until what is no news may be written, more than 0."""
+    since = now - (pace.written_at if pace.written_at is not None else now)
+    return max(0.1, QUIET - since)
+
+
+def restless(tick: float, longest: float, many: int) -> float:
+    """Seconds between two looks at one of `many` crews that are not ready: `tick`, or up to `longest` when many are."""
+    return min(longest, tick * max(1.0, many / RESTLESS_AT_ONCE))
 
 
 def written(pace: Pace, now: float) -> Pace:
