@@ -7,9 +7,7 @@ Only what a pass reads is kept, packed: an object costs about a kilobyte. Anybod
 own: of a CrewDeployment only what bears a child's name is kept, and its pods, and nothing of one that does not exist.
 """
 
-import json
 import sys
-import zlib
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +15,10 @@ from enum import IntEnum
 from typing import Any, Final
 
 from crew_operator.api import names
-from crew_operator.status import pods
+from crew_operator.packing import Packer
+from crew_operator.status import pods, summary
+from crew_operator.status.observed import Observed
+from crew_operator.status.summary import Identity
 
 Object = dict[str, Any]
 Owner = tuple[str, str]
@@ -34,6 +35,13 @@ _VOLATILE: Final = ("deployment.kubernetes.io/revision", "kubectl.kubernetes.io/
 """Annotations that others write and nobody here reads."""
 _ABOUT: Final = ("name", "namespace", "labels", "annotations", "ownerReferences", "finalizers", "creationTimestamp",
     "deletionTimestamp")  # fmt: skip
+
+
+_WISHES: Final[dict[str, Packer]] = {}
+"""By kind."""
+_STATES: Final = Packer({"generation": 1, "status": summary.status({}, Observed(1), Identity("", ""), 0.0)})
+"""Most of what is there to keep are statuses of CrewDeployments; the first that is seen of one is empty."""
+_NOTHING: Final = _STATES.pack({})
 
 
 class Change(IntEnum):
@@ -56,10 +64,12 @@ class _Entry:
     """Packed: all but the status and what each write changes."""
     state: bytes
     """Packed: generation and status, as far as they are read."""
+    wishes: Packer
+    """Of the wish."""
 
     def object(self) -> Object:
-        found: Object = _unpacked(self.wish)
-        state = _unpacked(self.state)
+        found: Object = self.wishes.unpack(self.wish)
+        state = _STATES.unpack(self.state)
         if (generation := state.pop("generation", None)) is not None:
             found["metadata"]["generation"] = generation
         found["metadata"] |= {"uid": self.uid, "resourceVersion": self.version}
@@ -313,8 +323,9 @@ def _version(found: Object) -> tuple[str, str]:
 def _entry(kind: str, found: Object) -> _Entry:
     owner = _owner(kind, found)
     uid, version = _version(found)
+    wishes = _WISHES.setdefault(kind, Packer())
     if kind == POD:
-        return _Entry(owner, uid, version, _packed(pods.pruned(found)), _NOTHING)
+        return _Entry(owner, uid, version, wishes.pack(pods.pruned(found)), _NOTHING, wishes)
     about = {key: found["metadata"][key] for key in _ABOUT if found["metadata"].get(key)}
     if "annotations" in about:
         about["annotations"] = {key: value for key, value in about["annotations"].items() if key not in _VOLATILE}
@@ -324,7 +335,8 @@ def _entry(kind: str, found: Object) -> _Entry:
         state["status"] = found.get("status") or {}
     elif kind == "Deployment":
         state["status"] = pods.pruned_status(found.get("status") or {})
-    return _Entry(owner, uid, version, _packed({"metadata": about, **wish}), _packed(state))
+    packed = _STATES.pack(state) if state["generation"] is not None or len(state) > 1 else _NOTHING
+    return _Entry(owner, uid, version, wishes.pack({"metadata": about, **wish}), packed, wishes)
 
 
 def _change(kind: str, before: _Entry | None, now: _Entry) -> Change:
@@ -349,14 +361,3 @@ def _is_newer(version: str, than: str) -> bool:
 def _is_late(version: str, buried: str | None) -> bool:
     """What a deleted object was before."""
     return buried is not None and not (version.isdigit() and buried.isdigit() and int(version) > int(buried))
-
-
-def _packed(data: Any) -> bytes:
-    return zlib.compress(json.dumps(data, sort_keys=True, separators=(",", ":")).encode(), 1)
-
-
-def _unpacked(data: bytes) -> Any:
-    return json.loads(zlib.decompress(data))
-
-
-_NOTHING: Final = _packed({})

@@ -308,7 +308,7 @@ class Reconciler:
             if time.monotonic() - begun > self._settings.tick:
                 seen = await self._see(key, memo, real=real)  # what was seen before a slow proof is old by now
         if memo.proof is not None and memo.proof.ok:
-            self._metrics.proof_time.labels(*key).set(memo.proof.time)
+            self._metrics.proof_time.set(*key, memo.proof.time)
         return replace(seen, proof=memo.proof)
 
     async def _see(self, key: Key, memo: Memo, *, real: bool) -> Observed:
@@ -326,7 +326,7 @@ class Reconciler:
             real=real,
         )
         if isinstance(seen.redis, RedisLook):
-            self._metrics.redis_seconds.labels(*key).set(seen.redis.latency)
+            self._metrics.redis_seconds.set(*key, seen.redis.latency)
             memo.servers, another = identity.follow(memo.servers, seen.redis)
             memo.restarted |= another
             memo.nearly_full = filling.nearly_full(memo.nearly_full, seen.redis)
@@ -371,7 +371,7 @@ class Reconciler:
         """Write the status if it says something new, and an Event for each transition."""
         now = time.time()
         status = summary.status(memo.status, seen, self._identity(key, memo), now)
-        self._metrics.show(*key, status["conditions"])
+        self._metrics.conditions.show(*key, status["conditions"])
         differs = summary.differs(memo.status, status)
         if differs:
             await self._write_status(key, memo, status, now)
@@ -470,7 +470,7 @@ class Reconciler:
         """Those that answered, ready or not: what makes one ready again is a change as well."""
         if not isinstance(seen.replicas, Failure):
             self._doorbells.follow(key, (one.ip for one, _ in reports(seen.live_replicas)))
-        self._metrics.watched.labels(*key).set(self._doorbells.is_watched(key))
+        self._metrics.watched.set(*key, self._doorbells.is_watched(key))
 
     def _pause(self, key: Key, memo: Memo, seen: Observed) -> float:
         """Seconds until this crew is looked at though nothing calls for it."""
@@ -515,7 +515,7 @@ class Reconciler:
             self._children.forget(_uid(memo))
         self._restless.discard(key)
         self._doorbells.forget(key)
-        self._metrics.forget(*key, [one.value for one in ConditionType])
+        self._metrics.forget(*key)
         return Result()
 
 
