@@ -28,6 +28,6 @@ def test_the_order_of_keys_is_no_difference():
 def test_what_objects_have_in_common_is_kept_once():
     common = {f"field-{number}": secrets.token_hex(8) for number in range(100)}
     packer = Packer()
-    first, second = (packer.pack({**common, "own": secrets.token_hex(8)}) for _ in range(2))
+    _, second = (packer.pack({**common, "own": secrets.token_hex(8)}) for _ in range(2))
     assert packer.unpack(second).items() > common.items()
     assert len(second) < 150
