@@ -113,7 +113,9 @@ class Metrics:
             registry=self.registry,
         )
         self.conditions = _Conditions(self.registry)
-        self.redis_seconds = _CrewGauge("crew_operator_redis_seconds", "Duration of the last PING and write.", self.registry)
+        self.redis_seconds = _CrewGauge(
+            "crew_operator_redis_seconds", "Duration of the last PING and write.", self.registry
+        )
         self.proof_time = _CrewGauge(
             "crew_operator_last_proof_timestamp_seconds",
             "Unix time when memory was last shown to be shared.",
