@@ -14,6 +14,7 @@ import redis
 from crew_programs import redis_binary
 from support import key_lives, least_rights
 from support.ports import free_port
+from support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 20.0
@@ -82,6 +83,16 @@ class RedisServer:
     def go_on(self) -> None:
         """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
+
+    def follow(self, primary: "RedisServer") -> None:
+        """Become a replica of another; done when it has all that the other has."""
+        with self.client() as client, primary.client() as its:
+            client.config_set("masteruser", least_rights.ADMIN)
+            client.config_set("masterauth", primary.password or "any")
+            client.replicaof("127.0.0.1", primary.port)
+            wait_until(
+                lambda: its.set("in-step", 1, ex=60) and its.wait(1, 500), "the replica is in step", START_SECONDS
+            )
 
     def fill_disk(self) -> None:
         """From now on its append-only file takes not one byte more, as when the disk is full."""

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from support.redis_server import start_redis
 from support.worker_peer import WorkerPeer
 
 CREW = "support.user_crews.remembering:crew"
@@ -64,6 +65,37 @@ async def test_a_wedged_store_is_told_and_judged_as_the_spec_says(
             assert (answer["t"], answer["kind"]) == ("error", "memory")
             assert answer["result"]["output"] == "during"
             assert told[0]["op"] in answer["message"]
+
+
+@pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])
+async def test_a_memory_that_no_replica_of_redis_has_is_told_and_judged_as_the_spec_says(tmp_path, on_failure):
+    with (
+        start_redis(tmp_path / "primary", with_search=False, aof=True) as primary,
+        start_redis(tmp_path / "follower", with_search=False) as follower,
+    ):
+        follower.follow(primary)
+        environ = {
+            "CREWOPS_REDIS_URL": primary.url,
+            "CREWOPS_KEY_PREFIX": "test/durable",
+            "CREWOPS_DURABILITY": "Replicated",
+            "CREWOPS_MEMORY_ON_FAILURE": on_failure,
+            "CREWOPS_PROCESSES": "Shared",
+        }
+        async with WorkerPeer(tmp_path) as peer:
+            peer.start_worker(CREW, **environ)
+            await peer.phase("ready")
+            slot = await peer.fork()
+            assert (await slot.run({"message": "before"}))["memory"] == "ok"
+            await slot.idle()
+            follower.stop()
+            slot.kick_off({"message": "during"})
+            answer = await slot.answer(timeout=60)
+            assert {one["kind"] for one in slot.line.of("guard")} == {"NotAcknowledged"}
+            if on_failure == "Degrade":
+                assert (answer["t"], answer["output"], answer["memory"]) == ("result", "during", "degraded")
+            else:
+                assert (answer["t"], answer["kind"]) == ("error", "memory")
+                assert answer["result"]["output"] == "during"
 
 
 @pytest.mark.parametrize("on_failure", ["FailClosed", "Degrade"])

@@ -38,6 +38,7 @@ EVERYTHING = {
         "memory": "2Gi",
     },
     "memory": {
+        "durability": "Fsync",
         "embedder": {"provider": "openai", "model": "m", "dimension": 8},
         "sessionTTL": "1h",
         "timeout": "1s",

@@ -78,6 +78,13 @@ def test_replica_that_lost_redis_is_named():
     assert "b: Timeout: no answer in 2 s" in chains.verdicts(seen)[Type.MEMORY_READY].message
 
 
+def test_writes_that_come_short_are_told_as_that_and_not_as_a_redis_that_is_gone():
+    short = BackendHealth(reason="NotAcknowledged", message="not on a replica of Redis within 1.6 s")
+    seen = good(replicas=(replica("a"), replica("b", report=Report(replica="b", phase="ready", backend=short))))
+    assert said(seen, Type.MEMORY_READY) == said(seen, Type.READY) == ("False", Reason.WRITES_NOT_ACKNOWLEDGED)
+    assert "b: not on a replica of Redis within 1.6 s" in chains.verdicts(seen)[Type.MEMORY_READY].message
+
+
 def test_replica_that_still_comes_up_has_lost_nothing():
     asking = Report(replica="b", phase="importing", backend=BackendHealth(reason="Refused", message="refused"))
     seen = good(replicas=(replica("a"), replica("b", ready=False, report=asking)))

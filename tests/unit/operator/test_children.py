@@ -307,3 +307,13 @@ def test_what_stands_for_the_credentials_is_in_each_pod_template():
     for kind, value in (("StatefulSet", "of-redis"), ("Deployment", "of-crew")):
         template = children[kind]["spec"]["template"]
         assert template["metadata"]["annotations"]["crewops.dev/auth"] == value
+
+
+def test_a_managed_redis_syncs_what_is_waited_for_at_once_whatever_the_spec_says_besides():
+    for asked, written in (({}, "everysec"), ({"memory__durability": "Fsync"}, "always")):
+        crew = parse.crew_deployment(crew_manifest(redis__managed={"appendFsync": "everysec"}, **asked))
+        config = next(one for one in desired.children(crew, INPUTS) if one["kind"] == "ConfigMap")
+        assert f"appendfsync {written}\n" in config["data"]["redis.conf"]
+        both = (*environment.server(crew, Access()), *environment.worker(crew))
+        told = [one["value"] for one in both if one["name"] == "CREWOPS_DURABILITY"]
+        assert told == (["Fsync"] * 2 if asked else []), "a crew that does not ask for it is not rolled"

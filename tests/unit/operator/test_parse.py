@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crew_operator.api import parse
-from crew_operator.api.spec import Isolation, OnFailure, Processes
+from crew_operator.api.spec import Durability, Isolation, OnFailure, Processes
 from crew_operator.errors import InvalidSpecError
 from support.crews import crew_manifest
 
@@ -200,3 +200,18 @@ def test_any_value_parses_or_is_told_as_problems(where, value):
     else:
         told = None
     assert told is None or all(problem.path and problem.message for problem in told)
+
+
+def test_a_managed_redis_has_no_replica_to_wait_for():
+    (problem,) = problems(memory__durability="Replicated")
+    assert problem.startswith("Replicated needs a replica of Redis, and a managed Redis has none: write Fsync, or use")
+    assert problem.endswith("@ spec.memory.durability")
+    assert problems(redis=None, memory__durability="Replicated")
+    crew = parse.crew_deployment(crew_manifest(redis={"external": EXTERNAL}, memory__durability="Replicated"))
+    assert crew.spec.durability is Durability.REPLICATED
+
+
+def test_durability_is_what_its_redis_gives_by_itself_unless_it_is_asked_for():
+    assert parse.crew_deployment(crew_manifest()).spec.durability is Durability.BUFFERED
+    assert parse.crew_deployment(crew_manifest(redis={"external": EXTERNAL})).spec.durability is Durability.BUFFERED
+    assert parse.crew_deployment(crew_manifest(memory__durability="Fsync")).spec.durability is Durability.FSYNC

@@ -35,6 +35,9 @@ class Store:
     async def strip_kickoffs(self, session_id):
         return (0, 1) if self.status == "running" else (1, 0)
 
+    async def erased(self):
+        pass
+
 
 @pytest.fixture
 def store():

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from crew_operator.api import names, quantities
 from crew_operator.api.fields import Limits, Named, Rule, matches, one_of
-from crew_runtime.contract import env
+from crew_runtime.contract import durability, env
 
 Object = Mapping[str, Any]
 """A piece of Kubernetes' own API that is handed on as it is; the API server judges it where it is used."""
@@ -162,6 +162,14 @@ class AppendFsync(StrEnum):
 
     EVERYSEC = "everysec"
     ALWAYS = "always"
+
+
+class Durability(StrEnum):
+    """How far a write has come before it is acknowledged."""
+
+    BUFFERED = durability.BUFFERED
+    FSYNC = durability.FSYNC
+    REPLICATED = durability.REPLICATED
 
 
 class WhenDeleted(StrEnum):
@@ -530,7 +538,8 @@ class ManagedRedis:
     storage: Storage = field(default_factory=Storage)
     """Its volume."""
     append_fsync: AppendFsync = AppendFsync.EVERYSEC
-    """`always` loses nothing on power loss, but a write takes 4 times as long; `everysec` may lose the last second."""
+    """`always` loses nothing on power loss, but a write takes 4 times as long; `everysec` may lose the last 2 seconds.
+    With spec.memory.durability: Fsync it is `always`, whatever stands here."""
     max_memory: Annotated[
         str, Limits("a percentage such as 75%", pattern=quantities.PERCENT_PATTERN, max_length=len("100%"))
     ] = "75%"
@@ -567,6 +576,11 @@ class Redis:
     """A Redis that the operator runs for this crew alone."""
     external: ExternalRedis | None = None
     """A Redis that somebody else runs."""
+
+    @property
+    def members(self) -> int | None:
+        """Redis processes that hold the same data; None: whoever runs them knows."""
+        return 1 if self.managed is not None else None
 
 
 @dataclass(frozen=True)
@@ -626,6 +640,12 @@ class Memory:
     on_loss: OnLoss = OnLoss.CONTINUE
     """What becomes of the crew when Redis has lost memories that were in it. Continue: it goes on with what is there.
     Stop: it has no replica until the loss is accepted, or the memories are back. MemoryDurable says so in both."""
+    durability: Durability | None = None
+    """How far a kickoff, its end, a person's answer and whatever is saved have come before they are acknowledged.
+    Buffered: Redis has them in memory, and on its disk as its appendfsync says. Fsync: they are on its disk; Redis 7.2
+    or newer, and a managed one gets `appendfsync always`. Replicated: a replica of Redis has them too; not with a
+    managed Redis, which has none. What does not come so far within `timeout` is not acknowledged: clients get 503, a
+    kickoff's memory has failed. Buffered when unset."""
     timeout: Duration = "2s"
     """How long one call of Redis may take, before it counts as failed; at start it has ten times as long."""
     vector_type: VectorType = VectorType.FLOAT32
@@ -670,6 +690,17 @@ class Template:
 class Spec:
     """A crew that runs as replicas which share one memory."""
 
+    RULES: ClassVar = (
+        Rule(
+            "!has(self.memory) || !has(self.memory.durability) || self.memory.durability != 'Replicated' || "
+            "(has(self.redis) && has(self.redis.external))",
+            "Replicated needs a replica of Redis, and a managed Redis has none: write Fsync, or use an external Redis "
+            "that has replicas",
+            lambda spec: spec.durability is not Durability.REPLICATED or spec.redis.members != 1,
+            at="memory.durability",
+        ),
+    )
+
     crew: Crew
     """The crew: its code or its definition, and how it runs."""
     replicas: Annotated[int, Limits("a number from 0 to 1000", minimum=0, maximum=1000)] = 1
@@ -682,6 +713,16 @@ class Spec:
     """What is kept of kickoffs, how many there may be, and what each may take."""
     template: Template = field(default_factory=Template)
     """How the crew's pods look."""
+
+    @property
+    def durability(self) -> Durability:
+        """As asked for, or what goes with its Redis."""
+        return self.memory.durability or _durability_of(self.redis)
+
+
+def _durability_of(redis: Redis) -> Durability:
+    """What is asked for when the spec does not say."""
+    return Durability.REPLICATED if (redis.members or 1) > 1 else Durability.BUFFERED
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
 from crew_operator.api.access import Access
-from crew_operator.api.spec import CrewDeployment, Injection, KeyRef, Kickoffs, Memory, Processes, VectorType
+from crew_operator.api.spec import (
+    CrewDeployment,
+    Durability,
+    Injection,
+    KeyRef,
+    Kickoffs,
+    Memory,
+    Processes,
+    VectorType,
+)
 from crew_runtime import contract
 from crew_runtime.contract import env
 
@@ -42,6 +51,7 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
         env.SOCKET: env.DEFAULT_SOCKET,
         env.PROCESSES: _unless(crew.spec.crew.processes, Processes.PER_KICKOFF, str),
         env.INPUTS: _unless(crew.spec.crew.inputs, None, ",".join),
+        env.DURABILITY: _unless(crew.spec.durability, Durability.BUFFERED, str),
         env.VECTOR_TYPE: _unless(memory.vector_type, VectorType.FLOAT32, str),
         **_embedder(crew),
     }

@@ -1,7 +1,7 @@
 """redis.conf of the managed Redis: nothing is evicted, nothing that was acknowledged is lost by a restart."""
 
 from crew_operator.api import names, quantities
-from crew_operator.api.spec import CrewDeployment, ManagedRedis
+from crew_operator.api.spec import AppendFsync, CrewDeployment, Durability, ManagedRedis
 from crew_operator.desired import metadata
 from crew_operator.desired.metadata import Manifest
 
@@ -12,17 +12,17 @@ def config_map(crew: CrewDeployment, redis: ManagedRedis) -> Manifest:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata.of(crew, names.redis_config(crew.name), names.REDIS),
-        "data": {names.CONFIG_FILE: text(redis)},
+        "data": {names.CONFIG_FILE: text(crew, redis)},
     }
 
 
-def text(redis: ManagedRedis) -> str:
+def text(crew: CrewDeployment, redis: ManagedRedis) -> str:
     """The file."""
     lines = {
         "port": "6379",
         "protected-mode": "no",  # there is a password; the mode would only shut out other pods
         "appendonly": "yes",
-        "appendfsync": redis.append_fsync.value,
+        "appendfsync": _append_fsync(crew, redis).value,
         "aof-use-rdb-preamble": "yes",
         "save": '""',  # the append-only file is the one truth; dumps beside it only cost forks
         "stop-writes-on-bgsave-error": "yes",
@@ -34,6 +34,11 @@ def text(redis: ManagedRedis) -> str:
         "timeout": "0",
     }
     return "".join(f"{name} {value}\n" for name, value in lines.items())
+
+
+def _append_fsync(crew: CrewDeployment, redis: ManagedRedis) -> AppendFsync:
+    """Who waits for a disk that is synced every second waits for up to a second."""
+    return AppendFsync.ALWAYS if crew.spec.durability is Durability.FSYNC else redis.append_fsync
 
 
 def max_memory(redis: ManagedRedis) -> int:

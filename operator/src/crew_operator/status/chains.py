@@ -24,6 +24,7 @@ MEMORY_READY: Chain = (
     checks.redis_has_a_pod,
     checks.redis_was_asked,
     checks.redis_takes_writes,
+    checks.writes_are_acknowledged,  # Redis is there, which the next one would say it is not
     checks.every_replica_writes,  # names those that could not
     checks.every_replica_reports,  # a replica that is silent may be cut off
     checks.redis_is_one,

@@ -229,6 +229,19 @@ def every_replica_reports(seen: Observed) -> Verdict | None:
     return _unknown(Reason.REPLICA_SILENT, f"no report from {told}. {Reason.REPLICA_SILENT.remedy}")
 
 
+def writes_are_acknowledged(seen: Observed) -> Verdict | None:
+    """They come as far as the spec asks: each replica tries with every look at Redis."""
+    short = [
+        (one, report)
+        for one, report in reports(seen.live_replicas)
+        if report.backend.reason == BackendReason.NOT_ACKNOWLEDGED and report.phase == "ready"
+    ]
+    if not short:
+        return None
+    told = f"{_list(one.name for one, _ in short)}: {short[0][1].backend.message}"
+    return _bad(Reason.WRITES_NOT_ACKNOWLEDGED, f"{told}. {Reason.WRITES_NOT_ACKNOWLEDGED.remedy}")
+
+
 def every_replica_writes(seen: Observed) -> Verdict | None:
     """What Redis is to the operator it is to the replicas; names those to which it is not.
 

@@ -17,6 +17,7 @@ from crew_runtime.contract.replica_reasons import FailureKind
 from crew_server import redis_client
 from crew_server.backend import Backend
 from crew_server.changes import Changes
+from crew_server.durability import Durability
 from crew_server.errors import SettingsError
 from crew_server.events.ends import Ends
 from crew_server.events.following import Following
@@ -67,7 +68,9 @@ class App:
         )
         events = Events(self._on_worker_draining, self._on_worker_connected)
         link = WorkerLink(settings.socket, slots, events, settings.concurrency)
-        queue, ends = Queue(self._client, settings), Ends(settings)
+        self._waiting_client = redis_client.connect(settings)
+        durability = Durability(self._waiting_client, settings)
+        queue, ends = Queue(self._client, settings, durability), Ends(settings)
         listeners = Listeners(self._on_ended, self._on_told, ends.ended)
         dispatcher = Dispatcher(settings, slots, queue, metrics, listeners)
         outbox = Outbox(self._client, settings.key_prefix, settings.backend_deadline)
@@ -89,7 +92,7 @@ class App:
             following=Following(settings),
             deliverer=Deliverer(outbox, Sender(settings.webhook_hosts), metrics, _signing_key(settings)),
             backend=Backend(settings, metrics),
-            sessions=SessionStore(self._client, settings),
+            sessions=SessionStore(self._client, settings, durability),
             prober=Prober(slots, metrics),
         )
         self.service = Service(self._parts)
@@ -158,6 +161,7 @@ class App:
         await parts.deliverer.close()
         await parts.ends.close()
         await parts.following.close()
+        await self._waiting_client.aclose()
         await self._client.aclose()
         log.info("ended")
 

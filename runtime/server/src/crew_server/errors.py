@@ -3,6 +3,7 @@
 CrewServerError
 ├── SettingsError         the environment is wrong; every problem at once
 ├── BackendError          Redis did not do what it was asked; `reason` is one of `contract.report.BackendHealth`'s
+│   └── NotAcknowledgedError   it took a write, which did not come as far in time as the spec asks
 ├── NotReadyError         no kickoff can be taken now; try again after `retry_after`
 │   └── QueueFullError    as many kickoffs wait as may wait
 ├── RequestError          the request is wrong and says where
@@ -18,6 +19,9 @@ CrewServerError
 """
 
 from collections.abc import Sequence
+from typing import Any
+
+from crew_runtime.contract.replica_reasons import BackendReason
 
 
 class CrewServerError(Exception):
@@ -39,6 +43,18 @@ class BackendError(CrewServerError):
         super().__init__(message)
         self.reason = reason
         self.message = message
+
+
+class NotAcknowledgedError(BackendError):
+    """Redis took a write, and it is not known to be on the disk or the replica that the spec asks for.
+
+    It may be kept all the same: the same request, by its idempotency key or token, may be made again.
+    """
+
+    def __init__(self, message: str, answer: Any) -> None:
+        super().__init__(BackendReason.NOT_ACKNOWLEDGED, message)
+        self.answer = answer
+        """What Redis answered to what wrote it."""
 
 
 class NotReadyError(CrewServerError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, env, redis_url, tokens
+from crew_runtime.contract import HEALTH_PORT, HTTP_PORT, durability, env, redis_url, tokens
 from crew_server.errors import SettingsError
 
 FAIL_CLOSED = "FailClosed"
@@ -29,6 +29,8 @@ class Settings:
     backend_deadline: float = 2.0
     """Of one call; long enough for a slow disk under Redis, short enough to be noticed before a probe is."""
     fail_closed: bool = True
+    durability: str = durability.BUFFERED
+    """How far a write has come before it is acknowledged: one of `contract.durability.VALUES`."""
     concurrency: int = 4
     kickoff_timeout: float = 1800.0
     slot_memory: int = 1024
@@ -88,6 +90,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         redis_ca_file=reader.file(env.REDIS_CA_FILE),
         backend_deadline=reader.seconds(env.BACKEND_DEADLINE, 2.0, least=0.05),
         fail_closed=reader.choice(env.MEMORY_ON_FAILURE, FAIL_CLOSED, (FAIL_CLOSED, DEGRADE)) == FAIL_CLOSED,
+        durability=reader.choice(env.DURABILITY, durability.BUFFERED, durability.VALUES),
         concurrency=reader.whole(env.CONCURRENCY, 4, least=1, most=1000),
         kickoff_timeout=reader.seconds(env.KICKOFF_TIMEOUT, 1800.0, least=0.1),
         slot_memory=reader.whole(env.SLOT_MEMORY, 1024, least=16, most=1 << 24),

@@ -6,6 +6,7 @@ CrewRuntimeError
 +-- FeedbackGivenError          another process resumed the flow with an answer already
 +-- BackendError                one call of the shared backend failed; `kind` says how
     +-- BackendUnavailableError     it refused, did not answer in time, or the breaker is open
+    +-- NotAcknowledgedError        Redis took a write, which did not come as far in time as the settings ask
     +-- DimensionMismatchError      the vectors do not fit those that are stored
     +-- StoreMismatchError          what is stored was written by something that this version cannot read
     +-- ForeignRecordError          a record was to be overwritten that belongs to another session
@@ -58,6 +59,18 @@ class BackendError(CrewRuntimeError):
 
 class BackendUnavailableError(BackendError):
     """The backend cannot be reached."""
+
+
+class NotAcknowledgedError(BackendError):
+    """Redis took a write, and it is not known to be on the disk or the replica that the settings ask for.
+
+    It may be kept all the same: it is not to be sent again without a look.
+    """
+
+    def __init__(self, message: str, *, possible: bool = True) -> None:
+        """`possible`: another one may be acknowledged; False: this Redis cannot wait as it is asked to."""
+        super().__init__(message, BackendReason.NOT_ACKNOWLEDGED)
+        self.possible = possible
 
 
 class DimensionMismatchError(BackendError, ValueError):

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from crew_runtime import redis_client, telemetry
 from crew_runtime.contract import keys
 from crew_runtime.contract.report import StateKind
-from crew_runtime.errors import BackendError, BackendUnavailableError
+from crew_runtime.durability import Durability
+from crew_runtime.errors import BackendError, BackendUnavailableError, NotAcknowledgedError
 from crew_runtime.redis_client import Client, Connections
 from crew_runtime.settings import Settings
 
@@ -131,4 +132,10 @@ def wait_for_backend(settings: Settings, connections: Connections) -> None:
 def _ping_and_write(client: Client, settings: Settings) -> None:
     client.ping()
     # A full server and a replica still answer PING.
-    client.set(keys.health(settings.key_prefix, f"start:{os.uname().nodename}"), "1", ex=HEALTH_SECONDS)
+    written = keys.health(settings.key_prefix, f"start:{os.uname().nodename}")
+    try:
+        Durability(settings).write(client, ("SET", written, "1", "EX", HEALTH_SECONDS))
+    except NotAcknowledgedError as error:
+        if not error.possible:
+            raise
+        # A disk that is slow for a moment, or a replica that starts, is no reason not to.

@@ -3,8 +3,10 @@
 import os
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +34,7 @@ class Connections:
     """One pool a process, made when it is first needed: a fork inherits no connection."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._client: redis.Redis | None = None
         self._pid = 0
@@ -42,7 +44,7 @@ class Connections:
     @property
     def deadline(self) -> float:
         """Of one call, seconds."""
-        return self._settings.backend_deadline
+        return self.settings.backend_deadline
 
     @property
     def redis(self) -> Client:
@@ -50,7 +52,7 @@ class Connections:
         if self._client is None or self._pid != os.getpid():
             with self._lock:
                 if self._client is None or self._pid != os.getpid():
-                    self._client, self._pid = connect(self._settings, self._greet), os.getpid()
+                    self._client, self._pid = connect(self.settings, self._greet), os.getpid()
         return self._client
 
     def _greet(self, connection: Any) -> None:
@@ -108,6 +110,38 @@ def command(client: Client, parts: Sequence[str | bytes | int]) -> Any:
         raise
     except BaseException:
         connection.disconnect()  # an answer may be on its way, and the next caller must not take it for its own
+        raise
+    finally:
+        pool.release(connection)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """To several commands that were sent at once."""
+
+    answers: list[Any]
+    """In their order; what is an error of Redis is one here too, as a value."""
+    last_after: float
+    """Seconds that the last one came after the one before."""
+
+
+def commands(client: Client, several: Sequence[Sequence[str | bytes | int]]) -> Answers:
+    """Ask several commands in one round trip, over one connection. Raises redis-py's errors of a connection."""
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_packed_command([b"".join(packed(one) for one in several)], check_health=False)
+        answers: list[Any] = []
+        begun = time.monotonic()
+        for _ in several:
+            begun = time.monotonic()
+            try:
+                answers.append(connection.read_response())
+            except redis.exceptions.ResponseError as error:
+                answers.append(error)
+        return Answers(answers, time.monotonic() - begun)
+    except BaseException:
+        connection.disconnect()  # as above
         raise
     finally:
         pool.release(connection)

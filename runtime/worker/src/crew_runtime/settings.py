@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from crew_runtime.contract import env
+from crew_runtime.contract import durability, env
 from crew_runtime.errors import SettingsError
 
 LEAST_TTL = 1.0
@@ -34,6 +34,8 @@ class Settings:
     """Declared, not measured."""
     vector_type: str = "FLOAT32"
     """`FLOAT32` or `FLOAT16`, of a store that is new."""
+    durability: str = durability.BUFFERED
+    """How far what is saved has come before it counts as saved: one of `contract.durability.VALUES`."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -66,6 +68,7 @@ class Settings:
             embedder_model=read.text(env.EMBEDDER_MODEL),
             dimension=int(dimension) or None,
             vector_type=read.choice(env.VECTOR_TYPE, VECTOR_TYPES).upper(),
+            durability=read.choice(env.DURABILITY, durability.VALUES),
         )
         if read.problems:
             raise SettingsError(read.problems)

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from crew_runtime import redis_client
-from crew_runtime.errors import BackendError, BackendUnavailableError
+from crew_runtime.errors import BackendError, BackendUnavailableError, NotAcknowledgedError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.breaker import FIRST_PAUSE, LONGEST_PAUSE, Breaker
 from crew_runtime.guard.call import TRY_SECONDS, Guard, try_seconds
@@ -180,3 +180,24 @@ class TestBinding:
     def test_a_proof_is_a_proof_whatever_the_isolation(self):
         with binding.bind_proof():
             assert binding.current("Crew") is areas.PROOF
+
+
+class Waits:
+    """A durability whose last write waited for a second, of which Redis knew nothing."""
+
+    waited = 1.0
+
+
+def test_what_waits_for_a_disk_or_a_replica_is_no_slow_answer(told):
+    guard = Guard(Connections(Settings("redis://127.0.0.1:1/0", "a/b", backend_deadline=0.5)), Waits())
+    guard.call("save", lambda _: time.sleep(0.6))
+    assert guard.call("save", lambda _: "asked") == "asked"
+    assert told == []
+
+
+def test_a_write_that_was_not_acknowledged_is_told_and_not_sent_again(guard, told):
+    calls = Calls(NotAcknowledgedError("not on a replica"))
+    with pytest.raises(NotAcknowledgedError):
+        guard.call("save", calls)
+    assert calls.count == 1
+    assert [(one.op, one.kind) for one in told] == [("save", "NotAcknowledged")]

@@ -101,7 +101,7 @@ def of(error: Exception) -> Json:
             return problem(409, error.reason, error.message, details={"status": error.status})
         case NotReadyError():
             return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
-        case BackendError():
+        case BackendError():  # of which `MemoryNotAcknowledged` may have been done all the same
             headers = {"Retry-After": str(RETRY_AFTER)}
             return problem(503, replica_reasons.of_backend(error.reason), error.message, headers=headers)
         case RequestValidationError():

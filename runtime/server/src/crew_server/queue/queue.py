@@ -9,6 +9,7 @@
 only while the kickoff is its own: owner and attempt are compared before anything is set.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -20,6 +21,8 @@ from typing import Any, Protocol, cast
 from crew_runtime.contract import keys
 from crew_runtime.contract.scripts import Argument
 from crew_server import redis_client
+from crew_server.durability import Durability
+from crew_server.errors import BackendError, NotAcknowledgedError
 from crew_server.logs import Log
 from crew_server.queue import human, record, state
 from crew_server.queue.scripts import Scripts
@@ -114,6 +117,8 @@ class Settings(Protocol):
     @property
     def backend_deadline(self) -> float: ...  # noqa: D102
     @property
+    def durability(self) -> str: ...  # noqa: D102
+    @property
     def replica(self) -> str: ...  # noqa: D102
     @property
     def retry_lost(self) -> bool: ...  # noqa: D102
@@ -126,14 +131,15 @@ class Settings(Protocol):
 class Queue:
     """The queue of one crew, as one server process sees it. Every method raises BackendError."""
 
-    def __init__(self, client: redis_client.Client, settings: Settings) -> None:
+    def __init__(self, client: redis_client.Client, settings: Settings, durability: Durability | None = None) -> None:
+        """`durability`: how promises are kept; by default over the client too."""
         self._client = client
         self._settings = settings
         self._ttl = math.ceil(settings.retention)
         """Seconds that a kickoff's state is kept after its end, and an idempotency key after its acceptance."""
         self._living = math.ceil(settings.human_input_timeout) + LONGEST_RUN
         """Seconds that what belongs to a kickoff is kept while it has not ended."""
-        self._scripts = Scripts(client, settings.key_prefix)
+        self._scripts = Scripts(client, settings.key_prefix, durability or Durability(client, settings))
         # A server that was restarted under the same pod's name is another owner: its slots are gone.
         self.owner = f"{settings.replica}/{uuid.uuid4().hex[:12]}"
 
@@ -146,7 +152,9 @@ class Queue:
         *,
         start: bool = False,
     ) -> Accepted:
-        """Write a new kickoff: from then on it survives every server and Redis itself.
+        """Write a new kickoff: from then on it survives every server and what the spec's durability says of Redis.
+
+        When it raises NotAcknowledgedError the kickoff may be there, and run; the same key gives it again.
 
         Unless `limit` wait already, or all of them would take more than `budget` bytes.
 
@@ -155,21 +163,25 @@ class Queue:
         prefix, key, body = self._settings.key_prefix, "", ""
         if idempotency is not None:
             key, body = keys.idempotency(prefix, idempotency.digest), idempotency.body
-        what, kickoff_id, session_id, given = await self._run(
-            "accept",
-            record.flat(record.request_fields(request)),
-            id=request.kickoff_id,
-            session=request.session_id,
-            ordered=int(request.ordered),
-            most_waiting=limit,
-            key=key,
-            body=body,
-            ttl=self._ttl,
-            owner=self.owner if start else "",
-            replica=self._settings.replica,
-            lease=LEASE_MS,
-            budget=budget,
-        )
+        try:
+            what, kickoff_id, session_id, given = await self._run(
+                "accept",
+                record.flat(record.request_fields(request)),
+                id=request.kickoff_id,
+                session=request.session_id,
+                ordered=int(request.ordered),
+                most_waiting=limit,
+                key=key,
+                body=body,
+                ttl=self._ttl,
+                owner=self.owner if start else "",
+                replica=self._settings.replica,
+                lease=LEASE_MS,
+                budget=budget,
+            )
+        except NotAcknowledgedError as error:
+            await self._untake(error.answer[3])
+            raise
         claim = record.claimed(record.unflat(given)) if given else None
         return Accepted(what, kickoff_id, session_id, claim)
 
@@ -358,6 +370,12 @@ class Queue:
         async with redis_client.deadline(self._settings.backend_deadline):
             key = keys.run(self._settings.key_prefix, kickoff_id)
             return cast("str | None", await cast("Any", self._client.hget(key, "status")))
+
+    async def _untake(self, given: list[str]) -> None:
+        """Give back what was given with an acceptance that its client does not hear of: nobody renews its lease."""
+        if given:
+            with contextlib.suppress(BackendError, *UNREADABLE):  # its lease runs out
+                await self.release(record.claimed(record.unflat(given)), uuid.uuid4().hex, lost=False)
 
     async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
         """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""

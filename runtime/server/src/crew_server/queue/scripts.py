@@ -5,17 +5,23 @@ a connection dead.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from crew_runtime.contract import keys
 from crew_runtime.contract.scripts import QUEUE, Argument
 from crew_server import lua, redis_client
+from crew_server.durability import Durability
+
+_PROMISES: Final = frozenset(("accept", "finish", "pause", "resume"))
+"""Those whose answer tells somebody that something is kept. What others write is done again where it was lost: a lease
+that is not there is a kickoff that is claimable."""
 
 
 class Scripts:
     """The scripts of one crew."""
 
-    def __init__(self, client: redis_client.Client, prefix: str) -> None:
+    def __init__(self, client: redis_client.Client, prefix: str, durability: Durability) -> None:
+        self._durability = durability
         common = lua.shared("kickoffs") + lua.of("queue", "common")
         self._scripts = {name: client.register_script(common + lua.of("queue", name)) for name in QUEUE}
         self._root = keys.root(prefix)
@@ -30,7 +36,7 @@ class Scripts:
         }
 
     async def run(self, name: str, more: Sequence[Argument], given: dict[str, Argument], deadline: float) -> Any:
-        """What the script answers. Raises BackendError.
+        """What the script answers. Raises BackendError, of which NotAcknowledgedError has what it answered.
 
         Args:
             name: A script of `contract.scripts.QUEUE`.
@@ -41,4 +47,6 @@ class Scripts:
         names = QUEUE[name].names(self._keys)
         arguments = QUEUE[name].arguments({"root": self._root, **given}, more)
         async with redis_client.deadline(deadline):
+            if name in _PROMISES:
+                return await self._durability.run(self._scripts[name], names, arguments)
             return await self._scripts[name](keys=names, args=arguments)

@@ -98,6 +98,7 @@ class Sessions:
         log.info("session erased", **erased.model_dump(), running=running)
         if running:
             raise SessionBusyError(session_id, running)
+        await self._store.erased()
         return erased
 
     async def _find(self, session_id: str) -> tuple[Uses, dict[str, Any] | None, dict[str, str]]:

@@ -15,6 +15,7 @@ from redis.client import NEVER_DECODE
 
 from crew_runtime.contract import keys, scripts, sessions
 from crew_server import lua, redis_client
+from crew_server.durability import Durability
 from crew_server.queue import state
 from crew_server.sessions.types import Session
 
@@ -36,6 +37,8 @@ class Settings(Protocol):
     def key_prefix(self) -> str: ...  # noqa: D102 - as in settings.Settings
     @property
     def backend_deadline(self) -> float: ...  # noqa: D102
+    @property
+    def durability(self) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,10 @@ class Uses:
 class SessionStore:
     """The sessions of one crew. Every call to Redis ends within the deadline or raises BackendError."""
 
-    def __init__(self, client: redis_client.Client, settings: Settings) -> None:
+    def __init__(self, client: redis_client.Client, settings: Settings, durability: Durability | None = None) -> None:
+        """`durability`: by which an erasure is waited for; by default over the client too."""
         self._client = client
+        self._durability = durability or Durability(client, settings)
         self._prefix = settings.key_prefix
         self._deadline = settings.backend_deadline
         self._page, self._erase = (client.register_script(lua.of("sessions", name)) for name in ("page", "erase"))
@@ -252,6 +257,10 @@ class SessionStore:
             "idle": keys.idle(prefix),
             "mortal": keys.mortal(prefix),
         }
+
+    async def erased(self) -> None:
+        """Wait until what was erased is erased for good. Raises NotAcknowledgedError."""
+        await self._ask(self._durability.wait())
 
     async def _record_ids(self, session_id: str) -> list[str]:
         """Of its memories, oldest first."""

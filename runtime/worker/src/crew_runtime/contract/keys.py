@@ -23,6 +23,11 @@ def canary(prefix: str) -> str:
     return f"{root(prefix)}canary"
 
 
+def acknowledged(prefix: str) -> str:
+    """STRING, written behind each write that is waited for (`contract.durability`); expires in a day."""
+    return f"{root(prefix)}acknowledged"
+
+
 def meta(prefix: str) -> str:
     """HASH `schema`, `dimension`, `vector` (`FLOAT32`, `FLOAT16`), `embedder`: what the memory store holds; written
     once by the first who knows. `session_ttl`, `session_ttl_since` (ms): when its sessions end."""

@@ -32,7 +32,10 @@ _LIVES: Final = {
         *("kickoffs:bytes", "kickoffs:total", "kickoffs:ends", "kickoffs:inputs"),
     ),
     Life.WORK: ("run:", "runs:", "hook:", "line:"),
-    Life.EXPIRES: ("health:", "done:", "ends", "ev:", "dead", "idem:", "claim:", "cp:", "lock:", "erased:", "twin:"),
+    Life.EXPIRES: (
+        *("health:", "acknowledged", "done:", "ends", "ev:", "dead", "idem:", "claim:", "cp:", "lock:", "erased:"),
+        "twin:",
+    ),
 }
 _KEY: Final = re.compile(r"cs:\{[^}]*\}:(?:rehearsal:\{[^}]*\}:)?(.*)", re.DOTALL)
 

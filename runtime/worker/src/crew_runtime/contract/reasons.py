@@ -253,6 +253,11 @@ class Reason(Enum):
         "Redis answered with an error, or what answers at its address is not Redis.",
         "The message says which.",
     )
+    WRITES_NOT_ACKNOWLEDGED = (
+        "WritesNotAcknowledged",
+        "Redis takes writes, but not as far as spec.memory.durability asks: its disk or its replicas do not keep up.",
+        "The message says which. Bring the replica or the disk back, or ask for less by spec.memory.durability.",
+    )
     REPLICA_LOST_REDIS = (
         "ReplicaLostRedis",
         "Redis answers the operator, but not a replica.",

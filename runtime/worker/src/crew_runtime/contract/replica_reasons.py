@@ -24,6 +24,8 @@ class BackendReason(StrEnum):
     DISK_FULL = "DiskFull"
     LOADING = "Loading"
     """For the operator alone; the halves say REFUSED."""
+    NOT_ACKNOWLEDGED = "NotAcknowledged"
+    """It took a write, which did not come as far in time as spec.memory.durability asks."""
     ERROR = "Error"
     """It answered with another error, or with what is no answer of Redis."""
 

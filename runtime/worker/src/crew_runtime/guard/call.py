@@ -7,6 +7,7 @@ from typing import NoReturn, TypeVar
 
 from crew_runtime import redis_client
 from crew_runtime.contract.replica_reasons import BackendReason
+from crew_runtime.durability import Durability
 from crew_runtime.errors import BackendError, BackendUnavailableError
 from crew_runtime.guard import ledger
 from crew_runtime.guard.breaker import Breaker
@@ -29,8 +30,11 @@ def try_seconds(deadline: float) -> float:
 class Guard:
     """Calls of one process to one backend."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, durability: Durability | None = None) -> None:
+        """`durability`: another one than the settings of the connections ask for."""
         self._connections = connections
+        self.durability = durability or Durability(connections.settings)
+        """For what `call` asks: by it a write waits until it is acknowledged."""
         self._breaker = Breaker(time.monotonic, connections.deadline)
 
     @property
@@ -44,6 +48,7 @@ class Guard:
         Without it, a kickoff that is accepted because Redis answers again would fail by what the last one met.
         """
         self._breaker.hopeful()
+        self.durability.begin()
 
     def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
         """Run `ask` with this process' client. Raises BackendError, having recorded it.
@@ -73,10 +78,11 @@ class Guard:
 
     def _once(self, op: str, ask: Callable[[Client], Answer]) -> Answer:
         try:
-            begun = time.monotonic()
+            begun, _ = time.monotonic(), self.durability.waited
             with redis_client.mapped(op):
                 answer = ask(self._connections.redis)
-            self._breaker.answered(time.monotonic() - begun)
+            # What waits for a disk or a replica is no slow answer.
+            self._breaker.answered(time.monotonic() - begun - self.durability.waited)
         except BackendUnavailableError as error:
             if error.kind == BackendReason.TIMEOUT:
                 self._breaker.opened(str(error))

@@ -9,6 +9,7 @@ import redis
 from crew_runtime import redis_client
 from crew_runtime.contract import scripts
 from crew_runtime.contract.scripts import Argument, Signature
+from crew_runtime.durability import Durability
 from crew_runtime.redis_client import Client
 
 
@@ -24,21 +25,33 @@ class Script:
         self._sha = ""
 
     def __call__(
-        self, client: Client, keys: Mapping[str, str], arguments: Mapping[str, Argument], more: Sequence[Argument] = ()
+        self,
+        client: Client,
+        keys: Mapping[str, str],
+        arguments: Mapping[str, Argument],
+        more: Sequence[Argument] = (),
+        durability: Durability | None = None,
     ) -> Any:
         """Run it; a server that forgot it (restart, SCRIPT FLUSH) is told again.
 
-        `keys`, `arguments`: by the names of its signature; `more`: what its ARGV go on with.
+        `keys`, `arguments`: by the names of its signature; `more`: what its ARGV go on with; `durability`: by which
+        what it wrote is waited for.
         """
         names = self._signature.names(keys)
         parts = [len(names), *names, *self._signature.arguments(arguments, more)]
         if self._sha:
             try:
-                return redis_client.command(client, ["EVALSHA", self._sha, *parts])
+                return self._run(client, parts, durability)
             except redis.exceptions.NoScriptError:
                 pass
         self._sha = str(client.script_load(self._text))
-        return redis_client.command(client, ["EVALSHA", self._sha, *parts])
+        return self._run(client, parts, durability)
+
+    def _run(self, client: Client, parts: Sequence[str | bytes | int], durability: Durability | None) -> Any:
+        command = ["EVALSHA", self._sha, *parts]
+        if durability is None:
+            return redis_client.command(client, command)
+        return durability.write(client, command)[0]
 
 
 DECLARE, EMBEDDER = Script(scripts.MEMORY_DECLARE), Script(scripts.MEMORY_EMBEDDER)

@@ -192,7 +192,7 @@ class Store:
 
         def ask(client: Client) -> tuple[int, bool]:
             try:
-                written, fixed = scripts.WRITE(client, names, arguments, more)
+                written, fixed = scripts.WRITE(client, names, arguments, more, self.guard.durability)
             except redis.exceptions.ResponseError as error:
                 if "VECTOR" in str(error):
                     raise _OtherTypeError from error
@@ -222,7 +222,8 @@ class Store:
         arguments: dict[str, Argument] = {"records": self.record_root, "log_length": LOG_LENGTH, "roots": len(roots)}
         deleted = 0
         for part in _parts(ids):
-            ask = partial(scripts.DELETE, keys=names, arguments=arguments, more=[*roots, *part])
+            more, durability = [*roots, *part], self.guard.durability
+            ask = partial(scripts.DELETE, keys=names, arguments=arguments, more=more, durability=durability)
             deleted += int(self.guard.call("delete", ask))
         return deleted
 

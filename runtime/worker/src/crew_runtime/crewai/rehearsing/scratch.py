@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from crew_runtime.contract import keys
+from crew_runtime.contract import durability, keys
 from crew_runtime.crewai.state import registration
 from crew_runtime.installation import Installation
 from crew_runtime.memory import ladder
@@ -45,11 +45,12 @@ def area(made: Installation) -> Iterator[None]:
     _note(connections.redis, noted)
     # An index would be made for an area that lives for a second.
     ladder.choose = lambda store, _: PlainSearch(store)  # type: ignore[assignment]
-    elsewhere = replace(settings, key_prefix=inside)
+    # Nobody is told that anything of it was kept.
+    elsewhere = replace(settings, key_prefix=inside, durability=durability.BUFFERED)
     before = made.registered.storage
-    registration.register(elsewhere, connections)
+    registered = registration.register(elsewhere, connections)
     # Memories that were made before hold this one.
-    before.__init__(elsewhere, guard)  # type: ignore[misc]
+    before.__init__(elsewhere, registered.guard)  # type: ignore[misc]
     try:
         yield
     finally:

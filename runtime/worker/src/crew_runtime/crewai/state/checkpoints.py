@@ -17,6 +17,7 @@ from crewai.state.provider import json_provider
 from crewai.state.provider.json_provider import JsonProvider
 
 from crew_runtime.contract import keys
+from crew_runtime.durability import Command
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Client
 from crew_runtime.sessions import binding
@@ -47,14 +48,12 @@ class Checkpoints:
         session = binding.session()
         key, branch = keys.checkpoint(self._prefix, session, path), self._branch(session, str(Path(path).parent))
 
-        def ask(client: Client) -> None:
-            pipeline = client.pipeline(transaction=True)
-            pipeline.set(key, data.encode("utf-8", "surrogatepass"), px=self._ttl_ms)
-            pipeline.zadd(branch, {path: time.time()})
-            pipeline.pexpire(branch, self._ttl_ms)
-            pipeline.execute()
-
-        self._guard.call("checkpoint", ask)
+        commands: list[Command] = [
+            ("SET", key, data, "PX", self._ttl_ms),
+            ("ZADD", branch, repr(time.time()), path),
+            ("PEXPIRE", branch, self._ttl_ms),
+        ]
+        self._guard.call("checkpoint", lambda client: self._guard.durability.transaction(client, *commands))
 
     def read(self, path: str) -> str | None:
         """One of this session's or of the crew's; None when there is none."""
@@ -71,10 +70,8 @@ class Checkpoints:
         def ask(client: Client) -> int:
             old: list[bytes] = client.zrange(branch, 0, -keep - 1)
             if old:
-                pipeline = client.pipeline(transaction=True)
-                pipeline.zrem(branch, *old)
-                pipeline.unlink(*(keys.checkpoint(self._prefix, session, one.decode()) for one in old))
-                pipeline.execute()
+                names = [keys.checkpoint(self._prefix, session, one.decode()) for one in old]
+                self._guard.durability.transaction(client, ("ZREM", branch, *old), ("UNLINK", *names))
             return len(old)
 
         return self._guard.call("checkpoint", ask)

@@ -7,6 +7,7 @@ of the contract: crewai/flow/persistence/base.py, and what sqlite.py keeps (1.15
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from itertools import chain
 from typing import Any, ClassVar
 
 from crewai.flow.async_feedback.types import PendingFeedbackContext
@@ -15,6 +16,7 @@ from pydantic import BaseModel, Field, PrivateAttr
 from redis.exceptions import WatchError
 
 from crew_runtime.contract import keys
+from crew_runtime.durability import Command
 from crew_runtime.errors import CrewRuntimeError, FeedbackGivenError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Client
@@ -33,16 +35,12 @@ class FlowStates:
         """Set fields, all or none. The state that goes by its session's id lives as long as that session."""
         key = keys.flow(self._prefix, flow_id)
 
-        def ask(client: Client) -> None:
-            pipeline = client.pipeline(transaction=True)
-            pipeline.hset(key, mapping=dict(fields))
-            if self._ttl is None:
-                pipeline.persist(key)  # sessions had a time to live when it was written last
-            elif flow_id == binding.session():
-                pipeline.pexpire(key, int(self._ttl * 1000))
-            pipeline.execute()
-
-        self._guard.call("flow", ask)
+        commands: list[Command] = [("HSET", key, *chain.from_iterable(fields.items()))]
+        if self._ttl is None:
+            commands.append(("PERSIST", key))  # sessions had a time to live when it was written last
+        elif flow_id == binding.session():
+            commands.append(("PEXPIRE", key, int(self._ttl * 1000)))
+        self._guard.call("flow", lambda client: self._guard.durability.transaction(client, *commands))
 
     def read(self, flow_id: str, *fields: str) -> Sequence[bytes | None]:
         """Fields in their order, None for those that are not there."""
@@ -53,7 +51,7 @@ class FlowStates:
     def drop(self, flow_id: str, *fields: str) -> None:
         """Remove fields."""
         key = keys.flow(self._prefix, flow_id)
-        self._guard.call("flow", lambda client: client.hdel(key, *fields))
+        self._guard.call("flow", lambda client: self._guard.durability.write(client, ("HDEL", key, *fields)))
 
     def drop_if(self, flow_id: str, known: bytes, first: str, *more: str) -> bool:
         """Remove fields when the first of them has this value; whether it had. Of two callers one is told so."""
@@ -70,7 +68,8 @@ class FlowStates:
                     pipeline.execute()
                 except WatchError:
                     return False
-                return True
+            self._guard.durability.write(client)
+            return True
 
         # Not idempotent: after a cut connection a second try would tell the winner that it lost.
         return self._guard.call("flow", ask, idempotent=False)

@@ -18,6 +18,7 @@ from crew_runtime.crewai.state.knowledge import RedisKnowledgeStorage, Shelves
 from crew_runtime.crewai.state.locks import RedisLocks
 from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.crewai.state.task_outputs import TaskOutputs
+from crew_runtime.durability import Durability
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.sessions.areas import CREW_WIDE_SEGMENT
@@ -63,7 +64,7 @@ _registered: Registered | None = None
 def register(settings: Settings, connections: Connections) -> Registered:
     """Before the user's code is imported: `@persist` asks for its store when a class is made."""
     global _registered
-    guard = Guard(connections)
+    guard = Guard(connections, Durability(settings))
     made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix), guard)
     RedisFlowPersistence.states = FlowStates(guard, settings.key_prefix, settings.session_ttl)
     memory_factory.set_memory_storage_factory(made.memory)

@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, ClassVar, TypeVar
 
 from crewai.memory.storage import kickoff_task_outputs_storage as original
@@ -19,9 +20,9 @@ from crewai.utilities import task_output_storage_handler as handler
 from crewai.utilities.crew_json_encoder import CrewJSONEncoder
 
 from crew_runtime.contract import keys
+from crew_runtime.durability import Command
 from crew_runtime.errors import BackendError, CrewRuntimeError
 from crew_runtime.guard.call import Guard
-from crew_runtime.redis_client import Client
 from crew_runtime.sessions import binding
 
 log = logging.getLogger(__name__)
@@ -51,15 +52,9 @@ class TaskOutputs:
         """Set some fields and remove others, all or none."""
         key = self._key()
 
-        def ask(client: Client) -> None:
-            pipeline = client.pipeline(transaction=True)
-            if drop:
-                pipeline.hdel(key, *drop)
-            pipeline.hset(key, mapping=dict(fields))
-            pipeline.pexpire(key, self._ttl_ms)
-            pipeline.execute()
-
-        self._guard.call("task-outputs", ask)
+        commands: list[Command] = [("HDEL", key, *drop)] if drop else []
+        commands += [("HSET", key, *chain.from_iterable(fields.items())), ("PEXPIRE", key, self._ttl_ms)]
+        self._guard.call("task-outputs", lambda client: self._guard.durability.transaction(client, *commands))
 
     def read(self) -> dict[str, str]:
         """All fields."""
@@ -70,7 +65,7 @@ class TaskOutputs:
     def drop(self) -> None:
         """Forget them all."""
         key = self._key()
-        self._guard.call("task-outputs", lambda client: client.delete(key))
+        self._guard.call("task-outputs", lambda client: self._guard.durability.write(client, ("DEL", key)))
 
     def _key(self) -> str:
         return keys.task_outputs(self._prefix, binding.session())
