@@ -16,7 +16,7 @@ from rich.table import Table
 
 from bench.figures import Figure, as_json
 
-PARTS = ("memory", "recall", "sizes", "kickoffs", "durable_queue")
+PARTS = ("memory", "recall", "sizes", "kickoffs", "durable_queue", "durability")
 """Modules of this folder; each is imported when it is its turn."""
 ON_KUBERNETES = ("time_to_ready", "fleet")
 """More of them, that need the cluster of --kubeconfig."""
