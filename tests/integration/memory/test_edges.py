@@ -149,6 +149,25 @@ def test_an_emptied_redis_is_an_empty_store_to_all_and_takes_new_memories(emptie
         assert storage.list_scopes() == ["/new"]
 
 
+def test_a_redis_that_was_emptied_and_is_reached_anew_is_an_empty_store(folder):
+    """As by a kickoff's own process: it is forked with what was known of the store, and connects for itself."""
+    with start_redis(folder, with_search=True) as server:
+        settings = Settings(server.url, "a/b")
+        connections = Connections(settings)
+        storage = RedisStorage(settings, Guard(connections))
+        storage.save([record("before")])
+        assert storage.search(direction("before"))
+        with server.client() as client:
+            client.flushall()
+            client.client_kill_filter(_type="normal", skipme=True)
+        assert storage.get_record("one") is None  # the new connection is there before anybody searches
+        assert storage.search(direction("before")) == []
+        assert (storage.count(), storage.list_scopes(), storage.list_records()) == (0, [], [])
+        storage.save([record("after")])
+        assert contents(storage.search(direction("after"))) == ["after"]
+        connections.close()
+
+
 @pytest.mark.parametrize("looks_first", [True, False])
 def test_an_emptied_redis_takes_another_embedders_vectors(emptied, looks_first):
     """To change the embedder somebody empties the store: the first vector that comes then fixes it anew, for all."""

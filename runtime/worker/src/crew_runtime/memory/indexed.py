@@ -127,6 +127,7 @@ class IndexedSearch:
         self._store.ask_anew()
         dimension = self._store.dimension()
         if dimension is None:
+            self._there = False  # an index that was there has gone with what it held
             return
         try:
             self._check(self._info(), dimension)
