@@ -10,8 +10,8 @@ from prometheus_client.registry import Collector
 
 STATUSES = ("True", "False", "Unknown")
 _CREW = ("namespace", "name")
-_Said = tuple[tuple[str, str], ...]
-"""Types of conditions and their statuses."""
+_Said = tuple[tuple[str, str, str], ...]
+"""Types of conditions, their statuses and reasons."""
 
 
 class _CrewGauge(Collector):
@@ -43,10 +43,14 @@ class _CrewGauge(Collector):
 
 
 class _Conditions(Collector):
-    """Three series for each condition of each CrewDeployment, made of what was said last."""
+    """Three series for each condition of each CrewDeployment and one for its reason, made of what was said last."""
 
     _ABOUT: Final = ("crew_operator_condition", "1 for the status that a condition has.")
     _LABELS: Final = (*_CREW, "type", "status")
+    _REASON_ABOUT: Final = (
+        "crew_operator_condition_reason", "1 for the reason that a condition has, as docs/conditions.md lists them."
+    )  # fmt: skip
+    _REASON_LABELS: Final = (*_CREW, "type", "reason")
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._said: dict[tuple[str, str], _Said] = {}
@@ -56,7 +60,7 @@ class _Conditions(Collector):
 
     def show(self, namespace: str, name: str, conditions: Collection[Mapping[str, Any]]) -> None:
         """Of one CrewDeployment, all of them."""
-        said = tuple((str(one["type"]), str(one["status"])) for one in conditions)
+        said = tuple((str(one["type"]), str(one["status"]), str(one["reason"])) for one in conditions)
         self._said[namespace, name] = self._kept.setdefault(said, said)
 
     def forget(self, namespace: str, name: str) -> None:
@@ -65,16 +69,21 @@ class _Conditions(Collector):
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Without the figures."""
-        return [GaugeMetricFamily(*self._ABOUT, labels=self._LABELS)]
+        return [
+            GaugeMetricFamily(*self._ABOUT, labels=self._LABELS),
+            GaugeMetricFamily(*self._REASON_ABOUT, labels=self._REASON_LABELS),
+        ]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The series."""
         found = GaugeMetricFamily(*self._ABOUT, labels=self._LABELS)
+        reasons = GaugeMetricFamily(*self._REASON_ABOUT, labels=self._REASON_LABELS)
         for crew, said in self._said.items():
-            for type_, status in said:
+            for type_, status, reason in said:
+                reasons.add_metric((*crew, type_, reason), 1.0)
                 for one in STATUSES:
                     found.add_metric((*crew, type_, one), float(status == one))
-        return [found]
+        return [found, reasons]
 
 
 class Metrics:

@@ -1,12 +1,15 @@
 """What the chart's templates make of values, by a real helm."""
 
 import json
+import re
 
 import pytest
 
 from crew_operator import settings
+from crew_operator.api.names import ConditionType
 from crew_operator.metrics import Metrics
 from crew_operator.settings import Restrictions
+from crew_runtime.contract.reasons import BY_WORD, Reason
 from support.helm import CHART, helm, template
 
 MAJORS = (3, 4)
@@ -196,6 +199,43 @@ def test_alerts_speak_of_figures_that_there_are():
     rule = next(one for key, one in _made(**ALL).items() if key[0] == "PrometheusRule")
     for alert in rule["spec"]["groups"][0]["rules"]:
         assert _known(alert["expr"]) is True
+
+
+def test_every_condition_has_an_alert_and_a_lost_memory_its_own():
+    """Ready is the others together: each of those says more."""
+    rule = next(one for key, one in _made(**ALL).items() if key[0] == "PrometheusRule")
+    alerts = {one["alert"]: one for one in rule["spec"]["groups"][0]["rules"]}
+    expressions = "\n".join(one["expr"] for one in alerts.values())
+    unwatched = [one.value for one in ConditionType if f'type="{one.value}"' not in expressions]
+    assert unwatched == [ConditionType.READY.value]
+    lost = alerts["CrewMemoryLost"]
+    assert f'reason="{Reason.MEMORY_LOST.word}"' in lost["expr"]
+    assert (lost["labels"]["severity"], lost.get("for")) == ("critical", None), "at once: nothing heals it"
+    nearly = alerts["CrewMemoryNearlyFull"]["expr"]
+    assert {Reason.REDIS_NEARLY_FULL.word, Reason.REDIS_DISK_NEARLY_FULL.word} == set(
+        re.search(r'reason=~"([^"]*)"', nearly)[1].split("|")
+    )
+
+
+def test_alerts_and_dashboard_name_conditions_and_reasons_that_there_are():
+    texts = [(CHART / "templates" / "metrics.yaml").read_text()]
+    texts += [target["expr"] for one in _panels() for target in one.get("targets", [])]
+    for text in texts:
+        for type_ in re.findall(r'crew_operator_condition\w*{[^}]*type!?="(\w+)"', text):
+            assert type_ in {one.value for one in ConditionType}
+        for reasons in re.findall(r'crew_operator_condition_reason{[^}]*reason(?:=|!=|=~)"([^"]+)"', text):
+            assert set(reasons.split("|")) <= set(BY_WORD)
+
+
+def test_the_dashboard_shows_whose_memory_is_lost_and_why_a_condition_does_not_hold():
+    drawn = [target["expr"] for one in _panels() for target in one.get("targets", [])]
+    assert any('type="MemoryDurable"' in one for one in drawn)
+    assert any("crew_operator_condition_reason" in one for one in drawn)
+
+
+def _panels():
+    found = _made(**ALL)["ConfigMap", "crews-crew-operator-dashboard"]
+    return json.loads(found["data"]["crewops.json"])["panels"]
 
 
 def test_dashboard_speaks_of_figures_that_there_are():

@@ -91,7 +91,8 @@ def _decide(seen: Observed, chain: Chain, otherwise: Callable[[Observed], Verdic
 def _shared(seen: Observed, memory_ready: Verdict) -> Verdict:
     if memory_ready.status != "True":
         why = f"memory is not ready ({memory_ready.reason.word}), so nothing can be proven"
-        return Verdict("Unknown", Reason.MEMORY_NOT_READY, why)
+        told = checks.with_remedy(why, Reason.MEMORY_NOT_READY.remedy)
+        return Verdict("Unknown", Reason.MEMORY_NOT_READY, told)
     return _decide(seen, MEMORY_SHARED, _proven)
 
 

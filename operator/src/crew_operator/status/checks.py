@@ -6,6 +6,7 @@ from typing import Literal
 
 from crew_operator.errors import Problem
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
+from crew_operator.words import quoted
 from crew_runtime.contract.reasons import BY_WORD, Reason
 from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.contract.report import Report
@@ -23,6 +24,9 @@ class Verdict:
 
 
 Check = Callable[[Observed], Verdict | None]
+
+MOST_SAID = 800
+"""Characters of what has happened; a condition's message has 1,024, in which `Ready` names the condition besides."""
 
 _REDIS_REASONS = {
     RedisState.UNREACHABLE: Reason.REDIS_UNREACHABLE,
@@ -61,7 +65,7 @@ def passes_end(seen: Observed) -> Verdict | None:
     """The operator comes to the end of what it does for this CrewDeployment."""
     if not seen.broken:
         return None
-    return _bad(Reason.INTERNAL_ERROR, f"reconciling keeps failing: {seen.broken}. {Reason.INTERNAL_ERROR.remedy}")
+    return _bad(Reason.INTERNAL_ERROR, f"reconciling keeps failing: {seen.broken}")
 
 
 # The spec ------------------------------------------------------------------------------------------------------------
@@ -91,14 +95,14 @@ def children_are_accepted(seen: Observed) -> Verdict | None:
     """The API server took all children."""
     if not seen.rejected:
         return None
-    return _bad(Reason.CHILD_REJECTED, f"{seen.rejected}. {Reason.CHILD_REJECTED.remedy}")
+    return _bad(Reason.CHILD_REJECTED, seen.rejected)
 
 
 def storage_is_resized(seen: Observed) -> Verdict | None:
     """The claim has the size that the spec asks for."""
     if not seen.not_resized:
         return None
-    return _bad(Reason.STORAGE_NOT_RESIZED, f"{seen.not_resized}. {Reason.STORAGE_NOT_RESIZED.remedy}")
+    return _bad(Reason.STORAGE_NOT_RESIZED, seen.not_resized)
 
 
 # The replicas --------------------------------------------------------------------------------------------------------
@@ -119,14 +123,15 @@ def crew_is_not_stopped(seen: Observed) -> Verdict | None:
     """Nobody asked for it to stop when memories are lost, or none are."""
     if not seen.stopped:
         return None
-    return _bad(Reason.MEMORY_LOST, "the crew is stopped, as spec.memory.onLoss says, until the loss is accepted")
+    why = "the crew is stopped, as spec.memory.onLoss says, until the loss is accepted"
+    return _bad(Reason.MEMORY_LOST, why, seen.loss.remedy if seen.loss is not None else "")
 
 
 def replicas_are_wanted(seen: Observed) -> Verdict | None:
     """There should be any."""
     if _wanted(seen) > 0:
         return None
-    return _bad(Reason.SCALED_TO_ZERO, f"spec.replicas is 0, nothing serves. {Reason.SCALED_TO_ZERO.remedy}")
+    return _bad(Reason.SCALED_TO_ZERO, "spec.replicas is 0, nothing serves")
 
 
 def wanted_are_ready(seen: Observed) -> Verdict | None:
@@ -144,7 +149,7 @@ def wanted_are_ready(seen: Observed) -> Verdict | None:
 def runtime_fits(seen: Observed) -> Verdict | None:
     """No replica failed for what its image is."""
     cause = _cause(seen.live_replicas)
-    return cause if cause is not None and cause.reason in _OF_THE_RUNTIME else None
+    return _bad(cause.reason, cause.message) if cause is not None and cause.reason in _OF_THE_RUNTIME else None
 
 
 def runtime_was_reported(seen: Observed) -> Verdict | None:
@@ -191,13 +196,13 @@ def redis_has_a_pod(seen: Observed) -> Verdict | None:
     if seen.redis_pod_taken:
         message = (
             f"somebody else's pod has the name of Redis' pod, {seen.redis_pod_taken}: the crew's StatefulSet did not "
-            "make it, so it is neither asked nor replaced. Delete it, and the StatefulSet makes its own."
+            "make it, so it is neither asked nor replaced"
         )
-        return _bad(Reason.REDIS_POD_MISSING, message)
+        return _bad(Reason.REDIS_POD_MISSING, message, "Delete it, and the StatefulSet makes its own.")
     pod = seen.redis_pod
     what = "the pod of Redis does not exist" if pod is None else "the pod of Redis has no address"
     detail = f": {pod.trouble}" if pod is not None and pod.trouble else ""
-    return _bad(Reason.REDIS_POD_MISSING, f"{what}{detail}. {Reason.REDIS_POD_MISSING.remedy}")
+    return _bad(Reason.REDIS_POD_MISSING, f"{what}{detail}")
 
 
 def redis_was_asked(seen: Observed) -> Verdict | None:
@@ -216,8 +221,7 @@ def redis_takes_writes(seen: Observed) -> Verdict | None:
         return None
     reason = _REDIS_REASONS[look.state]
     trouble = seen.redis_pod.trouble if seen.redis_pod is not None else ""
-    message = f"{look.message}; {trouble}" if trouble else look.message.removesuffix(".")
-    return _bad(reason, f"{message}. {reason.remedy}")
+    return _bad(reason, f"{look.message}; {trouble}" if trouble else look.message)
 
 
 def every_replica_reports(seen: Observed) -> Verdict | None:
@@ -226,7 +230,7 @@ def every_replica_reports(seen: Observed) -> Verdict | None:
     if not silent:
         return None
     told = _list(f"{one.name}: {one.report.message}" for one in silent if isinstance(one.report, Failure))
-    return _unknown(Reason.REPLICA_SILENT, f"no report from {told}. {Reason.REPLICA_SILENT.remedy}")
+    return _unknown(Reason.REPLICA_SILENT, f"no report from {told}")
 
 
 def writes_are_acknowledged(seen: Observed) -> Verdict | None:
@@ -272,7 +276,7 @@ def redis_is_one(seen: Observed) -> Verdict | None:
     if not seen.redis_apart:
         return None
     text = "several servers answer at the address of Redis, and they hold different data"
-    return _bad(Reason.REDIS_APART, f"{text}. {Reason.REDIS_APART.remedy}")
+    return _bad(Reason.REDIS_APART, text)
 
 
 def every_replica_wrote_since_redis_started(seen: Observed) -> Verdict | None:
@@ -293,7 +297,7 @@ def nothing_was_lost(seen: Observed) -> Verdict | None:
     """The canary that the store has to have is there, or a newer one."""
     if seen.loss is None:
         return None
-    return _bad(Reason.MEMORY_LOST, f"{seen.loss.message}. {seen.loss.remedy}")
+    return _bad(Reason.MEMORY_LOST, seen.loss.message, seen.loss.remedy)
 
 
 def redis_was_looked_at(seen: Observed) -> Verdict | None:
@@ -307,7 +311,7 @@ def nothing_is_evicted(seen: Observed) -> Verdict | None:
     """A full Redis refuses writes, and takes nothing away."""
     if not isinstance(seen.redis, RedisLook) or not seen.redis.evicts:
         return None
-    return _bad(Reason.REDIS_EVICTS, f"its maxmemory-policy is {seen.redis.evicts}. {Reason.REDIS_EVICTS.remedy}")
+    return _bad(Reason.REDIS_EVICTS, f"its maxmemory-policy is {seen.redis.evicts}")
 
 
 def persistence_was_told(seen: Observed) -> Verdict | None:
@@ -323,9 +327,9 @@ def what_is_written_is_kept(seen: Observed) -> Verdict | None:
     if told is None or (told.appends and not told.failing):
         return None
     if not told.appends:
-        return _bad(Reason.REDIS_NOT_PERSISTENT, f"it has appendonly no. {Reason.REDIS_NOT_PERSISTENT.remedy}")
+        return _bad(Reason.REDIS_NOT_PERSISTENT, "it has appendonly no")
     reason = Reason.REDIS_PERSISTENCE_FAILING
-    return _bad(reason, f"Redis says that this failed: {told.failing}. {reason.remedy}")
+    return _bad(reason, f"Redis says that this failed: {told.failing}")
 
 
 # Shared memory -------------------------------------------------------------------------------------------------------
@@ -335,7 +339,7 @@ def a_replica_is_ready(seen: Observed) -> Verdict | None:
     """A proof needs a replica to go through."""
     if seen.ready_replicas:
         return None
-    return _unknown(Reason.NO_REPLICAS, f"no replica is ready. {Reason.NO_REPLICAS.remedy}")
+    return _unknown(Reason.NO_REPLICAS, "no replica is ready")
 
 
 def nothing_is_local(seen: Observed) -> Verdict | None:
@@ -346,7 +350,7 @@ def nothing_is_local(seen: Observed) -> Verdict | None:
         for kind in report.worker.state
         if kind.local and not kind.by_nature and (one.ready or kind.unfit)
     ]
-    return _bad(Reason.LOCAL_FALLBACK, f"{_list(found)}. {Reason.LOCAL_FALLBACK.remedy}") if found else None
+    return _bad(Reason.LOCAL_FALLBACK, _list(found)) if found else None
 
 
 def proof_is_current(seen: Observed) -> Verdict | None:
@@ -360,25 +364,33 @@ def proof_succeeded(seen: Observed) -> Verdict | None:
     """What was written was read."""
     if seen.proof is None or seen.proof.ok:
         return None
-    return _bad(Reason.PROOF_FAILED, f"{seen.proof.message}. {Reason.PROOF_FAILED.remedy}")
+    return _bad(Reason.PROOF_FAILED, seen.proof.message)
 
 
 def _wanted(seen: Observed) -> int:
     return seen.workload.wanted if seen.workload is not None and not isinstance(seen.workload, Failure) else 0
 
 
-def _cause(replicas: Iterable[Replica]) -> Verdict | None:
+@dataclass(frozen=True)
+class _Cause:
+    """What is behind a condition that does not hold."""
+
+    reason: Reason
+    message: str
+
+
+def _cause(replicas: Iterable[Replica]) -> _Cause | None:
     """Why a replica will not become ready by waiting, in its own words if it speaks."""
     for one in replicas:
         if isinstance(one.report, Failure) or one.report is None or not _gave_up(one, one.report):
             continue
         reason = BY_WORD.get(one.report.reason)
         if reason not in _OF_THE_RUNTIME:
-            return _bad(Reason.REPLICA_FAILED, f"{one.name}: {one.report.reason}: {one.report.message}")
-        return _bad(reason, f"{one.name}: {one.report.message}")
+            return _Cause(Reason.REPLICA_FAILED, f"{one.name}: {one.report.reason}: {one.report.message}")
+        return _Cause(reason, f"{one.name}: {one.report.message}")
     for one in replicas:
         if one.trouble is not None:
-            return _bad(one.trouble.reason, f"{one.name}: {one.trouble.message}. {one.trouble.reason.remedy}")
+            return _Cause(one.trouble.reason, f"{one.name}: {one.trouble.message}")
     return None
 
 
@@ -405,12 +417,18 @@ def _problems(reason: Reason, problems: tuple[Problem, ...]) -> Verdict | None:
     return _bad(reason, "; ".join(str(problem) for problem in problems)) if problems else None
 
 
-def _bad(reason: Reason, message: str) -> Verdict:
-    return Verdict("False", reason, message)
+def _bad(reason: Reason, message: str, remedy: str = "") -> Verdict:
+    return Verdict("False", reason, with_remedy(message, remedy or reason.remedy))
 
 
 def _unknown(reason: Reason, message: str) -> Verdict:
-    return Verdict("Unknown", reason, message)
+    return Verdict("Unknown", reason, with_remedy(message, reason.remedy))
+
+
+def with_remedy(message: str, remedy: str) -> str:
+    """What has happened, and what to do: a traceback is cut, what to do never is."""
+    said = quoted(message, MOST_SAID, lines=True).removesuffix(".")
+    return f"{said}. {remedy}"
 
 
 def _list(items: Iterable[str], most: int = 3) -> str:

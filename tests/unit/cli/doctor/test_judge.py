@@ -7,6 +7,7 @@ import pytest
 
 from crew_operator.api import names
 from crew_runtime.contract import env
+from crew_runtime.contract.reasons import Reason
 from crew_runtime.contract.report import BackendHealth, Failure, Report, StateKind, WorkerReport
 from crewctl import __version__
 from crewctl.doctor.facts import Facts, Proof, Readiness, Replica, Step
@@ -222,6 +223,16 @@ def test_a_condition_that_does_not_hold_is_a_failure_with_its_own_remedy():
     one = about(replace(HEALTHY, crew=bad), bad["status"]["conditions"][2]["type"])
     assert one.level is Level.FAIL
     assert "resources.limits.memory" in one.remedy
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_the_remedy_of_every_reason_is_said_once_beside_what_has_happened(reason):
+    bad = crew()
+    message = f"this happened. {reason.remedy}"
+    bad["status"]["conditions"][0] |= {"status": "False", "reason": reason.word, "message": message}
+    one = about(replace(HEALTHY, crew=bad), bad["status"]["conditions"][0]["type"])
+    assert (one.level, one.remedy) == (Level.FAIL, reason.remedy)
+    assert one.message == f"False {reason.word}: this happened"
 
 
 def test_a_single_replica_reads_back_what_it_wrote():

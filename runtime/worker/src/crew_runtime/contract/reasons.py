@@ -278,7 +278,7 @@ class Reason(Enum):
     MEMORY_LOST = (
         "MemoryLost",
         "Redis lacks what it had: an emptied volume, an older backup, flushed keys, or another Redis at its address.",
-        "Restore a backup, or accept the loss by the annotation that the message ends with; docs/failure-modes.md.",
+        "Restore a backup, or accept the loss by the annotation that the message ends with; docs/day-two.md.",
     )
     REDIS_EVICTS = (
         "RedisEvicts",
