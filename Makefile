@@ -7,6 +7,7 @@
 #   make test-mutations  MUTATIONS (1000) of each example's spec through the API server
 #   make test-fleet  fifty crews at once; needs KUBECONFIG of a cluster with kwok's nodes
 #   make fidelity  each crew of tests/fidelity bare and through the server; NAMES="spans plain" for some
+#   make faults   each fault with load from outside, and what it cost: docs/fault-matrix.md; FAULTS="redis-killed flushall" for some
 #   make lint     format, lint, types, architecture, generated files
 #   make bench    figures beside their rivals, into build/bench.json
 #   make bench-kubernetes  the operator's figures, on KUBECONFIG's cluster
@@ -18,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo fidelity test test-unit test-integration test-apiserver test-operator test-chart test-mutations test-e2e test-fleet e2e conformance lint format types audit bench bench-kubernetes images crds clean
+.PHONY: help demo fidelity test test-unit test-integration test-apiserver test-operator test-chart test-mutations test-e2e test-fleet faults e2e conformance lint format types audit bench bench-kubernetes images crds clean
 
 PYTHON ?= python3
 BUILD := build
@@ -91,6 +92,11 @@ test-e2e: ready
 # Each crew of the corpus bare, as `python main.py` would, and through the server; exits 1 when a row differs.
 fidelity: ready
 	env -u OTEL_SDK_DISABLED -u CREWAI_DISABLE_TELEMETRY $(TOOLS)/python tests/fidelity/run.py $(NAMES) $(FIDELITY_ARGS)
+
+# Each fault under load, on the local cluster, in half an hour; exits 1 when one lost what it need not lose. OPERATOR=killed or
+# stopped: with the operator so meanwhile. Some of them write docs/fault-matrix.md with FAULTS_ARGS=--write only.
+faults: ready
+	$(TOOLS)/python tests/faults/matrix/run.py $(FAULTS) $(if $(OPERATOR),--operator $(OPERATOR)) $(FAULTS_ARGS)
 
 # Fifty crews at once, on the kwok nodes of KUBECONFIG's cluster.
 test-fleet: ready
