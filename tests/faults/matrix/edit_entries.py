@@ -64,17 +64,28 @@ class Deletion:
         return not self._same or bool(core(now) == core(self._before))
 
 
+def _where(kind: str) -> Where:
+    """The operator of the local cluster knows no pods of its own, so it makes no policies, which would keep it out."""
+    return Where.REAL if kind == "networkpolicy" else Where.ANY
+
+
 def edited(
     name: str, kind: str, suffix: str, what: str, patch: Any, tells: Tells | None = None, how: str = "merge"
 ) -> Fault:
     one = Edit(kind, child(suffix), patch, how)
-    return Fault(f"edit-{name}", EDITED, what, one.act, tells, restored=one.restored, where=Where.ANY)
+    return Fault(f"edit-{name}", EDITED, what, one.act, tells, restored=one.restored, where=_where(kind))
 
 
 def deleted(name: str, kind: str, suffix: str, tells: Tells | None = None, *, same: bool = True) -> Fault:
     one = Deletion(kind, child(suffix), same=same)
     return Fault(
-        f"delete-{name}", DELETED, f"the {kind} `NAME{suffix}`", one.act, tells, restored=one.restored, where=Where.ANY
+        f"delete-{name}",
+        DELETED,
+        f"the {kind} `NAME{suffix}`",
+        one.act,
+        tells,
+        restored=one.restored,
+        where=_where(kind),
     )
 
 

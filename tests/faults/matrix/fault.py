@@ -18,7 +18,7 @@ class Where(Enum):
     """Processes, folders or Redis itself have to be reached."""
     ANY = "any"
     REAL = "real"
-    """Several nodes, which the local cluster has not."""
+    """Several nodes or NetworkPolicies, which the local cluster has not."""
 
 
 class RedisKind(Enum):

@@ -29,7 +29,7 @@ def impossible(fault: Fault, cluster: Any) -> str:
     """Why it cannot be run on this cluster; empty: it can."""
     real = isinstance(cluster, RealCluster)
     if fault.where is Where.REAL and not real:
-        return "needs a real cluster of several nodes"
+        return "needs a real cluster"
     if fault.where is Where.LOCAL and real:
         return "needs the local cluster"
     return fault.needs()

@@ -1,4 +1,5 @@
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,19 @@ def test_what_others_added_is_theirs():
     live["metadata"]["annotations"]["other"] = "x"
     live["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "ADDED", "value": "1"})
     assert not drift.drifted(deployment(), live)
+
+
+@pytest.mark.parametrize("kind", ["Service", "PodDisruptionBudget", "NetworkPolicy"])
+def test_a_selector_with_one_label_more_selects_nothing_and_has_drifted(kind):
+    peer = desired.Peer("crew-system", {"app.kubernetes.io/name": "crew-operator"})
+    inputs = replace(INPUTS, operator=peer) if kind == "NetworkPolicy" else INPUTS
+    found = desired.children(parse.crew_deployment(crew_manifest(uid="u")), inputs)
+    (wanted, *_) = (drift.stamped(one) for one in found if one["kind"] == kind)
+    live = deepcopy(wanted)
+    field = "podSelector" if kind == "NetworkPolicy" else "selector"
+    labels = live["spec"][field]
+    labels.get("matchLabels", labels)["app"] = "nobody"
+    assert drift.drifted(wanted, live)
 
 
 def test_only_variables_that_the_runtime_obeys_are_taken_away():

@@ -8,6 +8,10 @@ from crew_operator.api import names, quantities
 from crew_operator.desired import metadata
 from crew_operator.desired.metadata import Manifest
 
+_WHOLE = frozenset({"selector", "podSelector", "namespaceSelector"})
+"""Maps that server-side apply owns as a whole (`x-kubernetes-map-type: atomic`): a key that somebody added is ours to
+take away, and has to be, since a selector with one more selects nothing."""
+
 
 def stamped(manifest: Manifest) -> Manifest:
     """The manifest with the hash of itself: by it a field that we dropped since is noticed."""
@@ -20,7 +24,7 @@ def stamped(manifest: Manifest) -> Manifest:
 def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
     """True when `live` is missing, or lacks or contradicts a field of `wanted` (which is stamped).
 
-    Fields that others added are theirs, as they are to server-side apply.
+    Fields that others added are theirs, as they are to server-side apply; what it takes as a whole is compared so.
     """
     if live is None:
         return True
@@ -33,10 +37,16 @@ def holds(wanted: Any, live: Any) -> bool:
     if isinstance(wanted, Mapping):
         if live is None:
             live = {}  # the API server drops empty objects
-        return isinstance(live, Mapping) and all(holds(value, live.get(name)) for name, value in wanted.items())
+        return isinstance(live, Mapping) and all(
+            _field_holds(name, value, live.get(name)) for name, value in wanted.items()
+        )
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
         return isinstance(live or [], Sequence) and _list_holds(wanted, live or [])
     return _same(wanted, live)
+
+
+def _field_holds(name: str, wanted: Any, live: Any) -> bool:
+    return holds(wanted, live) and (name not in _WHOLE or holds(live, wanted))
 
 
 def foreign_ports(wanted: Manifest, live: Mapping[str, Any]) -> bool:
