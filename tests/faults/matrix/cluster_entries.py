@@ -74,17 +74,18 @@ def variant(fault: Fault, operator: str) -> Fault:
     )  # fmt: skip
 
 
+DELETED = (("deployment", ""), ("statefulset", "-redis"))
+
+
 class Everything:
     """Every child is edited or deleted while the operator stands still."""
 
     def __init__(self) -> None:
-        harmless = ("delete-redis-auth", "delete-api-token", "delete-deployment", "delete-redis")
         names = ("deployment-probe", "redis-args", "service-selector", "redis-service-port", "redis-config")
-        self._chosen: list[Edit | Deletion] = [
-            one.act.__self__  # type: ignore[attr-defined]
-            for one in edit_entries.ENTRIES
-            if one.name in {f"edit-{name}" for name in names} or one.name in harmless[2:]
-        ]
+        edits = [one.act.__self__ for one in edit_entries.ENTRIES if one.name in {f"edit-{name}" for name in names}]  # type: ignore[attr-defined]
+        # edited before they are deleted: that the next ones are as they were is the edits' to say
+        deletions = [Deletion(kind, edit_entries.child(suffix), same=False) for kind, suffix in DELETED]
+        self._chosen: list[Edit | Deletion] = [*edits, *deletions]
 
     def act(self, scene: Scene) -> Iterator[None]:
         pid = scene.operator()
@@ -97,7 +98,7 @@ class Everything:
             send(signal.SIGCONT, pid)
 
     def restored(self, scene: Scene) -> bool:
-        return all(one.restored(scene) for one in self._chosen if isinstance(one, Deletion))
+        return all(one.restored(scene) for one in self._chosen)
 
 
 def api_away(scene: Scene) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """The cluster and the crews that faults are made to: one crew for each kind, made when it is first asked for."""
 
 import json
-import os
 import secrets
 import shutil
 import tempfile
@@ -99,15 +98,13 @@ class Stage:
         library, clock = faketime(), self.folder / CLOCK
         clock.write_text("+0\n")
         folder = self.folder / f"external-{secrets.token_hex(3)}"
-        before = dict(os.environ)
+        server = self._kept.enter_context(start_redis(folder, password=PASSWORD, aof=True))
         if library is not None:
-            os.environ |= {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
-                           "FAKETIME_DONT_FAKE_MONOTONIC": "1"}  # fmt: skip
-        try:
-            server = self._kept.enter_context(start_redis(folder, password=PASSWORD, aof=True))
-        finally:
-            os.environ.clear()
-            os.environ |= before
+            variables = {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": clock, "FAKETIME_NO_CACHE": 1,
+                         "FAKETIME_DONT_FAKE_MONOTONIC": 1}  # fmt: skip
+            server.command[:0] = ["env", *(f"{name}={value}" for name, value in variables.items())]
+            server.kill()
+            server.start()
         _apply(hotel, {"kind": "Secret", "metadata": {"name": "store"}, "stringData": {"url": server.url}})
         return server
 
