@@ -65,6 +65,8 @@ def write(rows: Sequence[Row]) -> None:
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     note = f"Seen last on {when}, on a machine of {machine} that does other work as well: seconds are upper bounds."
+    if missing := [name for name in places if name not in {row.name for row in merged}]:
+        note += f"\n\nNot run yet since they were added: {', '.join(missing)}."
     PAGE.write_text(report.page(merged, CLIENTS, note))
     DATA.write_text(report.dump(merged, date=when, machine=machine))
 
