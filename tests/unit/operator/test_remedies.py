@@ -14,6 +14,7 @@ from crew_operator.status.conditions import MAX_MESSAGE, merge
 from crew_operator.status.observed import Failure, Loss, Observed, Persistence, RedisLook, RedisState, Workload
 from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.reasons import Reason
+from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
 from support.observations import LOOK, OK, good, replica
 
@@ -44,6 +45,9 @@ def proven(**changes):
 
 
 LOST_REDIS = Report(replica="b", phase="ready", backend=BackendHealth(reason="Timeout", message="no answer in 2 s"))
+NOT_KEPT = Report(
+    replica="b", phase="ready", backend=BackendHealth(reason=BackendReason.NOT_ACKNOWLEDGED, message="no replica")
+)
 LOCAL = WorkerReport(crewai_version="1.15.30", state=(StateKind("memory", "lancedb", local=True),))
 NOBODY = good(workload=Workload(wanted=2), replicas=())
 STUCK = Workload(wanted=2, replicas=3, ready=2, updated=1, deadline_exceeded=True)
@@ -59,6 +63,7 @@ SEEN: list[Observed] = [
     good(redis_pod=None), good(redis_pod_taken="concierge-redis-0", redis_pod=None),
     good(redis_restarted=True), good(redis_apart=True),
     good(replicas=(replica("a"), replica("b", report=LOST_REDIS))),
+    good(replicas=(replica("a"), replica("b", report=NOT_KEPT))),
     good(replicas=(replica("a"), replica("b", report=Failure("refused")))),
     good(loss=Loss("1234abcd", 0, "Redis has lost it")),
     good(loss=Loss("1234abcd", 0, "Redis has lost it"), stopped=True, workload=Workload(wanted=0), replicas=()),

@@ -243,7 +243,7 @@ def writes_are_acknowledged(seen: Observed) -> Verdict | None:
     if not short:
         return None
     told = f"{_list(one.name for one, _ in short)}: {short[0][1].backend.message}"
-    return _bad(Reason.WRITES_NOT_ACKNOWLEDGED, f"{told}. {Reason.WRITES_NOT_ACKNOWLEDGED.remedy}")
+    return _bad(Reason.WRITES_NOT_ACKNOWLEDGED, told)
 
 
 def every_replica_writes(seen: Observed) -> Verdict | None:
