@@ -101,7 +101,7 @@ async def test_a_session_is_found_exported_and_erased(pair):
     assert len(with_vectors["records"][0]["embedding"]) > 1
 
     gone = await replica.api.delete(_of("1"))
-    erased = {"records": 2, "flow_states": 1, "pending_feedback": 0, "task_outputs": 2, "kickoffs": 1}
+    erased = {"records": 2, "flow_states": 1, "pending_feedback": 0, "task_outputs": 2, "messages": 0, "kickoffs": 1}
     erased["checkpoints"] = len(checkpoints)
     assert checkpoints
     assert gone.json() == {"session_id": "1", **erased}
@@ -259,3 +259,21 @@ async def test_half_of_a_character_pair_is_exported_too(pair):
     exported = await replica.api.get(_of("1") + "/export")
     assert exported.status_code == 200, exported.text
     assert [one["content"] for one in exported.json()["records"]] == ["cut \ud83d"]
+
+
+async def test_a_turn_of_the_message_history_brings_no_memory_of_an_ended_session_back(
+    make, server, programs, tmp_path
+):
+    prefix = f"t/ended-{server.port}"
+    ttl = {"CREWOPS_SESSION_TTL": "60"}
+    replica = await make(redis_url=server.url, CREWOPS_KEY_PREFIX=prefix, CREWOPS_HISTORY_FORMAT="LangChain", **ttl)
+    crew = Crew(programs, server.url, prefix, tmp_path)
+    await crew("remember", "ended", "a secret", **ttl)
+    with server.client() as client:
+        let_pass(client, prefix, 61)
+    for session in ("ended", "new"):
+        assert (await replica.ended(await replica.kickoff(session, say="hello")))["status"] == "completed"
+    assert (await _ids(replica))[0] == ["new"]
+    assert (await replica.api.get(_of("ended"))).json()["records"] == 0
+    assert (await replica.api.get(_of("ended") + "/messages")).json()["total"] == 2
+    assert await crew("recall", "ended", "secret", **ttl) == []

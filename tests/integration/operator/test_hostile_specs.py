@@ -181,6 +181,7 @@ EVERYTHING = {
             "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "1e9"}},
         }
     },
+    "history": {"messages": {"enabled": True, "format": "LangChain", "input": "a", "maxMessages": 9, "turns": 3}},
     "memory": {"keyPrefix": "p", "sessionTTL": "720h", "embedder": {"provider": "openai", "dimension": 3}},
     "template": {
         "labels": {"a": "b"},

@@ -37,6 +37,7 @@ EVERYTHING = {
         "humanInputTimeout": "24h",
         "memory": "2Gi",
     },
+    "history": {"messages": {"enabled": True, "input": "message", "maxMessages": 50, "turns": 5}},
     "memory": {
         "durability": "Fsync",
         "embedder": {"provider": "openai", "model": "m", "dimension": 8},

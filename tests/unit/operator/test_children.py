@@ -69,6 +69,15 @@ CREWS = {
             "timeout": "500ms",
             "embedder": {"provider": "openai", "model": "text-embedding-3-small", "dimension": 1536},
         },
+        "history": {
+            "messages": {
+                "enabled": True,
+                "format": "LangChain",
+                "input": "message",
+                "maxMessages": 50,
+                "turns": 5,
+            }
+        },
         "template": {
             "labels": {"team": "lobby", "app.kubernetes.io/component": "mine"},
             "annotations": {"note": "hello"},

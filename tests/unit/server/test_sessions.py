@@ -32,6 +32,9 @@ class Store:
     async def erase_checkpoints(self, session_id):
         return 1
 
+    async def erase_messages(self, session_id):
+        return 4
+
     async def strip_kickoffs(self, session_id):
         return (0, 1) if self.status == "running" else (1, 0)
 
@@ -61,7 +64,7 @@ async def test_force_stops_it_first(store):
 
     erased = await Sessions(store, cancel).erase("1", force=True)
     assert (erased.records, erased.flow_states, erased.pending_feedback, erased.kickoffs) == (3, 1, 1, 1)
-    assert (erased.task_outputs, erased.checkpoints) == (2, 1)
+    assert (erased.task_outputs, erased.checkpoints, erased.messages) == (2, 1, 4)
 
 
 async def test_what_cannot_be_stopped_keeps_it(store, monkeypatch):

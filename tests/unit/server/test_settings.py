@@ -18,6 +18,16 @@ def test_least_environment_gets_documented_defaults():
     assert chosen.queue_limit == 1000
     assert chosen.log_json
     assert chosen.api_token is None
+    assert (chosen.history, chosen.history_input, chosen.history_messages) == (False, "", 200)
+
+
+def test_history_is_kept_as_the_environment_says():
+    told = {env.HISTORY_FORMAT: "LangChain", env.HISTORY_INPUT: "message", env.HISTORY_MAX_MESSAGES: "50"}
+    chosen = settings.from_environ({**GOOD, **told})
+    assert (chosen.history, chosen.history_input, chosen.history_messages) == (True, "message", 50)
+    assert not settings.from_environ({**GOOD, env.HISTORY_FORMAT: ""}).history
+    with pytest.raises(SettingsError, match=r"CREWOPS_HISTORY_FORMAT is 'json'; set it to one of LangChain"):
+        settings.from_environ({**GOOD, env.HISTORY_FORMAT: "json"})
 
 
 def test_every_wrong_variable_is_named_at_once():
@@ -31,6 +41,7 @@ def test_every_wrong_variable_is_named_at_once():
         env.HTTP_PORT: "99999",
         env.REDIS_CA_FILE: "/nowhere/ca.pem",
         env.BACKEND_DEADLINE: "-1",
+        env.HISTORY_MAX_MESSAGES: "1",
     }
     with pytest.raises(SettingsError) as caught:
         settings.from_environ(wrong)

@@ -186,6 +186,12 @@ class VectorType(StrEnum):
     FLOAT16 = "Float16"
 
 
+class HistoryFormat(StrEnum):
+    """How messages are kept."""
+
+    LANGCHAIN = env.LANGCHAIN
+
+
 class MemoryBackend(StrEnum):
     """Where memories lie."""
 
@@ -498,6 +504,32 @@ class Kickoffs:
 
 
 @dataclass(frozen=True)
+class Messages:
+    """What the user and the crew said, by session."""
+
+    enabled: bool = False
+    """Whether each kickoff that completes adds what the user said and what the crew answered to its session's messages
+    in Redis."""
+    format: HistoryFormat = HistoryFormat.LANGCHAIN
+    """How they are kept. LangChain: as the list of langchain_community's RedisChatMessageHistory, which reads it."""
+    input: InputName | None = None
+    """Name of the input that is what the user said; all inputs, as JSON, when unset or not given."""
+    max_messages: Annotated[int, Limits("a number from 2 to 10000", minimum=2, maximum=10_000)] = 200
+    """Messages that are kept of a session; the oldest go."""
+    turns: Annotated[int, Limits("a number from 1 to 500", minimum=1, maximum=500)] = 10
+    """Turns of the session that the input `history` is filled with, when the crew's texts ask for {history} and the
+    caller gave none."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What is kept of what was said, beside the crew's memory."""
+
+    messages: Messages = field(default_factory=Messages)
+    """What the user and the crew said, by session. Lives as long as the session, see memory.sessionTTL."""
+
+
+@dataclass(frozen=True)
 class Storage:
     """The volume of the managed Redis."""
 
@@ -711,6 +743,8 @@ class Spec:
     """How the crew remembers."""
     kickoffs: Kickoffs = field(default_factory=Kickoffs)
     """What is kept of kickoffs, how many there may be, and what each may take."""
+    history: History = field(default_factory=History)
+    """What is kept of what was said, beside the crew's memory."""
     template: Template = field(default_factory=Template)
     """How the crew's pods look."""
 

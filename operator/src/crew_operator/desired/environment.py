@@ -15,6 +15,7 @@ from crew_operator.api.spec import (
     KeyRef,
     Kickoffs,
     Memory,
+    Messages,
     Processes,
     VectorType,
 )
@@ -36,6 +37,7 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
     """For both halves: who they are, where the memory is, how it behaves."""
     memory = crew.spec.memory
     kickoffs = crew.spec.kickoffs
+    messages = crew.spec.history.messages
     values: dict[str, str | None] = {
         env.NAMESPACE: crew.namespace,
         env.NAME: crew.name,
@@ -53,6 +55,7 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
         env.INPUTS: _unless(crew.spec.crew.inputs, None, ",".join),
         env.DURABILITY: _unless(crew.spec.durability, Durability.BUFFERED, str),
         env.VECTOR_TYPE: _unless(memory.vector_type, VectorType.FLOAT32, str),
+        env.HISTORY_FORMAT: messages.format.value if messages.enabled else None,
         **_embedder(crew),
     }
     return [
@@ -75,6 +78,7 @@ def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
             kickoffs.human_input_timeout, Kickoffs.human_input_timeout, partial(_seconds, least=1)
         ),
         env.WEBHOOK_HOSTS: " ".join(crew.spec.crew.webhook_hosts) or None,
+        **_history(crew.spec.history.messages),
     }
     return [
         *shared(crew),
@@ -99,7 +103,9 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
     else:
         what = {"name": env.ENTRYPOINT, "value": spec.entrypoint}
     warm_up = [{"name": env.WARM_UP, "value": spec.warm_up}] if spec.warm_up else []
-    variables = [*shared(crew), what, *warm_up, *_home(crew), *_own(crew)]
+    messages = crew.spec.history.messages
+    turns = {env.HISTORY_TURNS: _unless(messages.turns, Messages.turns, str) if messages.enabled else None}
+    variables = [*shared(crew), what, *warm_up, *_plain(turns), *_home(crew), *_own(crew)]
     return list({one["name"]: one for one in variables}.values())  # a name may stand there once
 
 
@@ -151,6 +157,16 @@ def _embedder(crew: CrewDeployment) -> dict[str, str | None]:
         env.EMBEDDER_PROVIDER: embedder.provider,
         env.EMBEDDER_MODEL: embedder.model,
         env.EMBEDDER_DIMENSION: str(embedder.dimension) if embedder.dimension else None,
+    }
+
+
+def _history(messages: Messages) -> dict[str, str | None]:
+    """How a kickoff's turn is kept."""
+    if not messages.enabled:
+        return {}
+    return {
+        env.HISTORY_INPUT: messages.input,
+        env.HISTORY_MAX_MESSAGES: _unless(messages.max_messages, Messages.max_messages, str),
     }
 
 

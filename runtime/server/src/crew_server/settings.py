@@ -43,6 +43,12 @@ class Settings:
     """How long a kickoff's status, result and events are kept after its end."""
     session_ttl: float | None = None
     """After which a session that is not used ends; None: never."""
+    history: bool = False
+    """Whether each kickoff adds its turn to the messages of its session."""
+    history_input: str = ""
+    """Name of the input that is what the user said; empty: all of them are."""
+    history_messages: int = 200
+    """How many are kept of a session."""
     kickoff_bytes: int | None = None
     """Of Redis' memory that all kickoffs may take; beyond it a client gets 503. None: see `budget`."""
     processes: str = env.PER_KICKOFF
@@ -98,6 +104,11 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         human_input_timeout=reader.seconds(env.HUMAN_INPUT_TIMEOUT, 7 * 24 * 3600.0, least=0.1),
         retention=reader.seconds(env.KICKOFF_RETENTION, 24 * 3600.0, least=1.0),
         session_ttl=reader.seconds(env.SESSION_TTL, 0.0, least=0.0) or None,
+        history=bool(
+            reader.text(env.HISTORY_FORMAT) and reader.choice(env.HISTORY_FORMAT, env.LANGCHAIN, (env.LANGCHAIN,))
+        ),
+        history_input=reader.text(env.HISTORY_INPUT),
+        history_messages=reader.whole(env.HISTORY_MAX_MESSAGES, 200, least=2, most=10_000),
         kickoff_bytes=reader.whole(env.KICKOFF_BYTES, 0, least=1 << 16, most=1 << 50) or None,
         processes=reader.choice(env.PROCESSES, env.PER_KICKOFF, env.PROCESSES_VALUES),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,

@@ -94,6 +94,34 @@ def test_what_is_declared_is_demanded_of_every_kickoff_and_nothing_else_is():
     assert not _refused(crew, {"x": 1}, [])
 
 
+def _remembering(*texts: str) -> Crew:
+    crew = _menu()
+    crew.tasks[0].description = " ".join(texts)
+    return crew
+
+
+def test_what_was_said_before_is_asked_of_nobody_where_it_is_kept():
+    crew = _remembering("{history}", "{dish}")
+    assert inputs.demand(crew, {}, None, remembers=True) == inputs.Demand(("dish",), always=True)
+    assert inputs.demand(crew, {}, ["history", "guest"], remembers=True) == inputs.Demand(("guest",), always=True)
+    assert inputs.demand(crew, {}, None) == inputs.Demand(("dish", "history"), always=False)
+    assert inputs.demand(_menu(), {}, None, remembers=True) == inputs.demand(_menu(), {}, None)
+    assert inputs.demand(None, {}, ["history"], remembers=True) == inputs.Demand(("history",), always=True)
+
+
+def test_what_was_said_before_is_filled_in_where_the_texts_ask_for_it_and_it_was_not_given():
+    asking = _remembering("{history}")
+    assert inputs.with_history(asking, {"dish": "soup"}, lambda: "said") == {"dish": "soup", "history": "said"}
+    assert inputs.with_history(asking, {}, lambda: "") == {"history": ""}
+
+    def never() -> str:
+        raise AssertionError("nobody asked")
+
+    assert inputs.with_history(asking, {"history": ""}, never) == {"history": ""}
+    assert inputs.with_history(_menu(), {"dish": "soup"}, never) == {"dish": "soup"}
+    assert inputs.with_history(asking, {"dish": "soup"}, None) == {"dish": "soup"}
+
+
 def test_a_flow_asks_for_what_is_declared():
     assert inputs.demand(None, {}, None) == inputs.Demand((), always=False)
     assert inputs.demand(None, {}, ["message"]) == inputs.Demand(("message",), always=True)

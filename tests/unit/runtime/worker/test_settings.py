@@ -24,3 +24,13 @@ def test_all_problems_are_told_at_once():
     assert error.value.reason == "InvalidSettings"
     for name in ("CREWOPS_SLOT_MEMORY", "CREWOPS_GRACE_PERIOD", "CREWOPS_MEMORY_ON_FAILURE"):
         assert name in error.value.message
+
+
+def test_history_is_given_where_it_is_kept():
+    assert settings.read({}).history_turns == 0
+    assert settings.read({"CREWOPS_HISTORY_TURNS": "5"}).history_turns == 0
+    assert settings.read({"CREWOPS_HISTORY_FORMAT": "LangChain"}).history_turns == 10
+    assert settings.read({"CREWOPS_HISTORY_FORMAT": "LangChain", "CREWOPS_HISTORY_TURNS": "5"}).history_turns == 5
+    for name, value in (("FORMAT", "json"), ("TURNS", "0"), ("TURNS", "nan"), ("TURNS", "9" * 5000)):
+        with pytest.raises(StartError, match=f"CREWOPS_HISTORY_{name} has to be"):
+            settings.read({"CREWOPS_HISTORY_FORMAT": "LangChain", f"CREWOPS_HISTORY_{name}": value})

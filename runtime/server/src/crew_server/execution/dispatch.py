@@ -177,7 +177,7 @@ class Dispatcher:
 
         async def write() -> tuple[bool, str]:
             await self.teller.tell(kickoff)
-            return await self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone)
+            return await self._queue.finish(kickoff.claim, outcome, end_id, fields, gone=gone, seconds=kickoff.seconds)
 
         applied, status = await self._written(kickoff, write)
         if applied:

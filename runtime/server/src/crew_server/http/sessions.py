@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from crew_server import requests
 from crew_server.http import problems
 from crew_server.sessions.service import Sessions
-from crew_server.sessions.types import Erased, Export, SessionDetails, SessionPage
+from crew_server.sessions.types import Erased, Export, MessagePage, SessionDetails, SessionPage
 
 MAX_LIMIT = 1000
 _PREFIX = b"/sessions/"
@@ -58,8 +58,23 @@ def _router(sessions: Sessions) -> APIRouter:
         return problems.Json((await sessions.get(_decoded(session_id))).model_dump())
 
     @router.get(
+        "/{session_id}/messages",
+        summary="What was said in a session, newest first",
+        response_model=MessagePage,
+        responses=_ABSENT,
+    )
+    async def messages(
+        session_id: SessionId,
+        limit: Annotated[
+            int, Query(ge=1, le=MAX_LIMIT, description="Messages on a page; long ones make it shorter.")
+        ] = 100,
+        cursor: Annotated[str, Query(max_length=20, description="As the page before returned it.")] = "",
+    ) -> Response:
+        return problems.Json((await sessions.messages(_decoded(session_id), limit, cursor)).model_dump())
+
+    @router.get(
         "/{session_id}/export",
-        summary="All that is kept of a session: memories, flow states, kickoffs",
+        summary="All that is kept of a session: memories, messages, flow states, kickoffs",
         response_model=Export,
         responses=_ABSENT,
     )

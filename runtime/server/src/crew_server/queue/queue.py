@@ -13,18 +13,19 @@ import contextlib
 import dataclasses
 import json
 import math
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from crew_runtime.contract import keys
+from crew_runtime.contract import keys, sessions
 from crew_runtime.contract.scripts import Argument
 from crew_server import redis_client
 from crew_server.durability import Durability
 from crew_server.errors import BackendError, NotAcknowledgedError
 from crew_server.logs import Log
-from crew_server.queue import human, record, state
+from crew_server.queue import human, record, state, turns
 from crew_server.queue.scripts import Scripts
 
 log = Log(__name__)
@@ -47,6 +48,8 @@ MOST_LOSSES = 3
 """A kickoff whose server, worker or slot was lost so often is not started again."""
 NO_BUDGET = 1 << 52
 """Bytes; Lua counts exactly up to there."""
+NO_TURN: Mapping[str, Argument] = {"segment": "", "said": "", "answered": "", "most_messages": 0, "session_ttl": 0}
+"""Arguments of `finish` where it adds nothing to the messages of a session."""
 FENCED = "fenced"
 """Another server, or another attempt, has the kickoff."""
 
@@ -126,6 +129,14 @@ class Settings(Protocol):
     def human_input_timeout(self) -> float: ...  # noqa: D102
     @property
     def retention(self) -> float: ...  # noqa: D102
+    @property
+    def session_ttl(self) -> float | None: ...  # noqa: D102
+    @property
+    def history(self) -> bool: ...  # noqa: D102
+    @property
+    def history_input(self) -> str: ...  # noqa: D102
+    @property
+    def history_messages(self) -> int: ...  # noqa: D102
 
 
 class Queue:
@@ -248,12 +259,20 @@ class Queue:
         return bool(written)
 
     async def finish(
-        self, claim: state.Claim, outcome: state.Outcome, end_id: str, more: Mapping[str, str], *, gone: bool
+        self,
+        claim: state.Claim,
+        outcome: state.Outcome,
+        end_id: str,
+        more: Mapping[str, str],
+        *,
+        gone: bool,
+        seconds: float = 0.0,
     ) -> tuple[bool, str]:
         """End an own kickoff unless it has ended; whether this `end_id` did, and the status it has now.
 
         `gone`: its process will not do anything any more; if not, its session waits for `settle`. The whole record is
-        written, so that one that Redis lost is there again.
+        written, so that one that Redis lost is there again; so is its turn in the messages of its session. `seconds`:
+        since it has begun.
         """
         fields = {
             **record.request_fields(claim.request),
@@ -270,6 +289,7 @@ class Queue:
             ttl=self._ttl,
             gone=int(gone),
             session=claim.request.session_id,
+            **self._turn(claim, outcome, seconds),
         )
         return bool(applied), str(status)
 
@@ -322,6 +342,7 @@ class Queue:
             ttl=self._ttl,
             gone=0,
             session="",
+            **NO_TURN,
         )
         return bool(applied), str(status)
 
@@ -376,6 +397,20 @@ class Queue:
         if given:
             with contextlib.suppress(BackendError, *UNREADABLE):  # its lease runs out
                 await self.release(record.claimed(record.unflat(given)), uuid.uuid4().hex, lost=False)
+
+    def _turn(self, claim: state.Claim, outcome: state.Outcome, seconds: float) -> Mapping[str, Argument]:
+        """What its end adds to the messages of its session."""
+        settings, now = self._settings, time.time()
+        turn = turns.of(claim, outcome, settings.history_input, now - seconds, now) if settings.history else None
+        if turn is None:
+            return NO_TURN
+        return {
+            "segment": sessions.segment(claim.request.session_id),
+            "said": turn.user,
+            "answered": turn.answer,
+            "most_messages": settings.history_messages,
+            "session_ttl": round((settings.session_ttl or 0) * 1000),
+        }
 
     async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
         """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from redis.client import NEVER_DECODE
 
-from crew_runtime.contract import keys, scripts, sessions
+from crew_runtime.contract import keys, messages, scripts, sessions
 from crew_server import lua, redis_client
 from crew_server.durability import Durability
 from crew_server.queue import state
@@ -21,6 +21,7 @@ from crew_server.sessions.types import Session
 
 STEP = 500
 """Ids of records or kickoffs asked for at once; longer keeps other clients waiting."""
+MESSAGES_STEP = 100
 RECORDS_STEP = 50
 """Records read at once: some megabytes with their vectors."""
 UNFINISHED = ("running", "pending_human_input")
@@ -51,6 +52,17 @@ class Uses:
     expires: float | None = None
 
 
+@dataclass(frozen=True)
+class Messages:
+    """Some of a session's messages."""
+
+    total: int
+    following: int
+    """Where the next ones are; 0: there are none."""
+    found: tuple[dict[str, Any] | None, ...]
+    """None: one that cannot be read."""
+
+
 class SessionStore:
     """The sessions of one crew. Every call to Redis ends within the deadline or raises BackendError."""
 
@@ -63,6 +75,7 @@ class SessionStore:
         self._page, self._erase = (client.register_script(lua.of("sessions", name)) for name in ("page", "erase"))
         self._sweep = client.register_script(lua.contract("ended") + lua.of("sessions", "sweep"))
         self._strip = client.register_script(lua.shared("kickoffs") + lua.of("sessions", "strip"))
+        self._messages = client.register_script(lua.contract("messages") + lua.of("sessions", "messages"))
 
     async def page(self, limit: int, cursor: str) -> tuple[list[Session], str | None]:
         """Sessions, newest first, and where to go on."""
@@ -160,6 +173,49 @@ class SessionStore:
             for one, values in zip(part, answers, strict=True):
                 if (record := _record(one, values, kept)) is not None:
                     yield record
+
+    async def messages(self, session_id: str, limit: int, place: int) -> Messages:
+        """Some of its messages, the newest first, from a place on that an earlier answer named; 0: the newest."""
+        total, following, *elements = await self._read_messages(session_id, place, -1, limit)
+        return Messages(int(total), int(following), tuple(messages.read(one) for one in elements))
+
+    async def all_messages(self, session_id: str) -> AsyncIterator[dict[str, Any]]:
+        """All of them that can be read, oldest first; some at a time."""
+        place = 1
+        while place:
+            _, place, *elements = await self._read_messages(session_id, place, 1, MESSAGES_STEP)
+            for one in elements:
+                if (message := messages.read(one)) is not None:
+                    yield message
+
+    async def erase_messages(self, session_id: str) -> int:
+        """Erase them, or whatever lies in their place; the answer is how many there were."""
+
+        async def ask() -> int:
+            key = keys.messages(self._prefix, session_id)
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.llen(key)
+            pipeline.unlink(key)
+            length, gone = await pipeline.execute(raise_on_error=False)
+            if isinstance(gone, Exception):
+                raise gone
+            return length if isinstance(length, int) else 0
+
+        return int(await self._ask(ask()))
+
+    async def _read_messages(self, session_id: str, place: int, step: int, count: int) -> list[Any]:
+        names = scripts.SESSIONS_MESSAGES.names({"messages": keys.messages(self._prefix, session_id)})
+        arguments = scripts.SESSIONS_MESSAGES.arguments(
+            {
+                "place": place,
+                "step": step,
+                "most": count,
+                "most_each": messages.MOST_ELEMENT,
+                "most_bytes": messages.MOST_PAGE,
+            }
+        )
+        found: list[Any] = await self._ask(self._messages(keys=names, args=arguments))
+        return found
 
     async def erase_records(self, session_id: str) -> int:
         """Erase its memories in steps; the answer is how many there were. What began before cannot write any more."""

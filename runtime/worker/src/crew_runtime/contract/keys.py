@@ -176,6 +176,17 @@ def knowledge_dimensions(prefix: str) -> str:
     return f"{root(prefix)}k:dimensions"
 
 
+def messages_root(prefix: str) -> str:
+    """What the keys of all sessions' messages begin with; the `key_prefix` of LangChain's `RedisChatMessageHistory`."""
+    return f"{root(prefix)}message_store:"
+
+
+def messages(prefix: str, session_id: str) -> str:
+    """LIST, the messages of a session, the newest first (`contract.messages`). LangChain's class appends the session's
+    id as it is; nothing stands behind it, so no session's key is part of another's."""
+    return f"{messages_root(prefix)}{session_id}"
+
+
 def lock(prefix: str, name: str) -> str:
     """STRING, the holder's token; expires with its lease."""
     return f"{root(prefix)}lock:{name}"

@@ -25,7 +25,7 @@ class Life(StrEnum):
 
 _LIVES: Final = {
     # Beginnings of the keys, behind the crew's root; the functions of `keys` say what they are.
-    Life.MEMORY: ("m:", "s:", "session:", "f:", "to:", "k:", "cps:"),
+    Life.MEMORY: ("m:", "s:", "session:", "f:", "to:", "k:", "cps:", "message_store:"),
     Life.INDEX: (
         *("canary", "meta", "log", "rev", "ids", "mortal", "sessions", "idle", "rehearsals", "k:dimensions"),
         *("queue", "queue:handed-back", "leases", "waiting", "pending", "hooks"),

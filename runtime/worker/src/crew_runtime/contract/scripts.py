@@ -77,7 +77,14 @@ QUEUE: Final = {
             ("root", "id", "session", "ordered", "owner", "attempt", "lease", "running_for"),
             more=_FIELDS,
         ),
-        Signature("queue", "finish", _QUEUE, (*_OWN, "end_id", "status", "ttl", "gone", "session"), more=_FIELDS),
+        Signature(
+            "queue", "finish", _QUEUE,
+            (
+                *_OWN, "end_id", "status", "ttl", "gone", "session", "segment", "said", "answered", "most_messages",
+                "session_ttl",
+            ),
+            more=_FIELDS,
+        ),
         Signature("queue", "settle", _QUEUE, _OWN),
         Signature("queue", "release", _QUEUE, (*_OWN, "lost", "most_losses", "end_id", "ttl", "end_of_losses")),
         Signature(
@@ -107,6 +114,9 @@ SESSIONS_SWEEP: Final = Signature(
     ("meta", "memory_ids", "memory_log", "revision", "sessions", "idle", "mortal"),
     ("root", "ttl", "log_length", "most"),
 )  # fmt: skip
+SESSIONS_MESSAGES: Final = Signature(
+    "sessions", "messages", ("messages",), ("place", "step", "most", "most_each", "most_bytes")
+)
 
 WEBHOOKS_TAKE: Final = Signature("webhooks", "take", ("hooks",), ("root", "lease", "most"))
 WEBHOOKS_SETTLE: Final = Signature(
@@ -142,12 +152,15 @@ MEMORY_USE: Final = Signature(
 MEMORY_KEEP: Final = Signature(
     "memory", "keep", ("mortal", "memory_ids", "memory_log", "revision"), ("root", "log_length", "most")
 )
+MEMORY_MESSAGES: Final = Signature(
+    "memory", "messages", ("messages",), ("place", "most", "most_each", "most_bytes", "session_ttl")
+)
 LOCK_TAKE: Final = Signature("memory", "take", ("lock",), ("token", "lease"))
 LOCK_EXTEND: Final = Signature("memory", "extend", ("lock",), ("token", "lease"))
 LOCK_RELEASE: Final = Signature("memory", "release", ("lock", "released"), ("token", "retried_within"))
 
 ALL: Final = (
-    *QUEUE.values(), SESSIONS_PAGE, SESSIONS_ERASE, SESSIONS_STRIP, SESSIONS_SWEEP, WEBHOOKS_TAKE, WEBHOOKS_SETTLE,
-    WEBHOOKS_BURY, MEMORY_DECLARE, MEMORY_EMBEDDER, MEMORY_WRITE, MEMORY_DELETE, MEMORY_TOUCH, MEMORY_USE, MEMORY_KEEP,
-    LOCK_TAKE, LOCK_EXTEND, LOCK_RELEASE,
+    *QUEUE.values(), SESSIONS_PAGE, SESSIONS_ERASE, SESSIONS_STRIP, SESSIONS_SWEEP, SESSIONS_MESSAGES, WEBHOOKS_TAKE,
+    WEBHOOKS_SETTLE, WEBHOOKS_BURY, MEMORY_DECLARE, MEMORY_EMBEDDER, MEMORY_WRITE, MEMORY_DELETE, MEMORY_TOUCH,
+    MEMORY_USE, MEMORY_KEEP, MEMORY_MESSAGES, LOCK_TAKE, LOCK_EXTEND, LOCK_RELEASE,
 )  # fmt: skip

@@ -58,3 +58,4 @@ DECLARE, EMBEDDER = Script(scripts.MEMORY_DECLARE), Script(scripts.MEMORY_EMBEDD
 WRITE, DELETE = Script(scripts.MEMORY_WRITE), Script(scripts.MEMORY_DELETE)
 TOUCH, USE, KEEP = Script(scripts.MEMORY_TOUCH), Script(scripts.MEMORY_USE, "ended"), Script(scripts.MEMORY_KEEP)
 TAKE, EXTEND, RELEASE = Script(scripts.LOCK_TAKE), Script(scripts.LOCK_EXTEND), Script(scripts.LOCK_RELEASE)
+MESSAGES = Script(scripts.MEMORY_MESSAGES, "messages")

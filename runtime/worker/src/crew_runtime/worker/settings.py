@@ -1,5 +1,6 @@
 """Environment -> what the processes of the worker need to know; memory's own settings are `crew_runtime.settings`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class WorkerSettings:
     """`module:function` that loads what the crew's first kickoff would load, or ``."""
     inputs: tuple[str, ...] | None = None
     """Names of the inputs that the crew's author declared; None when the crew's texts say which."""
+    history_turns: int = 0
+    """How many of the session's last turns the input `history` is filled with; 0: what is said is not kept."""
 
     @property
     def reuses(self) -> bool:
@@ -61,6 +64,13 @@ def read(environ: Mapping[str, str]) -> WorkerSettings:
     processes = environ.get(env.PROCESSES, "").strip() or env.PER_KICKOFF
     if processes not in env.PROCESSES_VALUES:
         problems.append(f"{env.PROCESSES} has to be one of {', '.join(env.PROCESSES_VALUES)}, and is {processes!r}")
+    history = environ.get(env.HISTORY_FORMAT, "").strip()
+    if history not in ("", env.LANGCHAIN):
+        problems.append(f"{env.HISTORY_FORMAT} has to be {env.LANGCHAIN} or unset, and is {history!r}")
+    text = environ.get(env.HISTORY_TURNS, "").strip() or "10"
+    turns = int(text) if re.fullmatch("[0-9]{1,4}", text) else 0
+    if not turns:
+        problems.append(f"{env.HISTORY_TURNS} has to be a whole number from 1 on, and is {text[:100]!r}")
     settings = WorkerSettings(
         socket=socket_path(environ),
         entrypoint=environ.get(env.ENTRYPOINT, "").strip(),
@@ -71,6 +81,7 @@ def read(environ: Mapping[str, str]) -> WorkerSettings:
         processes=processes,
         inputs=_names(environ.get(env.INPUTS)),
         warm_up=environ.get(env.WARM_UP, "").strip(),
+        history_turns=turns if history else 0,
     )
     if problems:
         raise StartError(ReplicaReason.INVALID_SETTINGS, "; ".join(problems))

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crew_runtime.contract import frames
+import crew_runtime
+from crew_runtime.contract import frames, messages
 from crew_runtime.crewai.human_input import flow_feedback, reviews
 from crew_runtime.crewai.human_input.reviews import Pause
 from crew_runtime.crewai.kickoffs import bus, kickoff
@@ -21,6 +22,7 @@ from crew_runtime.crewai.outputs import tracebacks
 from crew_runtime.crewai.outputs.results import Output
 from crew_runtime.crewai.resuming.tasks import Course
 from crew_runtime.crewai.state import registration, unseen
+from crew_runtime.errors import BackendError
 from crew_runtime.sessions import binding
 from crew_runtime.worker import child, clean, ending, limits, watch
 from crew_runtime.worker.channel import Channel
@@ -35,6 +37,8 @@ SEND_DEADLINE = 30.0
 """For a server that does not take the result."""
 STORED_DEADLINE = 30.0
 """Seconds to wait for the word that the answer is in Redis; with Redis away it may never come."""
+MOST_HISTORY = 64_000
+"""Characters of what was said before that a prompt gets; the oldest messages that do not fit are left out."""
 DEGRADED = "degraded"
 
 
@@ -213,6 +217,7 @@ class Slot:
                 course,
                 declared=self._settings.inputs,
                 process_ends=process_ends,
+                history=self._history if self._settings.history_turns else None,
             )
         except _Terminated:
             raise
@@ -224,6 +229,15 @@ class Slot:
         except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, CancelledError and the user's own
             return _raised(error, fatal=f"the crew raised {type(error).__name__}")
         return _paused(output) if isinstance(output, Pause) else _result(output)
+
+    def _history(self) -> str:
+        """For the crew's texts. Raises BackendError, unless a crew goes on without its memory."""
+        try:
+            return messages.transcript(crew_runtime.history(self._settings.history_turns), MOST_HISTORY)
+        except BackendError:
+            if self._settings.fail_closed:
+                raise
+            return ""
 
     def _course(self, job: Job, failed: watch.Failures) -> Course:
         def keep(index: int, row: Mapping[str, Any]) -> None:

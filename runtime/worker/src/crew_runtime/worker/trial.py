@@ -68,7 +68,7 @@ def of_entrypoint(settings: WorkerSettings, report: Callable[["Trial"], object])
         reason = ReplicaReason.DEFINITION_BROKEN if settings.definition else ReplicaReason.ENTRYPOINT_BROKEN
         return Trial(error=error.message, reason=reason, detail=error.detail)
     try:
-        facts = describe(loaded, made, settings.inputs)
+        facts = describe(loaded, made, settings.inputs, remembers=settings.history_turns > 0)
         if mismatch := embedder_mismatch(facts["embedder"]):
             if settings.fail_closed:
                 return Trial(error=mismatch, reason=ReplicaReason.EMBEDDER_MISMATCH)
@@ -156,11 +156,13 @@ def of_pages() -> pages.Ranges:
     return pages.own()
 
 
-def describe(loaded: load.Loaded, made: load.Made, declared: Sequence[str] | None = None) -> dict[str, Any]:
+def describe(
+    loaded: load.Loaded, made: load.Made, declared: Sequence[str] | None = None, *, remembers: bool = False
+) -> dict[str, Any]:
     """What the report says of a crew and of where its state lies, now that it was made. Raises BackendError."""
     installed = installation.installed()
     state = [] if installed is None else [asdict(one) for one in installed.state(made.target)]
-    facts = load.describe(made, declared)
+    facts = load.describe(made, declared, remembers=remembers)
     return {
         **({} if installed is None else {**installed.facts(), "state": state}),
         "entrypoint": loaded.source,

@@ -7,7 +7,7 @@ cases alone: declared inputs (`inputs.braces_left_alone`), a crew that goes on b
 """
 
 import threading
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,7 +18,7 @@ from crewai.types import streaming
 from crew_runtime.crewai import memories
 from crew_runtime.crewai.human_input import flow_feedback, reviews
 from crew_runtime.crewai.human_input.reviews import HumanAnswer, Pause, TaskReview
-from crew_runtime.crewai.loading.inputs import braces_left_alone
+from crew_runtime.crewai.loading.inputs import braces_left_alone, with_history
 from crew_runtime.crewai.loading.load import Loaded, Made
 from crew_runtime.crewai.outputs import results, usage
 from crew_runtime.crewai.outputs.results import Output
@@ -43,16 +43,21 @@ def run(
     *,
     declared: Sequence[str] | None = None,
     process_ends: bool = True,
+    history: Callable[[], str] | None = None,
 ) -> Output | Pause:
     """Kick off and wait, or go on from a pause that `answer` answers. Raises what the crew raises, SystemExit too.
 
     `course`: what earlier attempts have finished. `declared`: the names in `spec.crew.inputs`, None when it is unset.
+    `history`: asks for what was said before in the session, for a crew whose texts do; None: it is not kept.
     `process_ends`: nothing else runs in this process afterwards, so what the crew holds goes with it.
     """
     made = loaded.make()
     try:
         with nullcontext() if made.is_flow else braces_left_alone(made.target, declared):
-            return _run(made, {**made.defaults, **given}, session, answer, course)
+            inputs = {**made.defaults, **given}
+            if not made.is_flow:
+                inputs = with_history(made.target, inputs, history)
+            return _run(made, inputs, session, answer, course)
     finally:
         if not process_ends and not loaded.shared:
             _close_pools(made.target)

@@ -9,7 +9,7 @@ agents that only tasks name, nor of the manager.
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ import crewai
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_\-]*)}")
 """Source: crewai.utilities.string_utils, 1.15.30. `Crew.fetch_inputs` takes anything in braces, JSON examples too."""
+HISTORY = "history"
+"""The input that is filled with what was said before in the session."""
 _TASK_TEXTS = ("description", "expected_output", "output_file")
 _AGENT_TEXTS = ("role", "goal", "backstory")
 
@@ -38,19 +40,34 @@ class Demand:
     """Also of a kickoff without any inputs; CrewAI itself leaves the texts alone then."""
 
 
-def demand(crew: Any, defaults: Mapping[str, Any], declared: Sequence[str] | None) -> Demand:
+def demand(
+    crew: Any, defaults: Mapping[str, Any], declared: Sequence[str] | None, *, remembers: bool = False
+) -> Demand:
     """What a kickoff of the crew has to give, or of a flow (None), whose inputs only its author knows.
 
     Args:
         crew: As it was made.
         defaults: Inputs that its definition gives.
         declared: `spec.crew.inputs`, None when it is unset.
+        remembers: Whether `with_history` gives a crew that asks for it what was said before.
     """
+    filled = remembers and crew is not None and HISTORY in asked_for(crew)
+    given = {*defaults, HISTORY} if filled else set(defaults)
     if declared is not None:
-        return Demand(tuple(missing(declared, defaults)), always=True)
+        return Demand(tuple(missing(declared, given)), always=True)
     if crew is None or _makes_inputs(crew):
         return Demand((), always=False)
-    return Demand(tuple(missing(asked_for(crew), defaults)), always=bool(defaults))
+    return Demand(tuple(missing(asked_for(crew), given)), always=bool(given))
+
+
+def with_history(crew: Any, given: Mapping[str, Any], told: Callable[[], str] | None) -> dict[str, Any]:
+    """The inputs, with what was said before where the crew's texts ask for it and the caller gave none.
+
+    `told`: asks for it; None: nothing is kept of what is said, and the inputs stay what they are.
+    """
+    if told is None or HISTORY in given or HISTORY not in asked_for(crew):
+        return dict(given)
+    return {**given, HISTORY: told()}
 
 
 def asked_for(crew: Any) -> tuple[str, ...]:
@@ -60,7 +77,7 @@ def asked_for(crew: Any) -> tuple[str, ...]:
     return tuple(sorted({name for text in texts for name in _PLACEHOLDER.findall(text)}))
 
 
-def missing(needed: Iterable[str], given: Mapping[str, Any]) -> list[str]:
+def missing(needed: Iterable[str], given: Container[str]) -> list[str]:
     """The needed names that were not given, in their order."""
     return [name for name in needed if name not in given]
 

@@ -186,9 +186,11 @@ def _from_definition(path: Path) -> Loaded:
     return Loaded(str(path), make, definition=True)
 
 
-def describe(made: Made, declared: Sequence[str] | None = None) -> Facts:
-    """What is known of it without a kickoff. `declared`: the names in `spec.crew.inputs`, None when it is unset."""
-    demand = inputs.demand(None if made.is_flow else made.target, made.defaults, declared)
+def describe(made: Made, declared: Sequence[str] | None = None, *, remembers: bool = False) -> Facts:
+    """What is known of it without a kickoff. `declared`: the names in `spec.crew.inputs`, None when it is unset.
+    `remembers`: what is said in a session is kept, and given to a crew that asks for it.
+    """
+    demand = inputs.demand(None if made.is_flow else made.target, made.defaults, declared, remembers=remembers)
     if made.is_flow:
         memory = getattr(made.target, "memory", None)
         uses = memory is not None
