@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, delete]
+  verbs: [list, watch, delete, patch] # patch: which member of a replicated Redis is the primary, as a label
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

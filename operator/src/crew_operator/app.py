@@ -59,10 +59,12 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             # urgent: something has changed, and the promise of 10 s runs; their gaps bound how often one may say so
             Doorbells[Key](lambda key, after: queue.add(key, after, urgent=True), metrics)
         ) as doorbells,
+        contextlib.AsyncExitStack() as stack,
     ):
         cache = ClusterCache(namespaced=bool(settings.namespaces))
         queue: WorkQueue[Key] = WorkQueue(lambda key: handle(key), retry_after=_retry_after)
         reconciler = Reconciler(kube, replicas, cache, doorbells, queue, settings, metrics)
+        stack.push_async_callback(reconciler.aclose)
         handle = _counted(reconciler.reconcile, metrics)
         shares = None
         if settings.shards > 1:

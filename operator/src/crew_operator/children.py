@@ -194,10 +194,10 @@ class Children:
         expected = desired.children(crew, self._inputs(access))
         live = await live_objects.read(self._kube, self._cache, crew, expected, real=real)
         if real or self._wants_claim(crew, live):
-            if crew.spec.redis.managed is not None:
-                await live_objects.read_claim(self._kube, crew, live)
-            if live.claim is not None:
-                self._claims[crew.uid] = str(live.claim["spec"]["resources"]["requests"]["storage"])
+            if (managed := crew.spec.redis.managed) is not None:
+                await live_objects.read_claims(self._kube, crew, live, managed.replicas)
+            if live.claims:
+                self._claims[crew.uid] = min((_requested(one) for one in live.claims), key=quantities.quantity)
         return live
 
     def _wants_claim(self, crew: CrewDeployment, live: Live) -> bool:
@@ -245,13 +245,14 @@ class Children:
             redis_credentials=rolls[credentials.REDIS].annotation,
             crew_credentials=rolls[credentials.CREW].annotation,
             claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
+            **_of_several(crew, live),
             files_checksum=job.found.checksum,
             stopped=job.stopped,
         )
         inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
         wanted = desired.children(crew, inputs)
         rejected = await self._put_all_right(job, wanted)
-        not_resized = await self._grow(crew, live.claim)
+        not_resized = await self._grow(crew, live.claims)
         if (size := _claim_size(live.get("StatefulSet", names.redis(crew.name)))) is not None:
             self._claims.setdefault(crew.uid, size)  # there was none: its controller makes one
         return Outcome(
@@ -395,27 +396,32 @@ class Children:
         now = _Applied(str(about.get("uid")), str(about.get("resourceVersion")), self._digests.of(wanted))
         return self._applied.get(crew.uid, {}).get((wanted["kind"], wanted["metadata"]["name"])) != now
 
-    async def _grow(self, crew: CrewDeployment, claim: Object | None) -> str:
-        """Ask for a larger claim; why it was refused, or nothing. One that is larger already is left alone."""
+    async def _grow(self, crew: CrewDeployment, claims: Sequence[Object]) -> str:
+        """Ask for larger claims; why one was refused, or nothing. One that is larger already is left alone."""
         managed = crew.spec.redis.managed
-        if managed is None or claim is None:
+        if managed is None:
             return ""
         size = managed.storage.size
-        if not _is_more(size, claim["spec"]["resources"]["requests"]["storage"]):
-            return ""
-        name = names.redis_claim(crew.name)
-        log.info("growing the claim", extra={"object": name, "size": size})
-        patch = {"spec": {"resources": {"requests": {"storage": size}}}}
-        try:
-            await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
-        except RejectedError as error:
-            return error.message
-        self._claims[crew.uid] = size
+        small = [one for one in claims if _is_more(size, _requested(one))]
+        for claim in small:
+            name = str(claim["metadata"]["name"])
+            log.info("growing the claim", extra={"object": name, "size": size})
+            patch = {"spec": {"resources": {"requests": {"storage": size}}}}
+            try:
+                await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
+            except RejectedError as error:
+                return error.message
+        if small:
+            self._claims[crew.uid] = size
         return ""
 
 
 def _deployment(live: Live, crew: CrewDeployment) -> Workload | None:
     return pods.workload(live.get("Deployment", crew.name))
+
+
+def _requested(claim: Object) -> str:
+    return str(claim["spec"]["resources"]["requests"]["storage"])
 
 
 def _is_more(size: Any, than: Any) -> bool:
@@ -425,7 +431,7 @@ def _is_more(size: Any, than: Any) -> bool:
 def _skipped(crew: CrewDeployment, live: Live, found: References) -> set[Which]:
     """Other people's objects, and what would be made out of something that is not there or not ours."""
     skip = set(live.foreign)
-    if (CLAIM, names.redis_claim(crew.name)) in live.foreign:
+    if any(kind == CLAIM for kind, _ in live.foreign):
         skip.add(("StatefulSet", names.redis(crew.name)))
     if found.problems:
         skip.add(("Deployment", crew.name))
@@ -475,6 +481,23 @@ def _token_of(live: Live, crew: CrewDeployment) -> str:
 def _value_of(live: Live, name: str, key: str) -> str:
     """Of a Secret that was read; empty when there is none."""
     return references.decode(str(((live.get("Secret", name) or {}).get("data") or {}).get(key) or ""))
+
+
+def _of_several(crew: CrewDeployment, live: Live) -> dict[str, Any]:
+    """What the manifests of a replicated Redis follow: one that ran alone is found by clients as before until its pod
+    is labelled as the primary."""
+    managed = crew.spec.redis.managed
+    if managed is None or managed.replicas == 1:
+        return {}
+    there = live.get("StatefulSet", names.redis(crew.name))
+    annotations = ((there or {}).get("metadata") or {}).get("annotations") or {}
+    service = live.get("Service", names.redis(crew.name))
+    selector = ((service or {}).get("spec") or {}).get("selector") or {}
+    found = {
+        "redis_by_role": service is None or names.ROLE_LABEL in selector or names.PRIMARY_ANNOTATION in annotations
+    }
+    policy = ((there or {}).get("spec") or {}).get("podManagementPolicy")
+    return {**found, **({"redis_pod_management": str(policy)} if policy else {})}
 
 
 def _claim_size(stateful_set: Object | None) -> str | None:

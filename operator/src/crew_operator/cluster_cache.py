@@ -333,6 +333,9 @@ def _entry(kind: str, found: Object) -> _Entry:
     state: Object = {"generation": found["metadata"].get("generation")}
     if kind == names.KIND:
         state["status"] = found.get("status") or {}
+    elif kind == "StatefulSet":
+        status = found.get("status") or {}
+        state["status"] = {key: status[key] for key in ("observedGeneration", "updateRevision") if status.get(key)}
     elif kind == "Deployment":
         state["status"] = pods.pruned_status(found.get("status") or {})
     packed = _STATES.pack(state) if state["generation"] is not None or len(state) > 1 else _NOTHING

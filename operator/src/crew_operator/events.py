@@ -22,6 +22,8 @@ _STARTING = frozenset(
         Reason.REPLICAS_NOT_READY,
         Reason.REDIS_POD_MISSING,
         Reason.REDIS_UNREACHABLE,
+        Reason.REDIS_NO_QUORUM,
+        Reason.REDIS_NOT_REPLICATED,
         Reason.REDIS_LOADING,
         Reason.REDIS_RESTARTED,
         Reason.REPLICA_LOST_REDIS,

@@ -31,7 +31,8 @@ class Live:
 
     objects: dict[Which, Object] = field(default_factory=dict)
     """Its own."""
-    claim: Object | None = None
+    claims: list[Object] = field(default_factory=list)
+    """Of a managed Redis, by their number, as far as there are any."""
     foreign: dict[Which, Object] = field(default_factory=dict)
     """Objects of others that bear the name of a child."""
 
@@ -80,14 +81,16 @@ async def read(
     return live
 
 
-async def read_claim(kube: KubeClient, crew: CrewDeployment, live: Live) -> None:
-    """The claim of a managed Redis. Nobody watches it: nothing of it changes but by us."""
-    name = names.redis_claim(crew.name)
-    claim = await kube.get(CLAIM, crew.namespace, name)
-    if claim is not None and ownership.is_our_claim(crew, claim):
-        live.claim = claim
-    elif claim is not None:
-        live.foreign[CLAIM, name] = claim
+async def read_claims(kube: KubeClient, crew: CrewDeployment, live: Live, members: int) -> None:
+    """The claims of a managed Redis. Nobody watches them: nothing of them changes but by us."""
+    live.claims.clear()
+    for number in range(members):
+        name = names.redis_claim(crew.name, number)
+        claim = await kube.get(CLAIM, crew.namespace, name)
+        if claim is not None and ownership.is_our_claim(crew, claim):
+            live.claims.append(claim)
+        elif claim is not None:
+            live.foreign[CLAIM, name] = claim
 
 
 async def _listed(kube: KubeClient, crew: CrewDeployment) -> dict[Which, Object]:

@@ -77,7 +77,7 @@ async def look(
         asked = None if target is None or known.managed else await redis_client.look(target, namespace, next_canary)
         return replace(known, replicas=listed, redis=asked or listed)
     made_by = eyes.cache.uid((namespace, name), "StatefulSet", names.redis(name))
-    redis_pod = pods.redis_pod(listed, name, made_by) if known.managed else None
+    redis_pod = _redis_pod(listed, name, made_by, known)
     taken = pods.redis_pod_taken(listed, name, made_by) if known.managed else ""
     crew = pods.replicas(listed)
     looked, replicas = await asyncio.gather(
@@ -85,6 +85,15 @@ async def look(
         _reports(eyes, crew),
     )
     return replace(known, replicas=replicas, redis_pod=redis_pod, redis_pod_taken=taken, redis=looked)
+
+
+def _redis_pod(listed: Pods, name: str, made_by: str, known: Observed) -> RedisPod | None:
+    if not known.managed:
+        return None
+    if known.members is None or (known.members.primary is None and not known.members.waits):
+        return pods.redis_pod(listed, name, made_by)
+    primary = known.members.primary
+    return pods.redis_pod(listed, name, made_by, primary.name) if primary is not None else None
 
 
 async def _pods(eyes: Eyes, namespace: str, name: str, *, real: bool) -> Pods | Failure:

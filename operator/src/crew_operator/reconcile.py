@@ -37,6 +37,9 @@ from crew_operator.errors import (
     UnreachableError,
 )
 from crew_operator.events import Note
+from crew_operator.failover.controller import News
+from crew_operator.failover.fleet import Failovers
+from crew_operator.failover.record import ClusterBoard
 from crew_operator.healing import History, ReplaceRedisPod
 from crew_operator.kube_client import KubeClient
 from crew_operator.logs import context
@@ -152,6 +155,7 @@ class Reconciler:
         self._metrics = metrics
         self._children = Children(kube, cache, settings)
         self._recorder = Recorder(kube)
+        self._failovers: Failovers[Key] = Failovers(self._tell_failover)
         self._memos: dict[Key, Memo] = {}
         self._restless: set[Key] = set()
         """Whose status does not say Ready."""
@@ -268,6 +272,7 @@ class Reconciler:
         )
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
+        self._choose_primary(crew, memo)
         memo.known = replace(
             memo.known,
             managed=crew.spec.redis.managed is not None,
@@ -283,6 +288,38 @@ class Reconciler:
             not_resized=memo.outcome.not_resized,
             workload=memo.outcome.workload,
         )
+
+    def _choose_primary(self, crew: CrewDeployment, memo: Memo) -> None:
+        """From now on, of a Redis with more members than one."""
+        key, managed = Key(crew.namespace, crew.name), crew.spec.redis.managed
+        users = memo.outcome.target.users if memo.outcome is not None and memo.outcome.target is not None else None
+        if managed is None or managed.replicas == 1:
+            self._failovers.forget(key)
+        elif users is not None:
+            self._failovers.follow(
+                key,
+                crew.uid,
+                lambda: ClusterBoard(self._kube, self._cache, crew.namespace, crew.name),
+                crew.key_prefix,
+                managed.replicas,
+                users,
+            )
+
+    async def _tell_failover(self, key: Key, news: News | None) -> None:
+        """An Event, and a pass: what is true of the primary before is not of the one that is."""
+        memo = self._memos.get(key)
+        if memo is not None:
+            memo.dirty = True  # the Service and the number of members follow the record
+        self._queue.add(key, urgent=True)
+        if news is None or memo is None or not memo.about:
+            return
+        reason = Reason.REDIS_FAILED_OVER if news.failed_over else Reason.REDIS_HANDED_OVER
+        self._metrics.acts.labels("failover" if news.failed_over else "handover").inc()
+        await self._recorder.say(memo.about, [Note(reason.word, news.message, news.failed_over)], time.time())
+
+    async def aclose(self) -> None:
+        """End what goes on between passes."""
+        await self._failovers.aclose()
 
     def _understood(self, manifest: Mapping[str, Any]) -> CrewDeployment:
         """Raises InvalidSpecError, also for what this operator's administrator does not allow."""
@@ -314,6 +351,7 @@ class Reconciler:
     async def _see(self, key: Key, memo: Memo, *, real: bool) -> Observed:
         target = memo.outcome.target if memo.outcome is not None else None
         self._follow_workload(key, memo)
+        memo.known = replace(memo.known, members=self._failovers.state(key))
         seen = await observe.look(
             self._eyes,
             key.namespace,
@@ -514,6 +552,7 @@ class Reconciler:
         if (memo := self._memos.pop(key, None)) is not None:
             self._children.forget(_uid(memo))
         self._restless.discard(key)
+        self._failovers.forget(key)
         self._doorbells.forget(key)
         self._metrics.forget(*key)
         return Result()

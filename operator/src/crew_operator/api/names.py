@@ -39,6 +39,14 @@ INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 
+ROLE_LABEL: Final = f"{GROUP}/redis-role"
+"""On the pods of a replicated Redis: the Service for clients selects the primary by it."""
+PRIMARY: Final = "primary"
+REPLICA: Final = "replica"
+"""Its values."""
+REVISION_LABEL: Final = "controller-revision-hash"
+"""Of the StatefulSet's controller: which template a pod was made from."""
+
 # Annotations
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 """Hash of what was applied: tells a field that we no longer want from one that we never had."""
@@ -51,6 +59,9 @@ WANTED_BY: Final = f"{GROUP}/wanted-by"
 AUTH_ANNOTATION: Final = f"{GROUP}/auth"
 """On pod templates: stands for the credentials; at first the uid of the password's Secret, a digest of the Secrets'
 versions once new ones have rolled the pods."""
+
+PRIMARY_ANNOTATION: Final = f"{GROUP}/redis-primary"
+"""On the StatefulSet of a replicated Redis: which member is the primary, and its term."""
 
 # Containers, volumes and paths of a replica
 PAYLOAD_CONTAINER: Final = "payload"
@@ -101,9 +112,9 @@ def definition(name: str) -> str:
     return f"{name}-definition"
 
 
-def redis_claim(name: str) -> str:
-    """The PersistentVolumeClaim of the one pod of the managed Redis."""
-    return f"{DATA_VOLUME}-{name}-redis-0"
+def redis_claim(name: str, number: int = 0) -> str:
+    """The PersistentVolumeClaim of a pod of the managed Redis."""
+    return f"{DATA_VOLUME}-{name}-redis-{number}"
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,8 @@ from crew_runtime.contract import durability, env
 Object = Mapping[str, Any]
 """A piece of Kubernetes' own API that is handed on as it is; the API server judges it where it is used."""
 
+MEMBERS = 3
+"""Of a managed Redis that fails over."""
 _OPEN = {"x-kubernetes-preserve-unknown-fields": True}
 Duration = Annotated[
     str,
@@ -565,6 +567,24 @@ class Storage:
 class ManagedRedis:
     """A Redis that the operator runs for this crew alone."""
 
+    RULES: ClassVar = (
+        Rule(
+            "self.replicas != 2",
+            "replicas must be 1 or 3: of two members neither can tell that the other one is gone",
+            lambda redis: redis.replicas in (1, MEMBERS),
+            at="replicas",
+        ),
+        Rule(
+            "self.replicas >= oldSelf.replicas",
+            "replicas can go from 1 to 3 but not back: make a new CrewDeployment and move the memories",
+            at="replicas",
+        ),
+    )
+
+    replicas: Annotated[int, Limits("1 or 3", minimum=1, maximum=3)] = 1
+    """Members that hold the same data, each with a volume of its own. With 3 the operator makes another one the
+    primary when it is gone, and no acknowledged write is lost; with 1 a lost node takes Redis away until its volume is
+    back. Can go from 1 to 3, not back."""
     image: Text | None = None
     """Redis 8 or newer, with its search module; the operator's default when unset. Its entrypoint is kept."""
     storage: Storage = field(default_factory=Storage)

@@ -65,6 +65,8 @@ STATUS: Final[dict[str, Any]] = {
                 "keyPrefix": _text("Prefix of the crew's keys that it was begun with; it cannot change."),
                 "storage": _text("The largest size of the managed Redis' volume that was asked for; it cannot shrink."),
                 "endpoint": _text("Its address, without credentials."),
+                "primary": _text("The member of the replicated Redis that takes writes."),
+                "members": _text("How many of its members hold what is acknowledged, such as 3 of 3."),
                 "searchMode": _text("How memories are searched: index (FT.*) or plain."),
                 "dimension": _number("Length of the vectors that it holds."),
                 "vectorType": _text("How it keeps them: Float32 or Float16."),

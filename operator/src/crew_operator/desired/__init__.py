@@ -25,9 +25,10 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
             secret.auth(crew, users),
             redis_config.config_map(crew, managed),
             redis_objects.headless_service(crew),
-            redis_objects.service(crew),
+            redis_objects.service(crew, inputs),
+            *([redis_objects.disruption_budget(crew)] if managed.replicas > 1 else []),
             redis_objects.stateful_set(crew, managed, inputs),
-            *([network_policy.redis(crew, inputs.operator)] if inputs.operator else []),
+            *([network_policy.redis(crew, inputs.operator, several=managed.replicas > 1)] if inputs.operator else []),
         )
     told = crew.spec.crew.definition
     token = (secret.api_token(crew, inputs.api_token),) if access.is_generated(crew, inputs.access) else ()

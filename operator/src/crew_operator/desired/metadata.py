@@ -41,6 +41,10 @@ class Inputs:
     """The same for all that the crew is let in with, and that it lets others in with."""
     claim_size: str | None = None
     """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
+    redis_by_role: bool = False
+    """The Service of Redis selects the primary by its label; not before there is one that has it."""
+    redis_pod_management: str = "Parallel"
+    """Of the live StatefulSet, which cannot change it, or of one that is made."""
     operator: Peer | None = None
     """The operator's own pods; None: it does not know them, and makes no NetworkPolicy, which would keep it out."""
     monitoring: tuple[Mapping[str, Any], ...] = ()

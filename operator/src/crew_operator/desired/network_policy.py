@@ -17,9 +17,15 @@ _NAMESPACE = "kubernetes.io/metadata.name"
 _LAST_PORT = 65535
 
 
-def redis(crew: CrewDeployment, operator: Peer) -> Manifest:
-    """Lets in the crew's replicas and the operator, to Redis' port only. What Redis itself calls is not limited."""
+def redis(crew: CrewDeployment, operator: Peer, *, several: bool = False) -> Manifest:
+    """Lets in the crew's replicas and the operator, to Redis' port only. What Redis itself calls is not limited.
+
+    Args:
+        several: members replicate from each other.
+    """
     peers = [{"podSelector": {"matchLabels": names.selector(crew.name, names.CREW)}}, _pods(operator)]
+    if several:
+        peers.append({"podSelector": {"matchLabels": names.selector(crew.name, names.REDIS)}})
     return _policy(crew, names.redis(crew.name), names.REDIS, [_rule(peers, _tcp(contract.REDIS_PORT))])
 
 

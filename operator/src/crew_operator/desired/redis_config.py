@@ -33,12 +33,29 @@ def text(crew: CrewDeployment, redis: ManagedRedis) -> str:
         "tcp-keepalive": "60",
         "timeout": "0",
     }
+    if redis.replicas > 1:
+        lines |= _REPLICATED
     return "".join(f"{name} {value}\n" for name, value in lines.items())
 
 
 def _append_fsync(crew: CrewDeployment, redis: ManagedRedis) -> AppendFsync:
     """Who waits for a disk that is synced every second waits for up to a second."""
     return AppendFsync.ALWAYS if crew.spec.durability is Durability.FSYNC else redis.append_fsync
+
+
+_REPLICATED = {
+    # A member never begins as a primary: it serves nobody until the operator has told it whom to follow.
+    "replicaof": "127.0.0.1 1",
+    # A primary whose replicas are gone takes no writes: whoever does not ask for WAIT loses little by a partition.
+    "min-replicas-to-write": "1",
+    "min-replicas-max-lag": "3",
+    # A primary that is stalled shows to its replicas within seconds.
+    "repl-ping-replica-period": "1",
+    "repl-timeout": "10",
+    "repl-diskless-sync-delay": "0",
+    # What a member that was away for a moment may catch up with, without copying everything.
+    "repl-backlog-size": "32mb",
+}
 
 
 def max_memory(redis: ManagedRedis) -> int:

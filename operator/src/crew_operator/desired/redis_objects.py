@@ -1,4 +1,6 @@
-"""The managed Redis: a StatefulSet of one with its claim, a headless Service for its name and a Service for clients."""
+"""The managed Redis: a StatefulSet of one or three with their claims, a headless Service for their names, a Service for
+clients, and with three what a drain of nodes has to leave.
+"""
 
 from copy import deepcopy
 from typing import Any
@@ -9,6 +11,8 @@ from crew_operator.desired import metadata, redis_config
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
 
+FAREWELL = 3
+"""Seconds that a member goes on when its pod is told to end."""
 _USER = 999
 """Of the redis image; its group has the same number."""
 
@@ -18,9 +22,22 @@ def headless_service(crew: CrewDeployment) -> Manifest:
     return _service(crew, names.redis_headless(crew.name), {"clusterIP": "None", "publishNotReadyAddresses": True})
 
 
-def service(crew: CrewDeployment) -> Manifest:
-    """What the replicas connect to."""
-    return _service(crew, names.redis(crew.name), {})
+def service(crew: CrewDeployment, inputs: Inputs) -> Manifest:
+    """What the replicas connect to: of three members the primary alone."""
+    made = _service(crew, names.redis(crew.name), {})
+    if inputs.redis_by_role:
+        made["spec"]["selector"] = {**made["spec"]["selector"], names.ROLE_LABEL: names.PRIMARY}
+    return made
+
+
+def disruption_budget(crew: CrewDeployment) -> Manifest:
+    """Drains of nodes take one member after the other, so that two always hold what is acknowledged."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata.of(crew, names.redis(crew.name), names.REDIS),
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": names.selector(crew.name, names.REDIS)}},
+    }
 
 
 def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> Manifest:
@@ -34,7 +51,9 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
         "kind": "StatefulSet",
         "metadata": metadata.of(crew, names.redis(crew.name), names.REDIS),
         "spec": {
-            "replicas": 1,
+            # one that ran alone is known as the primary before another one begins: clients would find that, too
+            "replicas": redis.replicas if inputs.redis_by_role else 1,
+            **_of_several(redis, inputs),
             "serviceName": names.redis_headless(crew.name),
             "selector": {"matchLabels": names.selector(crew.name, names.REDIS)},
             "persistentVolumeClaimRetentionPolicy": {
@@ -56,11 +75,31 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
     }
 
 
+def _of_several(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
+    """The operator replaces the pods by itself, replicas first: a StatefulSet knows no primary."""
+    if redis.replicas == 1:
+        return {}
+    return {"podManagementPolicy": inputs.redis_pod_management, "updateStrategy": {"type": "OnDelete"}}
+
+
+def _apart(crew: CrewDeployment, redis: ManagedRedis) -> dict[str, Any]:
+    """Members on nodes of their own where there are as many: a small cluster runs them all the same."""
+    if redis.replicas == 1:
+        return {}
+    term = {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": names.selector(crew.name, names.REDIS)},
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}
+
+
 def _pod(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 30,
+        **_apart(crew, redis),
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -97,6 +136,8 @@ def _container(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
         ],
         "ports": [{"name": "redis", "containerPort": contract.REDIS_PORT}],
         "resources": deepcopy(dict(redis.resources)),
+        # time for the operator to hand a primary's part over
+        **({"lifecycle": {"preStop": {"sleep": {"seconds": FAREWELL}}}} if redis.replicas > 1 else {}),
         "readinessProbe": {**probe, "periodSeconds": 2, "failureThreshold": 2},
         "livenessProbe": {**probe, "periodSeconds": 15, "failureThreshold": 6, "initialDelaySeconds": 30},
         "securityContext": {

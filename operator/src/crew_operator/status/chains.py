@@ -21,6 +21,7 @@ CREW_AVAILABLE: Chain = (
 )
 
 MEMORY_READY: Chain = (
+    checks.redis_has_a_primary,
     checks.redis_has_a_pod,
     checks.redis_was_asked,
     checks.redis_takes_writes,
@@ -38,6 +39,7 @@ MEMORY_DURABLE: Chain = (
     checks.nothing_is_evicted,
     checks.persistence_was_told,
     checks.what_is_written_is_kept,
+    checks.redis_is_replicated,
 )
 
 MEMORY_SHARED: Chain = (
@@ -133,6 +135,9 @@ def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
     if seen.open_as_before:
         text = "its API asks for no token, as before there was spec.crew.api: set spec.crew.api.auth to Token or None"
         found.append((Reason.API_OPEN, text))
+    if (members := seen.members) is not None and members.holding < members.wanted:
+        text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
+        found.append((Reason.REDIS_MEMBER_MISSING, text))
     if seen.redis_nearly_full:
         found.append((Reason.REDIS_NEARLY_FULL, "Redis is more than 85 % full"))
     if seen.disk_nearly_full:
@@ -164,6 +169,8 @@ def _durable(seen: Observed) -> Verdict:
         reason = Reason.REDIS_DISK_NEARLY_FULL
         return Verdict("True", reason, f"{reason.cause} {reason.remedy}")
     place = "the volume of Redis" if seen.managed else "the disk of Redis"
+    if seen.members is not None:
+        place = f"the volumes of {seen.members.holding} of {seen.members.wanted} members of Redis"
     text = f"nothing is evicted, and what is written goes to an append-only file on {place}"
     if isinstance(seen.redis, RedisLook) and seen.redis.canary is None:
         return Verdict("True", Reason.DURABLE, f"{text}; its user may not read the canary, so a loss would not be seen")

@@ -189,6 +189,14 @@ def rollout_is_complete(seen: Observed) -> Verdict | None:
 # Redis ---------------------------------------------------------------------------------------------------------------
 
 
+def redis_has_a_primary(seen: Observed) -> Verdict | None:
+    """Of a replicated one: enough members agree on it."""
+    if seen.members is None or not seen.members.waits:
+        return None
+    missing = f" ({seen.members.missing})" if seen.members.missing else ""
+    return _bad(Reason.REDIS_NO_QUORUM, f"{seen.members.waits}{missing}. {Reason.REDIS_NO_QUORUM.remedy}")
+
+
 def redis_has_a_pod(seen: Observed) -> Verdict | None:
     """A managed Redis has a pod with an address."""
     if not seen.managed or isinstance(seen.replicas, Failure) or (seen.redis_pod is not None and seen.redis_pod.ip):
@@ -330,6 +338,14 @@ def what_is_written_is_kept(seen: Observed) -> Verdict | None:
         return _bad(Reason.REDIS_NOT_PERSISTENT, "it has appendonly no")
     reason = Reason.REDIS_PERSISTENCE_FAILING
     return _bad(reason, f"Redis says that this failed: {told.failing}")
+
+
+def redis_is_replicated(seen: Observed) -> Verdict | None:
+    """One more member than the primary has what is acknowledged; of one that ran alone not before all have."""
+    if seen.members is None or seen.members.holding > 1 or not seen.members.whole:
+        return None
+    missing = seen.members.missing or "nothing is known of the others yet"
+    return _bad(Reason.REDIS_NOT_REPLICATED, f"{missing}. {Reason.REDIS_NOT_REPLICATED.remedy}")
 
 
 # Shared memory -------------------------------------------------------------------------------------------------------

@@ -120,6 +120,52 @@ class RedisPod:
 
 
 @dataclass(frozen=True)
+class RedisMember:
+    """One pod of a replicated Redis."""
+
+    name: str
+    ordinal: int
+    uid: str = ""
+    """Of the pod."""
+    ip: str = ""
+    role: str = ""
+    """The value of its role label."""
+    outdated: bool = False
+    """Made from an older template than the newest."""
+    terminating: bool = False
+    ready: bool = False
+
+    @property
+    def is_there(self) -> bool:
+        """It has an address to be asked at."""
+        return bool(self.ip)
+
+
+@dataclass(frozen=True)
+class Members:
+    """Of a replicated Redis, and how they stand."""
+
+    primary: RedisMember | None = None
+    """That serves, as last seen; None while there is none."""
+    term: int = 0
+    """Grows with each new primary."""
+    wanted: int = 0
+    following: tuple[str, ...] = ()
+    """Names of those that have what the primary has."""
+    missing: str = ""
+    """Why the others do not."""
+    waits: str = ""
+    """Why there is no primary."""
+    whole: bool = False
+    """All of them have once held the same: from then on the promise of several holds."""
+
+    @property
+    def holding(self) -> int:
+        """How many hold what is acknowledged."""
+        return len(self.following) + (self.primary is not None)
+
+
+@dataclass(frozen=True)
 class Replica:
     """One pod of the crew."""
 
@@ -206,7 +252,10 @@ class Observed:
     workload: Workload | Failure | None = None
     """None: there is no Deployment (yet)."""
     replicas: tuple[Replica, ...] | Failure = ()
+    members: Members | None = None
+    """None: Redis is not replicated, or not by the operator."""
     redis_pod: RedisPod | None = None
+    """Of several the primary's."""
     redis_pod_taken: str = ""
     """Its name, when somebody else's pod has it: that one is not asked, and not replaced."""
     redis: RedisLook | Failure | None = None

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crew_operator.status.observed import RedisPod, Replica, Workload
+from crew_operator.api import names
+from crew_operator.status.observed import RedisMember, RedisPod, Replica, Workload
 from crew_runtime.contract import pods as contract
 from crew_runtime.contract import resource
 from crew_runtime.contract.pods import Object
@@ -25,9 +26,14 @@ def are_of_one_template(pods: Sequence[Object], wanted: int) -> bool:
     return len(own) >= wanted and len({contract.label(one, _HASH_LABEL) for one in own}) == min(wanted, 1)
 
 
-def redis_pod(pods: Iterable[Object], name: str, made_by: str) -> RedisPod | None:
-    """The pod of the managed Redis of the CrewDeployment `name`. `made_by`: the StatefulSet's uid; empty: not known."""
-    one = contract.redis(pods, name, made_by)
+def redis_pod(pods: Iterable[Object], name: str, made_by: str, called: str = "") -> RedisPod | None:
+    """The pod of the managed Redis of the CrewDeployment `name`.
+
+    Args:
+        made_by: the StatefulSet's uid; empty: not known.
+        called: the pod's name; the one of a Redis that is not replicated if nothing is said.
+    """
+    one = contract.redis(pods, name, made_by, called)
     if one is None:
         return None
     found = contract.trouble(one)
@@ -42,6 +48,28 @@ def redis_pod_taken(pods: Iterable[Object], name: str, made_by: str) -> str:
     """The name of that pod when somebody else's has it; empty when none has. `made_by` as above."""
     one = contract.in_place_of_redis(pods, name, made_by)
     return "" if one is None else str(one["metadata"]["name"])
+
+
+def redis_members(pods: Iterable[Object], name: str, made_by: str, *, updated: str) -> tuple[RedisMember, ...]:
+    """The pods of the replicated Redis of the CrewDeployment `name`, by their number.
+
+    Args:
+        made_by: the StatefulSet's uid.
+        updated: the revision of its newest template; empty: not known, and none is outdated.
+    """
+    return tuple(
+        RedisMember(
+            name=str(one["metadata"]["name"]),
+            ordinal=number,
+            uid=str(one["metadata"].get("uid", "")),
+            ip=contract.address(one),
+            role=contract.label(one, names.ROLE_LABEL),
+            outdated=updated not in ("", contract.label(one, names.REVISION_LABEL)),
+            terminating=one["metadata"].get("deletionTimestamp") is not None,
+            ready=contract.is_ready(one),
+        )
+        for number, one in contract.redis_members(pods, name, made_by)
+    )
 
 
 def workload(deployment: Object | None) -> Workload | None:
@@ -70,7 +98,11 @@ def pruned(pod: Object) -> dict[str, Any]:
     return {
         "metadata": {
             **_some(about, "name", "namespace", "creationTimestamp", "deletionTimestamp"),
-            "labels": _some(about.get("labels") or {}, resource.OWNER_LABEL, resource.COMPONENT_LABEL, _HASH_LABEL),
+            "labels": _some(
+                about.get("labels") or {},
+                *(resource.OWNER_LABEL, resource.COMPONENT_LABEL, _HASH_LABEL),
+                *(names.ROLE_LABEL, names.REVISION_LABEL),
+            ),
             "ownerReferences": [
                 _some(one, "apiVersion", "kind", "name", "uid", "controller")
                 for one in about.get("ownerReferences") or ()

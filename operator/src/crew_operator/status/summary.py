@@ -125,7 +125,17 @@ def _memory(seen: Observed, who: Identity, before: Mapping[str, Any], last: Proo
         "dimension": dimensions[0] if dimensions else before.get("dimension"),
         "vectorType": kept[0] if kept else before.get("vectorType"),
         "redisRunID": _run_id(seen) or before.get("redisRunID"),
+        **_members(seen),
         "lastProof": proof,
+    }
+
+
+def _members(seen: Observed) -> dict[str, Any]:
+    if (members := seen.members) is None:
+        return {}
+    return {
+        "primary": members.primary.name if members.primary is not None else None,
+        "members": f"{members.holding} of {members.wanted}",
     }
 
 

@@ -2,6 +2,9 @@
 
 from urllib.parse import quote
 
+TERM = "crewops:term"
+"""STRING, the term of the primary that the data of a replicated Redis come from. Out of every crew's reach."""
+
 
 def root(prefix: str) -> str:
     """The start of every key of the crew whose key prefix is `prefix` (`namespace/name` by default)."""
@@ -26,6 +29,12 @@ def canary(prefix: str) -> str:
 def acknowledged(prefix: str) -> str:
     """STRING, written behind each write that is waited for (`contract.durability`); expires in a day."""
     return f"{root(prefix)}acknowledged"
+
+
+def position(prefix: str) -> str:
+    """STRING, a number that grows with each acknowledged write: it tells which member of a replicated Redis has all of
+    them."""
+    return f"{root(prefix)}position"
 
 
 def meta(prefix: str) -> str:

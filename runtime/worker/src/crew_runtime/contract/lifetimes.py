@@ -27,7 +27,8 @@ _LIVES: Final = {
     # Beginnings of the keys, behind the crew's root; the functions of `keys` say what they are.
     Life.MEMORY: ("m:", "s:", "session:", "f:", "to:", "k:", "cps:", "message_store:"),
     Life.INDEX: (
-        *("canary", "meta", "log", "rev", "ids", "mortal", "sessions", "idle", "rehearsals", "k:dimensions"),
+        *("canary", "position", "meta", "log", "rev", "ids", "mortal", "sessions", "idle", "rehearsals"),
+        "k:dimensions",
         *("queue", "queue:handed-back", "leases", "waiting", "pending", "hooks"),
         *("kickoffs:bytes", "kickoffs:total", "kickoffs:ends", "kickoffs:inputs"),
     ),

@@ -32,20 +32,32 @@ def replicas(pods: Iterable[Object]) -> list[Object]:
     return sorted(own, key=lambda one: (str(one["metadata"].get("creationTimestamp", "")), one["metadata"]["name"]))
 
 
-def redis(pods: Iterable[Object], name: str, made_by: str = "") -> Object | None:
+def redis(pods: Iterable[Object], name: str, made_by: str = "", called: str = "") -> Object | None:
     """The pod of the managed Redis of the CrewDeployment `name`: whoever asks it shows it a password, so its name and
     labels, which anybody may give to a pod, are not enough.
 
     Args:
         made_by: uid of its StatefulSet; empty while that is not known, when the name of it has to do.
+        called: the pod's name, of several; the first one's if nothing is said.
     """
-    one = _called_redis(pods, name)
+    one = _called(pods, called or resource.redis_pod(name))
     return one if one is not None and _is_made_by(one, resource.redis(name), made_by) else None
+
+
+def redis_members(pods: Iterable[Object], name: str, made_by: str) -> list[tuple[int, Object]]:
+    """All pods of the managed Redis of the CrewDeployment `name` with their numbers, in order. `made_by` as above."""
+    stateful_set = resource.redis(name)
+    found = []
+    for one in pods:
+        called, _, number = str(one["metadata"]["name"]).rpartition("-")
+        if called == stateful_set and number.isdecimal() and _is_made_by(one, stateful_set, made_by):
+            found.append((int(number), one))
+    return sorted(found, key=lambda one: one[0])
 
 
 def in_place_of_redis(pods: Iterable[Object], name: str, made_by: str = "") -> Object | None:
     """Somebody else's pod that has the name of that one."""
-    one = _called_redis(pods, name)
+    one = _called(pods, resource.redis_pod(name))
     return one if one is not None and not _is_made_by(one, resource.redis(name), made_by) else None
 
 
@@ -97,8 +109,8 @@ def label(pod: Object, name: str) -> str:
     return str((pod["metadata"].get("labels") or {}).get(name, ""))
 
 
-def _called_redis(pods: Iterable[Object], name: str) -> Object | None:
-    return next((one for one in pods if one["metadata"]["name"] == resource.redis_pod(name)), None)
+def _called(pods: Iterable[Object], name: str) -> Object | None:
+    return next((one for one in pods if one["metadata"]["name"] == name), None)
 
 
 def _is_made_by(pod: Object, stateful_set: str, uid: str) -> bool:

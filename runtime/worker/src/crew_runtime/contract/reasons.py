@@ -258,6 +258,31 @@ class Reason(Enum):
         "Redis takes writes, but not as far as spec.memory.durability asks: its disk or its replicas do not keep up.",
         "The message says which. Bring the replica or the disk back, or ask for less by spec.memory.durability.",
     )
+    REDIS_NO_QUORUM = (
+        "RedisNoQuorum",
+        "Too few members of the replicated Redis answer to say who holds all that was acknowledged; none is guessed.",
+        "Bring the members back that the message names: kubectl describe their pods. It goes on by itself with two.",
+    )
+    REDIS_NOT_REPLICATED = (
+        "RedisNotReplicated",
+        "The primary of Redis has no replica that holds what it holds, so no write can be acknowledged.",
+        "Wait while they copy; if it stays, kubectl describe the pods that the message names.",
+    )
+    REDIS_MEMBER_MISSING = (
+        "RedisMemberMissing",
+        "A member of the replicated Redis is away. The other two serve and lose nothing; one more, and writes stop.",
+        "Wait while it comes back or copies; if it stays, kubectl describe the pod that the message names.",
+    )
+    REDIS_FAILED_OVER = (
+        "RedisFailedOver",
+        "An Event: another member is the primary of Redis, or one that was left behind was put right.",
+        "Nothing to do; the message says why. Look for the reason if it comes back.",
+    )
+    REDIS_HANDED_OVER = (
+        "RedisHandedOver",
+        "An Event: the primary of Redis handed its part over as planned, before its pod was replaced.",
+        "Nothing to do.",
+    )
     REPLICA_LOST_REDIS = (
         "ReplicaLostRedis",
         "Redis answers the operator, but not a replica.",

@@ -1,0 +1,244 @@
+"""(who is there, what they say, who is on record) -> the next step. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from crew_operator.failover.facts import Answer, Contact, Member, Picture, Suspicion
+
+QUORUM = 2
+"""Members of three that have to be sealed: an acknowledged write lies on two, so one of any two has it."""
+SILENT_AFTER = 2.0
+"""Seconds without an answer, or without a word from the primary, after which it counts as gone."""
+ALONE_AFTER = 2.0
+"""Seconds in which a primary had no replica, though both others answer, after which they go on without it."""
+REFUSALS = 2
+"""Refused connections in a row: a process that listens never refuses, and one that starts again is seen to be new."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing can be done; why, for people."""
+
+    why: str
+    sure: bool = True
+    """That there is no primary; else the one on record may only be slow."""
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """A writable primary that nobody has put on record is the primary: it ran alone before, or the record is lost."""
+
+    member: Member
+    term: int
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The primary is gone: these replicate from nobody from now on."""
+
+    members: tuple[Member, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Elect:
+    """Enough members are sealed: this one has all that was acknowledged."""
+
+    member: Member
+    term: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The primary on record serves: these are to follow it, and these were primaries and are not any more."""
+
+    primary: Member
+    term: int
+    follow: tuple[Member, ...] = ()
+    demoted: tuple[Member, ...] = ()
+    """Those of `follow` that took writes: their clients have to leave."""
+    name_term: bool = False
+    """Its data do not say their term yet."""
+    fence: bool = False
+    """It would take writes without a replica, as one that ran alone, and has one now."""
+    whole: bool = False
+    """All members are there, and follow."""
+
+
+Step = Wait | Adopt | Seal | Elect | Keep
+
+
+def suspicion(picture: Picture, before: Suspicion, now: float) -> Suspicion:
+    """What the last look at the primary on record adds to what was gathered against it."""
+    record = picture.record
+    look = picture.look(record.primary) if record is not None else None
+    if record is None or look is None:
+        return Suspicion()
+    term = record.term
+    if before.term != term:
+        before = Suspicion(term)
+    match look.contact:
+        case Contact.REFUSES:
+            return Suspicion(term, refused=before.refused + 1)
+        case Contact.SILENT:
+            return Suspicion(term, silent_since=before.silent_since or look.at)
+    alone = _is_alone(picture, record.primary)
+    return Suspicion(term, alone_since=(before.alone_since or now) if alone else 0.0)
+
+
+def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
+    """The next step. `now`: seconds of the monotonic clock that looks have."""
+    record = picture.record
+    if record is None:
+        return _unrecorded(picture)
+    primary, answer = picture.member(record.primary), picture.answer(record.primary)
+    if primary is not None and answer is not None and answer.is_primary:
+        if suspicion.alone_since and now - suspicion.alone_since >= ALONE_AFTER:
+            why = f"{record.primary} has been cut off from the other members for {ALONE_AFTER:g} s"
+            return _seal_or_elect(picture, why, without=record.primary)
+        return _keep(picture, primary, answer, record.term)
+    why = _gone(picture, primary, answer, suspicion, now)
+    if not why:
+        return Wait(
+            f"the primary {record.primary} does not answer, and it is not certain yet that it is gone", sure=False
+        )
+    return _seal_or_elect(picture, why)
+
+
+def _is_alone(picture: Picture, name: str) -> bool:
+    """A primary that answers and can have no write acknowledged, when the others answer and could go on without it."""
+    answer = picture.answer(name)
+    others = [said for one, said in picture.answering if one.name != name]
+    return (
+        answer is not None
+        and answer.is_primary
+        and not answer.replicas
+        and sum(one.holds_data for one in others) >= QUORUM
+        and not any(_hears(one) or one.syncing for one in others)
+    )
+
+
+def _keep(picture: Picture, primary: Member, answer: Answer, term: int) -> Keep:
+    others = [(one, said) for one, said in picture.answering if one.name != primary.name]
+    astray = [(one, said) for one, said in others if said.is_primary or said.source != (primary.ip, picture.port)]
+    followers = sum(not said.is_primary and said.linked for _, said in others)
+    return Keep(
+        primary,
+        term,
+        follow=tuple(one for one, _ in astray),
+        demoted=tuple(one for one, said in astray if said.is_primary),
+        name_term=answer.term != term,
+        fence=bool(followers) and not answer.fenced,
+        whole=not astray and followers == picture.wanted - 1,
+    )
+
+
+def _gone(picture: Picture, primary: Member | None, answer: Answer | None, suspicion: Suspicion, now: float) -> str:
+    """Why the primary on record cannot be it any more; empty while that is not certain."""
+    name = picture.record.primary if picture.record is not None else ""
+    if answer is not None:  # it answers, and takes no writes: it was started again, or an operator died half way
+        return f"{name} was started again"
+    look = picture.look(name)
+    if look is not None and look.contact is Contact.LOADING:
+        return f"{name} was started again"
+    if primary is None or not primary.is_there:
+        why = f"{name} has no pod"
+    elif suspicion.refused >= REFUSALS:
+        why = f"{name} refuses connections"
+    elif suspicion.silent_since and now - suspicion.silent_since >= SILENT_AFTER:
+        why = f"{name} gave no answer for {SILENT_AFTER:g} s"
+    else:
+        return ""
+    # A primary that only the operator cannot reach is left alone.
+    hears = [said for one, said in picture.answering if one.name != name and _hears(said)]
+    return "" if hears else why
+
+
+def _hears(said: Answer) -> bool:
+    """It is a replica whose link to its primary is up, and not silent."""
+    return not said.is_primary and said.linked and said.heard < SILENT_AFTER
+
+
+def _seal_or_elect(picture: Picture, why: str, without: str = "") -> Step:
+    """`without`: a member that is not asked, since none of what it takes can be acknowledged any more."""
+    asked = [(one, said) for one, said in picture.answering if one.name != without]
+    astray = tuple(one for one, said in asked if not said.is_sealed)
+    if astray and len(asked) >= QUORUM:
+        return Seal(astray, why)
+    voters = [(one, said) for one, said in asked if said.is_sealed and said.holds_data]
+    if len(voters) < QUORUM and len(asked) >= picture.wanted:
+        voters = asked  # what these do not have nobody has
+    if len(voters) < QUORUM:
+        there = ", ".join(one.name for one, _ in voters) or "none"
+        needs = f"to elect another takes {QUORUM} of {picture.wanted} members that hold data"
+        return Wait(f"{why}; {needs}, and {there} can be asked")
+    record = picture.record
+    term = max(record.term if record is not None else 0, *(said.term for _, said in voters)) + 1
+    return Elect(_newest(voters), term, why)
+
+
+def _unrecorded(picture: Picture) -> Step:
+    """Nobody knows who is primary: a Redis that is begun, that ran alone before, or whose record was lost."""
+    primaries = [one for one, said in picture.answering if said.is_primary]
+    if len(primaries) == 1:
+        return Adopt(primaries[0], max(said.term for _, said in picture.answering) + 1)
+    everybody = len(picture.answering) >= picture.wanted
+    voters = [(one, said) for one, said in picture.answering if said.holds_data]
+    if not everybody and (len(voters) < QUORUM or primaries):
+        return Wait(f"{len(picture.answering)} of {picture.wanted} members answer: the first primary needs all of them")
+    astray = tuple(one for one, said in picture.answering if not said.is_sealed)
+    if astray:
+        return Seal(astray, "no primary is on record")
+    chosen = picture.answering if everybody else voters
+    term = max(said.term for _, said in chosen) + 1
+    return Elect(_newest(chosen), term, "no primary was on record")
+
+
+def _newest(voters: Iterable[tuple[Member, Answer]]) -> Member:
+    """Terms come first: an older primary may have been given more that was never acknowledged. Positions are in the
+    data, so they hold over a restart; offsets begin anew, and only decide about what nobody has acknowledged."""
+    best, _ = max(
+        voters, key=lambda one: (one[1].term, one[1].position, one[1].keys > 0, one[1].offset, -one[0].ordinal)
+    )
+    return best
+
+
+# Replacing members ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Delete the pod of this member, which is made anew from the newest template."""
+
+    member: Member
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Hand the primary's part over to this member, by a planned failover."""
+
+    member: Member
+
+
+def rollout(picture: Picture, keep: Keep) -> Replace | Switch | None:
+    """What brings the members to the newest template without a lost write: replicas first, one at a time while all
+    follow, then a switch. A primary whose pod is about to go hands over before. None: nothing, or not now.
+    """
+    if keep.primary.terminating and (heirs := _heirs(picture, keep)):
+        return Switch(_newest(heirs))
+    if not keep.whole or any(one.terminating or not one.ready for one in picture.members):
+        return None
+    outdated = sorted((one for one in picture.members if one.outdated), key=lambda one: -one.ordinal)
+    replicas = [one for one in outdated if one.name != keep.primary.name]
+    if replicas:
+        return Replace(replicas[0])
+    if outdated:
+        return Switch(_newest(_heirs(picture, keep)))
+    return None
+
+
+def _heirs(picture: Picture, keep: Keep) -> list[tuple[Member, Answer]]:
+    """Who follows the primary, and stays."""
+    others = ((one, said) for one, said in picture.answering if one.name != keep.primary.name)
+    return [(one, said) for one, said in others if said.linked and not said.is_primary and not one.terminating]
