@@ -13,6 +13,7 @@ from support.waiting import eventually
 
 ON_PURPOSE = {
     ("update", "crewops.dev", "crewdeployments/finalizers"): "no request: it admits children with blockOwnerDeletion",
+    ("patch", "", "pods"): "labels the primary of a replicated Redis; its pods need a node: e2e/test_failover.py",
     ("patch", "", "events"): "an Event that comes again is counted up; whether one does here is chance",
 }
 """Granted though no request of its shows, and why."""

@@ -1,0 +1,268 @@
+"""A Redis of three under kill, stall and partition, with sixteen writers: nothing acknowledged is lost.
+
+`FAILOVER_ROUNDS=50` runs each fault so many times and prints what was measured.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import redis.exceptions
+
+from crew_operator.failover.facts import Record
+from support.trio import Trio, Writers, trio
+
+TESTS = Path(__file__).parents[2]
+UNSHARE = ("unshare", "--map-root-user", "--net")
+ROUTES = "ip link set lo up && ip rule add pref 100 lookup local && ip rule del pref 0 lookup local"
+"""What is decided about addresses comes before the table of local ones, which has no place for it."""
+ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
+
+
+@contextlib.asynccontextmanager
+async def under_load(folder) -> AsyncIterator[tuple[Trio, Writers]]:
+    async with trio(folder) as found:
+        found.begin()
+        await found.whole()
+        writers = Writers(found)
+        async with writers.running():
+            await writers.until_acknowledged(time.monotonic())
+            yield found, writers
+
+
+async def kill_the_primary(found: Trio) -> Callable[[], None]:
+    primary = found.primary()
+    primary.kill()
+    return primary.start
+
+
+async def restart_the_primary(found: Trio) -> Callable[[], None]:
+    primary = found.primary()
+    primary.kill()
+    primary.start()
+    return lambda: None
+
+
+async def stop_the_primary(found: Trio) -> Callable[[], None]:
+    primary = found.primary()
+    primary.stop()
+    return primary.go_on
+
+
+async def stop_a_replica_and_kill_the_primary(found: Trio) -> Callable[[], None]:
+    """The replica is stale when it is asked."""
+    primary, stale = found.primary(), found.replicas()[0]
+    stale.stop()
+    await asyncio.sleep(0.5)
+    primary.kill()
+    stale.go_on()
+    return primary.start
+
+
+async def kill_both_good_members(found: Trio) -> Callable[[], None]:
+    """One that is stale is left: it has to wait for one of the others."""
+    primary, (stale, good) = found.primary(), found.replicas()
+    stale.stop()
+    await asyncio.sleep(0.5)
+    primary.kill()
+    good.kill()
+    stale.go_on()
+    await asyncio.sleep(1)
+    assert found.board.record is not None
+    assert found.board.record.term == 1, "a stale member was elected alone"
+    assert "to elect another takes 2 of 3" in found.controllers[-1][0].state.waits
+    good.start()
+    return primary.start
+
+
+FAULTS = (
+    kill_the_primary,
+    restart_the_primary,
+    stop_the_primary,
+    stop_a_replica_and_kill_the_primary,
+    kill_both_good_members,
+)
+
+
+@pytest.mark.parametrize("cut", ["peers", "operator", "both"])
+def test_a_partition_loses_nothing(tmp_path, cut):
+    """In a network namespace of its own, where packets between two addresses can be dropped."""
+    if not _may_unshare():
+        pytest.skip("needs user namespaces with a network: unshare --map-root-user --net true")
+    command = [
+        *UNSHARE,
+        "sh",
+        "-c",
+        f"{ROUTES} && exec {sys.executable} -m support.partitions {cut} {ROUNDS} {tmp_path}",
+    ]
+    ended = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, timeout=60 + 40 * ROUNDS,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
+    print(ended.stdout)
+
+
+def _may_unshare() -> bool:
+    try:
+        return subprocess.run([*UNSHARE, "sh", "-c", ROUTES], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+async def trial(folder, fault, act=None) -> tuple[int, float]:
+    """How many were acknowledged, and the seconds from the fault until one was again."""
+    async with under_load(folder) as (found, writers):
+        term = found.board.record.term
+        begun = time.monotonic()
+        mend = await (act or fault)(found)
+        while found.board.record.term == term:
+            await asyncio.sleep(0.005)
+        changed = time.monotonic()
+        seconds = changed + await writers.until_acknowledged(changed) - begun
+        mend()
+        await found.whole()
+        writers.ended = True
+        await asyncio.sleep(1)  # the last ones end
+        assert await writers.lost() == []
+        roles = sorted(found.board.roles.values())
+        assert roles == ["primary", "replica", "replica"]
+        assert found.board.primary_ip() == found.primary().client_ip
+        return len(writers.acknowledged), seconds
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.__name__)
+async def test_nothing_acknowledged_is_lost(tmp_path, fault):
+    trials = [await trial(tmp_path / str(number), fault) for number in range(ROUNDS)]
+    seconds = [one for _, one in trials]
+    acknowledged = sum(count for count, _ in trials)
+    print(
+        f"{fault.__name__}: {acknowledged} acknowledged, {statistics.median(seconds):.2f} s, most {max(seconds):.2f} s"
+    )
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("acts", range(1, 8))
+async def test_an_operator_that_dies_anywhere_is_followed_by_one_that_ends_it(tmp_path, acts, before):
+    async with under_load(tmp_path) as (found, writers):
+        found.board.dies_in, found.board.dies_before = acts, before
+        primary = found.primary()
+        primary.kill()
+        _, task = found.controllers[-1]
+        await asyncio.wait([task], timeout=5)
+        found.board.dies_in = -1
+        found.begin()
+        await writers.until_acknowledged(time.monotonic())
+        primary.start()
+        await found.whole()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
+@pytest.mark.parametrize("fault", FAULTS[:3], ids=lambda one: one.__name__)
+async def test_two_operators_at_once_lose_nothing(tmp_path, fault):
+    async def twice(found: Trio) -> Callable[[], None]:
+        found.begin()
+        return await fault(found)
+
+    await trial(tmp_path, fault, twice)
+
+
+async def test_a_rollout_hands_over_and_fails_no_write_for_long(tmp_path):
+    async with under_load(tmp_path) as (found, writers):
+        found.board.outdated = {one.member.name for one in found.servers}
+        first = found.primary()
+        while found.board.outdated:
+            await asyncio.sleep(0.01)
+        await found.whole()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+        assert found.board.deleted[-1] == first.member.name, "the primary goes last"
+        assert [one.failed_over for one in found.told] == [False]
+        gap = max(later - earlier for earlier, later in itertools.pairwise(writers.at))
+        print(f"longest pause {gap:.2f} s")
+
+
+async def test_one_that_ran_alone_becomes_the_primary_of_three(tmp_path):
+    """And its data are what the others get, though they were empty and outnumber it."""
+    async with trio(tmp_path, started=False) as found:
+        alone, *others = found.servers
+        alone.start("--min-replicas-to-write", "0")
+        async with found.admin(alone.member.ip) as client:
+            await connected(client)
+            await client.set("kept", "1")
+        found.begin()
+        for one in others:
+            one.start()
+        await found.whole()
+        assert found.board.record.primary == alone.member.name
+        for one in others:
+            async with found.admin(one.member.ip) as client:
+                assert await client.get("kept") == "1"
+
+
+async def test_members_that_begin_elect_none_before_all_are_there(tmp_path):
+    """Two empty ones must not outvote a third that holds all memories and is late."""
+    async with trio(tmp_path, started=False) as found:
+        late, *early = found.servers
+        for one in early:
+            one.start()
+        controller = found.begin()
+        while "needs all" not in controller.state.waits or "2 of 3" not in controller.state.waits:
+            await asyncio.sleep(0.01)
+        assert found.board.record is None
+        late.start()
+        await found.whole()
+        assert found.board.record == Record(1, late.member.name, whole=found.board.record.whole)
+
+
+async def test_a_lost_record_is_found_again_in_the_data(tmp_path):
+    async with under_load(tmp_path) as (found, writers):
+        primary = found.primary()
+        for one, _ in found.controllers:
+            await found.end(one)
+        primary.kill()
+        found.board.record, found.board.version = None, 77
+        found.begin()
+        await writers.until_acknowledged(time.monotonic())
+        primary.start()
+        await found.whole()
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
+async def test_a_stalled_replica_is_replaced(tmp_path, monkeypatch):
+    monkeypatch.setattr("crew_operator.failover.controller.STUCK_FOR", 2.0)
+    async with under_load(tmp_path) as (found, _):
+        stalled = found.replicas()[0]
+        stalled.stop()
+        while not found.board.deleted:
+            await asyncio.sleep(0.01)
+        assert found.board.deleted == [stalled.member.name]
+        await found.whole()
+        assert found.board.record.term == 1
+
+
+async def connected(client) -> None:
+    while True:
+        try:
+            await client.ping()
+        except OSError:
+            await asyncio.sleep(0.02)
+        except redis.exceptions.ConnectionError:
+            await asyncio.sleep(0.02)
+        else:
+            return
