@@ -22,7 +22,7 @@ from crew_operator.failover.facts import Member, Record
 from crew_operator.failover.member import Door
 from crew_operator.failover.record import Found
 from crew_programs import redis_binary
-from crew_runtime.contract import keys
+from crew_runtime.contract import durability, keys
 from support.ports import free_port
 
 PREFIX = "hotel/concierge"
@@ -227,9 +227,7 @@ class Trio:
     def client(self, ip: str, **options: object) -> redis.asyncio.Redis:
         """As the crew."""
         limits = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": None, "decode_responses": True}
-        return redis.asyncio.Redis(
-            host=ip, port=self.port, username=OPERATOR, password=USERS.operator_password, **{**limits, **options}
-        )
+        return redis.asyncio.Redis(host=ip, port=self.port, password=USERS.crew_password, **{**limits, **options})
 
     def admin(self, ip: str) -> redis.asyncio.Redis:
         """As the operator."""
@@ -315,8 +313,8 @@ class Writers:
                     ip, client = now, self.trio.client(now)
                 async with client.pipeline(transaction=False) as pipe:
                     pipe.hset(f"{prefix}run:{name}", mapping={"status": "pending"})
-                    pipe.incr(keys.position(PREFIX))
-                    pipe.execute_command("WAIT", 1, 500)
+                    pipe.execute_command(*durability.count(durability.REPLICATED, PREFIX))
+                    pipe.execute_command(*durability.wait(durability.REPLICATED, 500))
                     answers = await pipe.execute()
             except (redis.exceptions.RedisError, OSError, TimeoutError):
                 self.refused += 1

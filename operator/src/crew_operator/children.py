@@ -14,7 +14,7 @@ from crew_operator import live as live_objects
 from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
 from crew_operator.api.access import Access
-from crew_operator.api.spec import CrewDeployment
+from crew_operator.api.spec import CrewDeployment, Durability
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.desired import (
     Inputs,
@@ -22,6 +22,7 @@ from crew_operator.desired import (
     RedisUsers,
     credentials,
     drift,
+    environment,
     refusals,
     rotation,
     runtime_image,
@@ -31,6 +32,7 @@ from crew_operator.desired.credentials import Credentials
 from crew_operator.desired.refusals import Settled
 from crew_operator.desired.runtime_image import Rollout
 from crew_operator.errors import Problem, RejectedError
+from crew_operator.failover import record
 from crew_operator.kube_client import KubeClient
 from crew_operator.live import CLAIM, Live, Which
 from crew_operator.redis_client import Target
@@ -250,7 +252,7 @@ class Children:
             stopped=job.stopped,
         )
         inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
-        wanted = desired.children(crew, inputs)
+        wanted = desired.children(_until_replicated(crew, live), inputs)
         rejected = await self._put_all_right(job, wanted)
         not_resized = await self._grow(crew, live.claims)
         if (size := _claim_size(live.get("StatefulSet", names.redis(crew.name)))) is not None:
@@ -498,6 +500,18 @@ def _of_several(crew: CrewDeployment, live: Live) -> dict[str, Any]:
     }
     policy = ((there or {}).get("spec") or {}).get("podManagementPolicy")
     return {**found, **({"redis_pod_management": str(policy)} if policy else {})}
+
+
+def _until_replicated(crew: CrewDeployment, live: Live) -> CrewDeployment:
+    """A crew whose Redis ran alone asks for replicas once there are any: no write could be acknowledged before."""
+    deployment = live.get("Deployment", crew.name)
+    if crew.spec.durability is not Durability.REPLICATED or crew.spec.redis.managed is None or deployment is None:
+        return crew
+    there = live.get("StatefulSet", names.redis(crew.name)) or {"metadata": {}}
+    known = record.parsed((there["metadata"].get("annotations") or {}).get(names.PRIMARY_ANNOTATION))
+    if (known is not None and known.whole) or environment.asks_for_replicas(deployment):
+        return crew
+    return replace(crew, spec=replace(crew.spec, memory=replace(crew.spec.memory, durability=Durability.BUFFERED)))
 
 
 def _claim_size(stateful_set: Object | None) -> str | None:

@@ -207,9 +207,10 @@ def test_any_value_parses_or_is_told_as_problems(where, value):
     assert told is None or all(problem.path and problem.message for problem in told)
 
 
-def test_a_managed_redis_has_no_replica_to_wait_for():
+def test_a_managed_redis_of_one_member_has_no_replica_to_wait_for():
     (problem,) = problems(memory__durability="Replicated")
-    assert problem.startswith("Replicated needs a replica of Redis, and a managed Redis has none: write Fsync, or use")
+    assert problem.startswith("Replicated needs a replica of Redis: set spec.redis.managed.replicas to 3, write Fsync")
+    parse.crew_deployment(crew_manifest(redis={"managed": {"replicas": 3}}, memory__durability="Replicated"))
     assert problem.endswith("@ spec.memory.durability")
     assert problems(redis=None, memory__durability="Replicated")
     crew = parse.crew_deployment(crew_manifest(redis={"external": EXTERNAL}, memory__durability="Replicated"))

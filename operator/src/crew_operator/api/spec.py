@@ -632,7 +632,7 @@ class Redis:
     @property
     def members(self) -> int | None:
         """Redis processes that hold the same data; None: whoever runs them knows."""
-        return 1 if self.managed is not None else None
+        return self.managed.replicas if self.managed is not None else None
 
 
 @dataclass(frozen=True)
@@ -695,9 +695,9 @@ class Memory:
     durability: Durability | None = None
     """How far a kickoff, its end, a person's answer and whatever is saved have come before they are acknowledged.
     Buffered: Redis has them in memory, and on its disk as its appendfsync says. Fsync: they are on its disk; Redis 7.2
-    or newer, and a managed one gets `appendfsync always`. Replicated: a replica of Redis has them too; not with a
-    managed Redis, which has none. What does not come so far within `timeout` is not acknowledged: clients get 503, a
-    kickoff's memory has failed. Buffered when unset."""
+    or newer, and a managed one gets `appendfsync always`. Replicated: a replica of Redis has them too; a managed Redis
+    has some with `replicas: 3`. What does not come so far within `timeout` is not acknowledged: clients get 503, a
+    kickoff's memory has failed. Replicated with a managed Redis of three members when unset, else Buffered."""
     timeout: Duration = "2s"
     """How long one call of Redis may take, before it counts as failed; at start it has ten times as long."""
     vector_type: VectorType = VectorType.FLOAT32
@@ -745,9 +745,10 @@ class Spec:
     RULES: ClassVar = (
         Rule(
             "!has(self.memory) || !has(self.memory.durability) || self.memory.durability != 'Replicated' || "
-            "(has(self.redis) && has(self.redis.external))",
-            "Replicated needs a replica of Redis, and a managed Redis has none: write Fsync, or use an external Redis "
-            "that has replicas",
+            "(has(self.redis) && (has(self.redis.external) || "
+            "(has(self.redis.managed) && self.redis.managed.replicas > 1)))",
+            "Replicated needs a replica of Redis: set spec.redis.managed.replicas to 3, write Fsync, or use an external "
+            "Redis that has replicas",
             lambda spec: spec.durability is not Durability.REPLICATED or spec.redis.members != 1,
             at="memory.durability",
         ),

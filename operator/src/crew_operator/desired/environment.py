@@ -87,6 +87,14 @@ def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
     ]
 
 
+def asks_for_replicas(deployment: Mapping[str, Any]) -> bool:
+    """Whether the crew of this Deployment waits for a replica of Redis with each write that it acknowledges."""
+    pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
+    containers = (*(pod.get("initContainers") or ()), *(pod.get("containers") or ()))
+    asked = [one.get("value") for each in containers for one in each.get("env") or () if one["name"] == env.DURABILITY]
+    return Durability.REPLICATED.value in asked
+
+
 def grace_period(crew: CrewDeployment) -> int:
     """Seconds that a replica has when it is told to stop: for its kickoffs to go on, then for stopping them."""
     asked = crew.spec.crew.grace_period

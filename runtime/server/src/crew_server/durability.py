@@ -70,7 +70,9 @@ class Durability:
 
     async def _waited_for(self, command: Sequence[Argument] | None, until: float) -> Any:
         begun = time.monotonic()
-        answer, written, told = await self._ask(command, durability.touch(self._prefix), until)
+        answer, written, told = await self._ask(command, durability.count(self._wanted, self._prefix), until)
+        if isinstance(written, exceptions.OutOfMemoryError):
+            _, written, told = await self._ask(None, durability.touch(self._prefix), until)
         if written == 0:
             _, _, told = await self._ask(None, durability.mark(self._prefix), until)
         if isinstance(told, Exception):
@@ -92,7 +94,7 @@ class Durability:
             asked.execute_command(*one)
         *answers, told = await asked.execute(raise_on_error=False)
         for one in answers:
-            if isinstance(one, Exception):
+            if isinstance(one, Exception) and not (one is answers[-1] and isinstance(one, exceptions.OutOfMemoryError)):
                 raise one
         if isinstance(told, Exception) and not isinstance(told, exceptions.ResponseError):
             raise told

@@ -46,9 +46,14 @@ class Durability:
                 return []
             return _checked(redis_client.commands(client, commands).answers)
         begun, until = time.monotonic(), self._patience.until()
-        *answers, written, told = self._ask(client, [*commands, durability.touch(self._prefix)], until)
+        *answers, written, told = self._ask(client, [*commands, durability.count(self._wanted, self._prefix)], until)
+        _checked(answers)
+        if isinstance(written, redis.exceptions.OutOfMemoryError):
+            written, told = self._ask(client, [durability.touch(self._prefix)], until)
+        _checked([written])
         if written == 0:
-            _, told = self._ask(client, [durability.mark(self._prefix)], until)
+            put, told = self._ask(client, [durability.mark(self._prefix)], until)
+            _checked([put])
         if isinstance(told, Exception):
             said = redis_errors.shown(str(told))
             raise NotAcknowledgedError(durability.impossible(self._wanted, said), possible=False) from told
@@ -64,11 +69,11 @@ class Durability:
         return _checked(answers)
 
     def _ask(self, client: redis_client.Client, commands: Sequence[Command], until: float) -> list[Any]:
-        """The answers, the last of them to the wait; that one may be an error."""
+        """The answers, the last of them to the wait; each may be an error."""
         wait = durability.wait(self._wanted, self._patience.milliseconds(until))
         asked = redis_client.commands(client, [*commands, wait])
         self._thread.waited = getattr(self._thread, "waited", 0.0) + asked.last_after
-        return [*_checked(asked.answers[:-1]), asked.answers[-1]]
+        return asked.answers
 
 
 def _checked(answers: list[Any]) -> list[Any]:

@@ -59,8 +59,15 @@ class Patience:
         self._hurry_until = -math.inf
 
 
+def count(durability: str, prefix: str) -> Command:
+    """The write before a wait. Of a replicated Redis it numbers the acknowledged writes, by which the operator finds the
+    member that has all of them (docs/failover.md). At `maxmemory` Redis refuses it: `touch` then takes its place.
+    """
+    return ("INCR", keys.position(prefix)) if durability == REPLICATED else touch(prefix)
+
+
 def touch(prefix: str) -> Command:
-    """The write before a WAIT. Answered by 0, and no write, when `mark` has to make its key first.
+    """A write before a wait that numbers nothing. Answered by 0, and no write, when `mark` has to make its key first.
 
     Redis takes this one at its `maxmemory` too: a deletion, which makes room, has to be acknowledged as well.
     """
