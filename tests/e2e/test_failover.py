@@ -44,7 +44,7 @@ def test_the_status_says_who_holds_the_memory(hotel):
     budget = hotel.get("poddisruptionbudget", "concierge-redis")
     assert budget["spec"]["maxUnavailable"] == 1
     assert {hotel.get("pvc", f"data-{name}")["status"]["phase"] for name in MEMBERS} == {"Bound"}
-    assert "3 of 3 members" in hotel.condition("MemoryDurable")["message"]
+    assert "all 3 members" in hotel.condition("MemoryDurable")["message"]
 
 
 @pytest.mark.local_cluster

@@ -13,9 +13,9 @@ def figures(metrics):
 
 def test_the_figures_of_a_crew_are_shown_while_there_is_one():
     metrics = Metrics()
-    metrics.conditions.show("lobby", "concierge", [{"type": "Ready", "status": "False"}])
-    metrics.conditions.show("lobby", "concierge", [{"type": "Ready", "status": "True"}])
-    metrics.conditions.show("lobby", "porter", [{"type": "Ready", "status": "Unknown"}])
+    metrics.conditions.show("lobby", "concierge", [{"type": "Ready", "status": "False", "reason": "R"}])
+    metrics.conditions.show("lobby", "concierge", [{"type": "Ready", "status": "True", "reason": "R"}])
+    metrics.conditions.show("lobby", "porter", [{"type": "Ready", "status": "Unknown", "reason": "R"}])
     metrics.redis_seconds.set("lobby", "concierge", 0.25)
     metrics.proof_time.set("lobby", "concierge", 1e9)
     metrics.watched.set("lobby", "concierge", True)

@@ -11,7 +11,17 @@ from crew_operator.errors import Problem
 from crew_operator.status import chains
 from crew_operator.status.checks import _OF_THE_RUNTIME, _REDIS_REASONS
 from crew_operator.status.conditions import MAX_MESSAGE, merge
-from crew_operator.status.observed import Failure, Loss, Observed, Persistence, RedisLook, RedisState, Workload
+from crew_operator.status.observed import (
+    Failure,
+    Loss,
+    Members,
+    Observed,
+    Persistence,
+    RedisLook,
+    RedisMember,
+    RedisState,
+    Workload,
+)
 from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.reasons import Reason
 from crew_runtime.contract.replica_reasons import BackendReason
@@ -21,10 +31,10 @@ from support.observations import LOOK, OK, good, replica
 GOOD = {
     Reason.AVAILABLE, Reason.COMPATIBLE, Reason.ROLLING_OUT, Reason.ROLLOUT_COMPLETE, Reason.ANSWERS, Reason.DURABLE,
     Reason.PROVEN, Reason.ALL_GOOD, Reason.ENV_IGNORED, Reason.API_OPEN, Reason.REDIS_NEARLY_FULL,
-    Reason.REDIS_DISK_NEARLY_FULL,
+    Reason.REDIS_DISK_NEARLY_FULL, Reason.REDIS_MEMBER_MISSING,
 }  # fmt: skip
-"""Of a condition that is True; the last four say what to do as well."""
-EVENTS = {Reason.REDIS_POD_REPLACED}
+"""Of a condition that is True; the last five say what to do as well."""
+EVENTS = {Reason.REDIS_POD_REPLACED, Reason.REDIS_FAILED_OVER, Reason.REDIS_HANDED_OVER}
 PROBLEM = (Problem("spec.x", "write y"),)
 LONG = "Traceback:\n" + "  File line\n" * 400
 
@@ -49,6 +59,7 @@ NOT_KEPT = Report(
     replica="b", phase="ready", backend=BackendHealth(reason=BackendReason.NOT_ACKNOWLEDGED, message="no replica")
 )
 LOCAL = WorkerReport(crewai_version="1.15.30", state=(StateKind("memory", "lancedb", local=True),))
+PRIMARY = RedisMember("redis-0", 0, "uid", "10.0.0.1")
 NOBODY = good(workload=Workload(wanted=2), replicas=())
 STUCK = Workload(wanted=2, replicas=3, ready=2, updated=1, deadline_exceeded=True)
 SEEN: list[Observed] = [
@@ -61,6 +72,8 @@ SEEN: list[Observed] = [
     *(trouble(one) for one in (Reason.IMAGE_NOT_PULLED, Reason.CONTAINER_CRASHES, Reason.POD_NOT_STARTED)),
     *(good(redis=RedisLook(one, "what Redis said")) for one in RedisState if one is not RedisState.OK),
     good(redis_pod=None), good(redis_pod_taken="concierge-redis-0", redis_pod=None),
+    good(members=Members(wanted=3, waits="redis-0 refuses connections", missing="redis-1 has no address")),
+    good(members=Members(PRIMARY, 1, 3, (), "redis-1 is not linked", whole=True)),
     good(redis_restarted=True), good(redis_apart=True),
     good(replicas=(replica("a"), replica("b", report=LOST_REDIS))),
     good(replicas=(replica("a"), replica("b", report=NOT_KEPT))),
@@ -101,7 +114,8 @@ def test_every_reason_that_a_condition_can_have_was_among_them():
 
 
 def test_a_warning_of_a_condition_that_holds_says_what_to_do_too():
-    for seen in (good(redis_nearly_full=True), good(disk_nearly_full=True)):
+    away = Members(PRIMARY, 1, 3, ("redis-1",), "redis-2 has no address", whole=True)
+    for seen in (good(redis_nearly_full=True), good(disk_nearly_full=True), good(members=away)):
         (one,) = [each for each in chains.verdicts(seen).values() if each.reason.remedy in each.message]
         assert one.status == "True"
 

@@ -747,8 +747,8 @@ class Spec:
             "!has(self.memory) || !has(self.memory.durability) || self.memory.durability != 'Replicated' || "
             "(has(self.redis) && (has(self.redis.external) || "
             "(has(self.redis.managed) && self.redis.managed.replicas > 1)))",
-            "Replicated needs a replica of Redis: set spec.redis.managed.replicas to 3, write Fsync, or use an external "
-            "Redis that has replicas",
+            "Replicated needs a replica of Redis: set spec.redis.managed.replicas to 3, write Fsync, or use an "
+            "external Redis that has replicas",
             lambda spec: spec.durability is not Durability.REPLICATED or spec.redis.members != 1,
             at="memory.durability",
         ),

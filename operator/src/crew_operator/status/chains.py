@@ -165,12 +165,16 @@ def _answers(seen: Observed) -> Verdict:
 
 
 def _durable(seen: Observed) -> Verdict:
+    if (members := seen.members) is not None and members.holding < members.wanted:
+        reason = Reason.REDIS_MEMBER_MISSING
+        text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
+        return Verdict("True", reason, f"{text}. {reason.remedy}")
     if seen.disk_nearly_full:
         reason = Reason.REDIS_DISK_NEARLY_FULL
         return Verdict("True", reason, f"{reason.cause} {reason.remedy}")
     place = "the volume of Redis" if seen.managed else "the disk of Redis"
     if seen.members is not None:
-        place = f"the volumes of {seen.members.holding} of {seen.members.wanted} members of Redis"
+        place = f"the volumes of all {seen.members.wanted} members of Redis"
     text = f"nothing is evicted, and what is written goes to an append-only file on {place}"
     if isinstance(seen.redis, RedisLook) and seen.redis.canary is None:
         return Verdict("True", Reason.DURABLE, f"{text}; its user may not read the canary, so a loss would not be seen")

@@ -194,7 +194,7 @@ def redis_has_a_primary(seen: Observed) -> Verdict | None:
     if seen.members is None or not seen.members.waits:
         return None
     missing = f" ({seen.members.missing})" if seen.members.missing else ""
-    return _bad(Reason.REDIS_NO_QUORUM, f"{seen.members.waits}{missing}. {Reason.REDIS_NO_QUORUM.remedy}")
+    return _bad(Reason.REDIS_NO_QUORUM, f"{seen.members.waits}{missing}")
 
 
 def redis_has_a_pod(seen: Observed) -> Verdict | None:
@@ -345,7 +345,7 @@ def redis_is_replicated(seen: Observed) -> Verdict | None:
     if seen.members is None or seen.members.holding > 1 or not seen.members.whole:
         return None
     missing = seen.members.missing or "nothing is known of the others yet"
-    return _bad(Reason.REDIS_NOT_REPLICATED, f"{missing}. {Reason.REDIS_NOT_REPLICATED.remedy}")
+    return _bad(Reason.REDIS_NOT_REPLICATED, missing)
 
 
 # Shared memory -------------------------------------------------------------------------------------------------------

@@ -60,8 +60,8 @@ class Patience:
 
 
 def count(durability: str, prefix: str) -> Command:
-    """The write before a wait. Of a replicated Redis it numbers the acknowledged writes, by which the operator finds the
-    member that has all of them (docs/failover.md). At `maxmemory` Redis refuses it: `touch` then takes its place.
+    """The write before a wait. Of a replicated Redis it numbers the acknowledged writes, by which the operator finds
+    the member that has all of them (docs/failover.md). At `maxmemory` Redis refuses it: `touch` takes its place then.
     """
     return ("INCR", keys.position(prefix)) if durability == REPLICATED else touch(prefix)
 
