@@ -75,6 +75,8 @@ class Durability:
             _, written, told = await self._ask(None, durability.touch(self._prefix), until)
         if written == 0:
             _, _, told = await self._ask(None, durability.mark(self._prefix), until)
+        if durability.is_interrupted(told):
+            raise exceptions.ConnectionError("another member became the primary meanwhile")
         if isinstance(told, Exception):
             said = redis_errors.shown(str(told))
             raise NotAcknowledgedError(durability.impossible(self._wanted, said), answer) from told

@@ -26,6 +26,11 @@ class Durability:
         self._thread = threading.local()
 
     @property
+    def fails_over(self) -> bool:
+        """Another server may take the place of the one that is asked, and has what was acknowledged."""
+        return self._wanted == durability.REPLICATED
+
+    @property
     def waited(self) -> float:
         """Seconds that the last write of this thread waited after Redis had answered it. Reading it begins anew."""
         seconds: float = getattr(self._thread, "waited", 0.0)
@@ -54,6 +59,8 @@ class Durability:
         if written == 0:
             put, told = self._ask(client, [durability.mark(self._prefix)], until)
             _checked([put])
+        if durability.is_interrupted(told):
+            raise redis.exceptions.ConnectionError("another member became the primary meanwhile")
         if isinstance(told, Exception):
             said = redis_errors.shown(str(told))
             raise NotAcknowledgedError(durability.impossible(self._wanted, said), possible=False) from told

@@ -92,6 +92,11 @@ def holds(durability: str, answer: Any) -> bool:
     return isinstance(count, int) and count >= 1
 
 
+def is_interrupted(answer: Any) -> bool:
+    """Whether the server became a replica meanwhile: what was written is kept or not, as by a cut connection."""
+    return isinstance(answer, Exception) and str(answer).startswith("UNBLOCKED")
+
+
 def shortfall(durability: str, seconds: float) -> str:
     """What to say of a write that did not."""
     where = "on the disk of Redis" if durability == FSYNC else "on a replica of Redis"

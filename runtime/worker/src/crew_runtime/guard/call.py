@@ -20,6 +20,8 @@ TRY_SECONDS = 0.2
 beside us needs 1 ms, one behind TLS and a slow line some round trips, and a deadline is chosen for that line."""
 RETRY_AFTER = (0.02, 0.1)
 """Seconds, drawn evenly: after a restart of Redis every pooled connection is dead once, in all replicas at once."""
+FAILOVER_SECONDS = 8.0
+"""In which a replicated Redis has another primary: a killed one is followed within 2 s, a stalled one within 6 s."""
 
 
 def try_seconds(deadline: float) -> float:
@@ -36,6 +38,8 @@ class Guard:
         self.durability = durability or Durability(connections.settings)
         """For what `call` asks: by it a write waits until it is acknowledged."""
         self._breaker = Breaker(time.monotonic, connections.deadline)
+        self._waited_in_vain = False
+        """For another primary: the next call does not wait for one again."""
 
     @property
     def opened(self) -> int:
@@ -49,27 +53,55 @@ class Guard:
         """
         self._breaker.hopeful()
         self.durability.begin()
+        self._waited_in_vain = False
 
     def call(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool = True) -> Answer:
         """Run `ask` with this process' client. Raises BackendError, having recorded it.
 
         An idempotent call (a second run of which changes nothing more) is tried again once on another connection when
-        its own was cut; never after a time-out, which a second try would only double.
+        its own was cut; never after a time-out, which a second try would only double. With a Redis that fails over it
+        is tried until another primary is there.
         """
         try:
-            if self._breaker.is_open:
-                self._try_again(op)
             try:
-                answer = self._once(op, ask)
-            except BackendUnavailableError as error:
-                if not idempotent or error.kind != BackendReason.REFUSED:
+                answer = self._asked(op, ask, idempotent=idempotent)
+            except BackendError as error:
+                waits = self.durability.fails_over and not self._waited_in_vain
+                if not waits or not _may_pass(error, idempotent=idempotent):
                     raise
-                time.sleep(random.uniform(*RETRY_AFTER))  # noqa: S311 - not for secrets
-                answer = self._once(op, ask)
+                answer = self._after_failover(op, ask, error, idempotent=idempotent)
         except BackendError as error:
             ledger.record(ledger.Failure(op, error.kind, str(error)))
             raise
+        self._waited_in_vain = False
         return answer
+
+    def _asked(self, op: str, ask: Callable[[Client], Answer], *, idempotent: bool) -> Answer:
+        if self._breaker.is_open:
+            self._try_again(op)
+        try:
+            return self._once(op, ask)
+        except BackendUnavailableError as error:
+            if not idempotent or error.kind != BackendReason.REFUSED:
+                raise
+            time.sleep(random.uniform(*RETRY_AFTER))  # noqa: S311 - not for secrets
+            return self._once(op, ask)
+
+    def _after_failover(
+        self, op: str, ask: Callable[[Client], Answer], error: BackendError, *, idempotent: bool
+    ) -> Answer:
+        """The answer of the next primary. Raises the last error when there is none in time."""
+        until = time.monotonic() + FAILOVER_SECONDS
+        while time.monotonic() < until:
+            time.sleep(random.uniform(*RETRY_AFTER))  # noqa: S311 - not for secrets
+            try:
+                return self._asked(op, ask, idempotent=idempotent)
+            except BackendError as again:
+                if not _may_pass(again, idempotent=idempotent):
+                    raise
+                error = again
+        self._waited_in_vain = True
+        raise error
 
     def refuse(self, op: str, error: BackendError) -> NoReturn:
         """Raise `error`, found without asking the backend, having recorded it."""
@@ -110,3 +142,12 @@ class Guard:
         finally:
             connection.disconnect()
         self._breaker.closed()
+
+
+def _may_pass(error: BackendError, *, idempotent: bool) -> bool:
+    """What a failover looks like from here. A member that takes no writes has not done what it was asked; of what ends
+    without an answer nobody knows.
+    """
+    if error.kind == BackendReason.READ_ONLY:
+        return True
+    return idempotent and error.kind in (BackendReason.REFUSED, BackendReason.TIMEOUT)
