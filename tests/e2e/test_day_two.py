@@ -2,13 +2,11 @@
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 
-from support import caller
+from support.callers import calling
 from support.hotel import FACT, QUESTION, READY, WORD, Hotel, names
-from support.pods import restricted_pod
 from support.waiting import wait_until
 
 
@@ -30,23 +28,8 @@ def remembered(hotel, request):
 @pytest.fixture
 def asked(hotel):
     """Somebody asks the crew all the time; `asked()` is how many kickoffs ended, and there has to be no failure."""
-    program = Path(caller.__file__).read_text()
-    command = ["python", "-c", program, f"http://{hotel.name}.{hotel.namespace}.svc:8000"]
-    made = restricted_pod("caller", hotel.cluster.image("crew-runtime"), command, terminationGracePeriodSeconds=0)
-    token = {"secretKeyRef": {"name": f"{hotel.name}-api-token", "key": "token"}}
-    made["spec"]["containers"][0]["env"].append({"name": "CREW_TOKEN", "valueFrom": token})
-    hotel.kubectl("apply", "-f", "-", stdin=json.dumps(made))
-
-    def look():
-        said = str(hotel.kubectl("logs", "caller")).splitlines()
-        assert [one for one in said if not one.startswith("answered ")] == []
-        last = {one.split()[1]: int(one.split()[2]) for one in said}
-        return min(last.get("new", 0), last.get("kept", 0))
-
-    wait_until(lambda: (hotel.pod("caller") or {})["status"].get("phase") == "Running", "the caller runs", 60)
-    wait_until(look, "the caller is answered", 60)
-    yield look
-    hotel.kubectl("delete", "pod", "caller", "--wait=false")
+    with calling(hotel) as look:
+        yield look
 
 
 def rolled(hotel, asked, old):

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from support.hotel import FACT, NOTICED, QUESTION, WORD
+from support.callers import calling
+from support.hotel import FACT, NOTICED, QUESTION, WORD, names
 from support.waiting import wait_until
 
 MEMBERS = [f"concierge-redis-{number}" for number in range(3)]
@@ -99,12 +100,35 @@ def test_redis_takes_other_resources_member_by_member_and_forgets_nothing(hotel)
     primary = wait_whole(hotel)
     hotel.say(hotel.replicas()[0], FACT, "resources")
     before = {name: hotel.pod(name)["metadata"]["uid"] for name in MEMBERS}
-    hotel.patch({"redis": {"managed": {"resources": {"limits": {"memory": "600Mi"}}}}})
 
     def replaced():
         pods = [hotel.pod(name) for name in MEMBERS]
         return all(pod and pod["metadata"]["uid"] != before[pod["metadata"]["name"]] for pod in pods)
 
-    wait_until(replaced, "all members are replaced", 120)
-    assert wait_whole(hotel, 120) != primary
+    with calling(hotel, retries=True) as asked:
+        hotel.patch({"redis": {"managed": {"resources": {"limits": {"memory": "600Mi"}}}}})
+        wait_until(replaced, "all members are replaced", 120)
+        assert wait_whole(hotel, 120) != primary
+        already = asked()
+        wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
     assert WORD in hotel.say(hotel.replicas()[0], QUESTION, "resources")
+
+
+def test_a_new_password_reaches_every_member_and_fails_no_kickoff(hotel):
+    wait_whole(hotel)
+    before = {name: hotel.pod(name)["metadata"]["uid"] for name in MEMBERS}
+    old = hotel.replicas()
+    with calling(hotel, retries=True) as asked:
+        done = hotel.crewctl("rotate", hotel.name)
+        assert done.returncode == 0, done.stderr
+        hotel.wait_replicas(2, but=names(old))
+        already = asked()
+        wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
+    wait_whole(hotel)
+    assert {name: hotel.pod(name)["metadata"]["uid"] for name in MEMBERS} == before, "no member was restarted for it"
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(hotel):
+    wait_whole(hotel)
+    done = hotel.crewctl("doctor", hotel.name)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -17,15 +17,21 @@ PAUSE = 1.0
 """Seconds between an answer and the next question: a kickoff takes a second of CPU time, which new replicas need."""
 TOLD_EVERY = 5
 """Answers."""
+TRIES = 20 if os.environ.get("CALLER_RETRIES") else 1
+"""Times that it asks when it is told to come again."""
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ.get('CREW_TOKEN', '')}"}
 
 
 def ask(connection: http.client.HTTPConnection) -> None:
     """Kick off, wait for the end. Raises when there is none."""
     body = json.dumps({"inputs": {"message": "hello"}})
-    connection.request("POST", f"/kickoff?wait={WAIT}", body, HEADERS)
-    response = connection.getresponse()
-    told = json.loads(response.read())
+    for _ in range(TRIES):
+        connection.request("POST", f"/kickoff?wait={WAIT}", body, HEADERS)
+        response = connection.getresponse()
+        told = json.loads(response.read())
+        if response.status != http.client.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(min(2.0, float(response.headers.get("Retry-After", 1))))
     if response.status != 200:
         raise RuntimeError(f"{response.status} {told}")
     while told.get("status", "running") == "running":
