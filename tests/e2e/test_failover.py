@@ -96,6 +96,20 @@ def test_without_two_members_it_says_so_and_guesses_nothing(hotel):
     assert WORD in hotel.say(hotel.replicas()[0], QUESTION, "quorum")
 
 
+@pytest.mark.parametrize("how", [(), ("--grace-period=0", "--force")], ids=["drained", "forced"])
+def test_a_primary_whose_pod_goes_is_followed_and_fails_no_kickoff(hotel, how):
+    primary = wait_whole(hotel)
+    guest = f"pod {how}"
+    hotel.say(hotel.replicas()[0], FACT, guest)
+    with calling(hotel, retries=True) as asked:
+        hotel.kubectl("delete", "pod", primary, "--wait=false", *how)
+        another_primary(hotel, primary)
+        already = asked()
+        wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
+    assert WORD in hotel.say(hotel.replicas()[1], QUESTION, guest)
+    wait_whole(hotel)
+
+
 def test_redis_takes_other_resources_member_by_member_and_forgets_nothing(hotel):
     primary = wait_whole(hotel)
     hotel.say(hotel.replicas()[0], FACT, "resources")
