@@ -34,6 +34,8 @@ STUCK_FOR: Final = 20.0
 """Seconds that a member which is no primary may give no answer before its pod is replaced."""
 REPLACED_EVERY: Final = 120.0
 """Seconds between two of them."""
+SWITCH_AGAIN: Final = 60.0
+"""Seconds after a planned switch that failed: each try lets writes wait for some seconds."""
 GRACE: Final = 5
 """Seconds for a pod that is replaced to end by itself."""
 
@@ -79,6 +81,8 @@ class Controller:
         self._stuck: dict[str, float] = {}
         """Pod's uid -> since when it gives no answer."""
         self._replaced_at = 0.0
+        self._switch_at = 0.0
+        """When the next planned switch may be tried."""
 
     def aim(self, users: RedisUsers) -> None:
         """Who the members should know from now on."""
@@ -174,8 +178,10 @@ class Controller:
         whole = found.record is not None and (found.record.whole or keep.whole)
         await self._show(_serving(picture, keep, self._wanted, whole=whole))
         match decide.rollout(picture, keep):
-            case Switch(member):
+            case Switch(member) if time.monotonic() >= self._switch_at:
+                self._switch_at = time.monotonic() + SWITCH_AGAIN
                 await self._switch(found, keep, member)
+                self._switch_at = 0.0
                 return 0.0
             case decide.Replace(member):
                 log.info("replacing a member of Redis", extra={"pod": member.name})
