@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crew_runtime.contract import tokens
+from crew_runtime.contract.durability import BUFFERED
 from crew_runtime.contract.replica_reasons import FailureKind
 from crew_server import redis_client
 from crew_server.backend import Backend
@@ -69,7 +70,10 @@ class App:
         events = Events(self._on_worker_draining, self._on_worker_connected)
         link = WorkerLink(settings.socket, slots, events, settings.concurrency)
         self._waiting_client = redis_client.connect(settings)
-        durability = Durability(self._waiting_client, settings)
+        # Without a wait, a connection that only kickoffs use would be idle and whole when Redis hangs: what is sent
+        # over it is done when Redis goes on, though its client was refused.
+        waits = settings.durability != BUFFERED
+        durability = Durability(self._waiting_client if waits else self._client, settings)
         queue, ends = Queue(self._client, settings, durability), Ends(settings)
         listeners = Listeners(self._on_ended, self._on_told, ends.ended)
         dispatcher = Dispatcher(settings, slots, queue, metrics, listeners)
