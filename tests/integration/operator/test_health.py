@@ -62,9 +62,14 @@ async def test_killed_redis_shows_within_10_s_and_true_comes_back_with_a_new_pro
     await cluster.condition("Ready", "False")
     await node.redis_restarts()
     await cluster.condition("Ready", "True", "AllGood", seconds=20)
+
+    async def told():
+        said = await cluster.events()
+        return any(reason == "Proven" and text.startswith("MemoryShared=True") for reason, text in said)
+
+    await eventually(told, "an Event tells of the new proof", 10)  # Events are written behind the status
     said = await cluster.events()
     assert any(reason == "RedisUnreachable" and text.startswith("MemoryReady=False") for reason, text in said)
-    assert any(reason == "Proven" and text.startswith("MemoryShared=True") for reason, text in said)
 
 
 async def test_a_redis_that_is_nearly_full_is_told_before_it_is(cluster, operator, node):
