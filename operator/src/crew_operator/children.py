@@ -381,6 +381,9 @@ class Children:
         if drift.foreign_ports(wanted, there):
             about = wanted["metadata"]
             await self._kube.merge(wanted["kind"], about["namespace"], about["name"], _ports_of(wanted), uid=uid)
+        if (patch := drift.other_strategy(wanted, there)) is not None:
+            about = wanted["metadata"]
+            await self._kube.merge(wanted["kind"], about["namespace"], about["name"], patch, uid=uid)
         if (patch := drift.foreign_settings(wanted, there)) is not None:
             about = wanted["metadata"]
             await self._kube.merge(wanted["kind"], about["namespace"], about["name"], patch, uid=uid, strategic=True)

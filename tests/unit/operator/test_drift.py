@@ -111,3 +111,14 @@ def test_an_item_whose_name_is_no_text_is_compared_and_no_crash():
     assert drift.holds(odd, odd)
     assert not drift.holds(odd, {"spec": {}})
     assert not drift.holds({"spec": {"sysctls": [{"name": "x"}]}}, odd)
+
+
+def test_another_update_strategy_takes_the_settings_of_the_one_before_away():
+    wanted = {"kind": "StatefulSet", "spec": {"updateStrategy": {"type": "OnDelete"}}}
+    live = {"spec": {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}}}
+    assert drift.other_strategy(wanted, live) == {
+        "spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}
+    }
+    assert drift.other_strategy(wanted, {"spec": {"updateStrategy": {"type": "OnDelete"}}}) is None
+    assert drift.other_strategy({"kind": "StatefulSet", "spec": {}}, live) is None
+    assert drift.other_strategy({"kind": "Deployment", "spec": {}}, live) is None

@@ -78,6 +78,17 @@ def foreign_settings(wanted: Manifest, live: Mapping[str, Any]) -> dict[str, Any
     return {"spec": {"template": {"spec": found}}} if found else None
 
 
+def other_strategy(wanted: Manifest, live: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The merge patch that makes a StatefulSet's update strategy another one; None when it is that already. To apply
+    leaves the settings of the one before, which the API server has filled in, and then refuses them.
+    """
+    strategy = wanted["spec"].get("updateStrategy") if wanted["kind"] == "StatefulSet" else None
+    there = live.get("spec", {}).get("updateStrategy") or {}
+    if strategy is None or strategy["type"] == there.get("type") or "rollingUpdate" not in there:
+        return None
+    return {"spec": {"updateStrategy": {**strategy, "rollingUpdate": None}}}
+
+
 def _containers(manifest: Mapping[str, Any], field: str) -> Sequence[Any]:
     return manifest.get("spec", {}).get("template", {}).get("spec", {}).get(field) or ()
 

@@ -135,7 +135,7 @@ def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
     if seen.open_as_before:
         text = "its API asks for no token, as before there was spec.crew.api: set spec.crew.api.auth to Token or None"
         found.append((Reason.API_OPEN, text))
-    if (members := seen.members) is not None and members.holding < members.wanted:
+    if (members := seen.members) is not None and members.term and members.holding < members.wanted:
         text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
         found.append((Reason.REDIS_MEMBER_MISSING, text))
     if seen.redis_nearly_full:
@@ -165,7 +165,7 @@ def _answers(seen: Observed) -> Verdict:
 
 
 def _durable(seen: Observed) -> Verdict:
-    if (members := seen.members) is not None and members.holding < members.wanted:
+    if (members := seen.members) is not None and members.term and members.holding < members.wanted:
         reason = Reason.REDIS_MEMBER_MISSING
         text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
         return Verdict("True", reason, f"{text}. {reason.remedy}")
