@@ -101,6 +101,8 @@ class Board:
     outdated: set[str] = field(default_factory=set)
     deleted: list[str] = field(default_factory=list)
     restart_after: float = 0.3
+    busy: int = 0
+    """Writes that meet another version: its StatefulSet was changed for another reason meanwhile."""
     dies_in: int = -1
     """Acts, of Redis or here, after which the operator dies that is about to do another; negative: it does not."""
     dies_before: bool = True
@@ -118,6 +120,8 @@ class Board:
         """Compare and swap."""
         async with self.acting():
             await asyncio.sleep(0.005)
+            if self.busy > 0:
+                self.busy, self.version = self.busy - 1, self.version + 1
             if version != str(self.version):
                 raise ConflictError(409, "another version")
             self.record, self.version = record, self.version + 1

@@ -181,6 +181,7 @@ async def test_two_operators_at_once_lose_nothing(tmp_path, fault):
 async def test_a_rollout_hands_over_and_fails_no_write_for_long(tmp_path):
     async with under_load(tmp_path) as (found, writers):
         found.board.outdated = {one.member.name for one in found.servers}
+        found.board.busy = 3
         first = found.primary()
         while found.board.outdated:
             await asyncio.sleep(0.01)

@@ -36,6 +36,7 @@ REPLACED_EVERY: Final = 120.0
 """Seconds between two of them."""
 SWITCH_AGAIN: Final = 60.0
 """Seconds after a planned switch that failed: each try lets writes wait for some seconds."""
+RECORD_TRIES: Final = 10
 GRACE: Final = 5
 """Seconds for a pod that is replaced to end by itself."""
 
@@ -230,9 +231,7 @@ class Controller:
     async def _elect(self, found: Found, elect: Elect) -> float:
         before = found.record
         # whole: a write that two members have acknowledged is known to be one from then on, whatever happens to them
-        await self._board.write(
-            Record(elect.term, elect.member.name, whole=before is not None and before.whole), found.version
-        )
+        await self._put_on_record(Record(elect.term, elect.member.name, before is not None and before.whole), found)
         self._board.fence()
         await self._door(elect.member).promote(elect.term)
         log.warning("Redis has another primary", extra={"pod": elect.member.name, "term": elect.term, "why": elect.why})
@@ -251,12 +250,26 @@ class Controller:
         await self._door(keep.primary).hand_over((heir.ip, self._port))
         term = keep.term + 1
         whole = found.record is not None and found.record.whole
-        await self._board.write(Record(term, heir.name, whole), found.version)
+        await self._put_on_record(Record(term, heir.name, whole), found)
         self._board.fence()
         await self._door(heir).name_term(term)
         await self._board.label(heir, PRIMARY)
         await self._door(keep.primary).end_clients()
         await self._tell(News(False, f"{heir.name} is the primary of Redis now (term {term}), as planned"))
+
+    async def _put_on_record(self, record: Record, found: Found) -> None:
+        """In the place of what was found. The StatefulSet changes for other reasons, too, and most of all now: that is
+        no other record. Raises ConflictError when another one was put there.
+        """
+        for _ in range(RECORD_TRIES):
+            try:
+                return await self._board.write(record, found.version)
+            except ConflictError:
+                now = await self._board.read()
+                if now is None or now.record != found.record:
+                    raise
+                found = now
+        raise ConflictError(409, "the StatefulSet does not keep still")
 
     async def _label(self, picture: Picture, primary: Member) -> None:
         """The new primary first: for a moment two are selected, and never none."""
