@@ -175,7 +175,8 @@ class Controller:
         await self._let_follow(keep)
         await self._label(picture, keep.primary)
         if keep.whole and found.record is not None and not found.record.whole:
-            await self._board.write(replace(found.record, whole=True), found.version)
+            await self._put_on_record(replace(found.record, whole=True), found)
+            return 0.0  # what was found is old by now
         whole = found.record is not None and (found.record.whole or keep.whole)
         await self._show(_serving(picture, keep, self._wanted, whole=whole))
         match decide.rollout(picture, keep):
