@@ -510,8 +510,8 @@ def _until_replicated(crew: CrewDeployment, live: Live) -> CrewDeployment:
     deployment = live.get("Deployment", crew.name)
     if crew.spec.durability is not Durability.REPLICATED or crew.spec.redis.managed is None or deployment is None:
         return crew
-    there = live.get("StatefulSet", names.redis(crew.name)) or {"metadata": {}}
-    known = record.parsed((there["metadata"].get("annotations") or {}).get(names.PRIMARY_ANNOTATION))
+    there = live.get("StatefulSet", names.redis(crew.name))
+    known = record.of(there) if there is not None else None
     if (known is not None and known.whole) or environment.asks_for_replicas(deployment):
         return crew
     return replace(crew, spec=replace(crew.spec, memory=replace(crew.spec.memory, durability=Durability.BUFFERED)))

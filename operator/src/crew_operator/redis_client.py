@@ -13,7 +13,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
@@ -266,14 +266,14 @@ _SUCCESSES: Final = ("aof_last_write_status", "aof_last_bgrewrite_status")
 def _answered(info: str, latency: float, data_id: str) -> RedisLook:
     told = dict(_FIGURE.findall(info))
     run_id, policy = told.get("run_id", ""), told.get("maxmemory_policy", "")
-    limit, uptime = _count(told, "maxmemory"), _count(told, "uptime_in_seconds", -1)
+    limit, uptime = count(told, "maxmemory"), count(told, "uptime_in_seconds", -1)
     return RedisLook(
         RedisState.OK,
         latency=latency,
         run_id=run_id if _RUN_ID.fullmatch(run_id) else "",
         data_id=data_id,
         up_since=time.time() - uptime if uptime >= 0 else 0.0,
-        fullness=min(1.0, _count(told, "used_memory") / limit) if limit else 0.0,
+        fullness=min(1.0, count(told, "used_memory") / limit) if limit else 0.0,
         evicts="" if policy == _EVICTS_NOTHING or not limit else policy,
         persistence=_persistence(told),
     )
@@ -283,11 +283,11 @@ def _persistence(told: dict[str, str]) -> Persistence | None:
     if "aof_enabled" not in told:
         return None
     failing = [one for one in _SUCCESSES if told.get(one, "ok") != "ok"]
-    return Persistence(told["aof_enabled"] == "1", ", ".join(failing), _count(told, "aof_base_size"))
+    return Persistence(told["aof_enabled"] == "1", ", ".join(failing), count(told, "aof_base_size"))
 
 
-def _count(told: dict[str, str], name: str, otherwise: int = 0) -> int:
-    """`otherwise` where it was not told, or is no number that can be."""
+def count(told: Mapping[str, str], name: str, otherwise: int = 0) -> int:
+    """A figure of INFO; `otherwise` where it was not told, or is no number that can be."""
     found = told.get(name, "")
     return int(found) if _COUNT.fullmatch(found) else otherwise
 

@@ -118,12 +118,12 @@ def _may_unshare() -> bool:
         return False
 
 
-async def trial(folder, fault, act=None) -> tuple[int, float]:
+async def trial(folder, fault) -> tuple[int, float]:
     """How many were acknowledged, and the seconds from the fault until one was again."""
     async with under_load(folder) as (found, writers):
         term = found.board.record.term
         begun = time.monotonic()
-        mend = await (act or fault)(found)
+        mend = await fault(found)
         while found.board.record.term == term:
             await asyncio.sleep(0.005)
         changed = time.monotonic()
@@ -175,7 +175,7 @@ async def test_two_operators_at_once_lose_nothing(tmp_path, fault):
         found.begin()
         return await fault(found)
 
-    await trial(tmp_path, fault, twice)
+    await trial(tmp_path, twice)
 
 
 async def test_a_rollout_hands_over_and_fails_no_write_for_long(tmp_path):

@@ -6,8 +6,9 @@ import pytest
 
 from crew_operator.failover import decide
 from crew_operator.failover.decide import Adopt, Elect, Keep, Replace, Seal, Switch, Wait
-from crew_operator.failover.facts import NOBODY, PORT, Answer, Contact, Look, Member, Picture, Record, Suspicion
+from crew_operator.failover.facts import NOBODY, Answer, Contact, Look, Member, Picture, Record, Suspicion
 from crew_operator.failover.record import parsed, shown
+from crew_runtime.contract import REDIS_PORT
 
 A, B, C = (Member(f"redis-{number}", number, f"uid-{number}", f"10.0.0.{number}", ready=True) for number in range(3))
 RECORD = Record(4, A.name)
@@ -20,7 +21,7 @@ def primary(**said):
 
 
 def replica(**said):
-    return Answer(**{"source": (A.ip, PORT), "linked": True, "term": 4, **said})
+    return Answer(**{"source": (A.ip, REDIS_PORT), "linked": True, "term": 4, **said})
 
 
 def sealed(**said):
@@ -48,7 +49,7 @@ def test_a_primary_that_serves_is_kept():
     assert kept == Keep(A, 4, whole=True)
 
 
-@pytest.mark.parametrize("answer", [sealed(), replica(source=(C.ip, PORT)), replica(source=(A.ip, 1))])
+@pytest.mark.parametrize("answer", [sealed(), replica(source=(C.ip, REDIS_PORT)), replica(source=(A.ip, 1))])
 def test_who_follows_another_is_told_to_follow_it(answer):
     kept = step(picture(RECORD, primary(), answer, replica()))
     assert (kept.follow, kept.demoted, kept.whole) == ((B,), (), False)

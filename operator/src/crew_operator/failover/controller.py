@@ -16,10 +16,11 @@ from crew_operator.desired.redis_users import RedisUsers
 from crew_operator.errors import ConflictError, OperatorError
 from crew_operator.failover import decide
 from crew_operator.failover.decide import Adopt, Elect, Keep, Seal, Switch, Wait
-from crew_operator.failover.facts import NOBODY, PORT, Contact, Look, Member, Picture, Record, Suspicion
+from crew_operator.failover.facts import NOBODY, Contact, Look, Member, Picture, Record, Suspicion
 from crew_operator.failover.member import Door, MemberError
 from crew_operator.failover.record import Board, Found
 from crew_operator.status.observed import Members
+from crew_runtime.contract import REDIS_PORT
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Controller:
         wanted: int,
         users: RedisUsers,
         *,
-        port: int = PORT,
+        port: int = REDIS_PORT,
         tell: Callable[[News | None], Awaitable[None]],
     ) -> None:
         """
@@ -177,8 +178,7 @@ class Controller:
         if keep.whole and found.record is not None and not found.record.whole:
             await self._put_on_record(replace(found.record, whole=True), found)
             return 0.0  # what was found is old by now
-        whole = found.record is not None and (found.record.whole or keep.whole)
-        await self._show(_serving(picture, keep, self._wanted, whole=whole))
+        await self._show(_serving(picture, keep))
         match decide.rollout(picture, keep):
             case Switch(member) if time.monotonic() >= self._switch_at:
                 self._switch_at = time.monotonic() + SWITCH_AGAIN
@@ -232,7 +232,7 @@ class Controller:
     async def _elect(self, found: Found, elect: Elect) -> float:
         before = found.record
         # whole: a write that two members have acknowledged is known to be one from then on, whatever happens to them
-        await self._put_on_record(Record(elect.term, elect.member.name, before is not None and before.whole), found)
+        await self._put_on_record(Record(elect.term, elect.member.name, _is_whole(before)), found)
         self._board.fence()
         await self._door(elect.member).promote(elect.term)
         log.warning("Redis has another primary", extra={"pod": elect.member.name, "term": elect.term, "why": elect.why})
@@ -250,8 +250,7 @@ class Controller:
         log.info("handing over the primary's part", extra={"pod": keep.primary.name, "to": heir.name})
         await self._door(keep.primary).hand_over((heir.ip, self._port))
         term = keep.term + 1
-        whole = found.record is not None and found.record.whole
-        await self._put_on_record(Record(term, heir.name, whole), found)
+        await self._put_on_record(Record(term, heir.name, _is_whole(found.record)), found)
         self._board.fence()
         await self._door(heir).name_term(term)
         await self._board.label(heir, PRIMARY)
@@ -304,8 +303,8 @@ class Controller:
 
     async def _wait(self, picture: Picture, wait: Wait) -> None:
         term = picture.record.term if picture.record is not None else 0
-        whole = picture.record is not None and picture.record.whole
-        await self._show(Members(None, term, self._wanted, (), _missing(picture, ()), wait.why, whole))
+        missing, whole = _missing(picture, ()), _is_whole(picture.record)
+        await self._show(Members(None, term, self._wanted, (), missing, wait.why, whole))
 
     async def _show(self, state: Members) -> None:
         if state != self.state:
@@ -313,14 +312,19 @@ class Controller:
             await self._tell(None)
 
 
-def _serving(picture: Picture, keep: Keep, wanted: int, *, whole: bool) -> Members:
+def _is_whole(record: Record | None) -> bool:
+    """All members have once held the same, as far as is on record."""
+    return record is not None and record.whole
+
+
+def _serving(picture: Picture, keep: Keep) -> Members:
     following = tuple(
         one.name
         for one, said in picture.answering
         if one.name != keep.primary.name and said.linked and not said.is_primary and one not in keep.follow
     )
     missing = _missing(picture, (keep.primary.name, *following))
-    return Members(keep.primary, keep.term, wanted, following, missing, whole=whole)
+    return Members(keep.primary, keep.term, picture.wanted, following, missing, whole=_is_whole(picture.record))
 
 
 def _missing(picture: Picture, there: tuple[str, ...]) -> str:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crew_operator.status.observed import RedisMember
+from crew_runtime.contract import REDIS_PORT
 
 Member = RedisMember
 
 NOBODY = ("127.0.0.1", 1)
 """The address that a sealed member replicates from: nothing answers there, so it takes no writes from anybody."""
-PORT = 6379
 
 
 class Contact(StrEnum):
@@ -28,7 +28,6 @@ class Contact(StrEnum):
 class Answer:
     """What a member's Redis said of itself."""
 
-    run_id: str = ""
     is_primary: bool = False
     source: tuple[str, int] = ("", 0)
     """Whom it replicates from; of a replica."""
@@ -109,7 +108,7 @@ class Picture:
     record: Record | None
     wanted: int
     """How many members there should be."""
-    port: int = PORT
+    port: int = REDIS_PORT
 
     def look(self, name: str) -> Look | None:
         """The last look at a member."""

@@ -13,10 +13,11 @@ from typing import Final
 
 from crew_operator import redis_users
 from crew_operator.desired.redis_users import OPERATOR, RedisUsers
-from crew_operator.failover.facts import NOBODY, PORT, Answer, Contact, Look
+from crew_operator.failover.facts import Answer, Contact, Look
+from crew_operator.redis_client import count
 from crew_operator.resp import ErrorReply, NotRedisError, Replies, request
 from crew_operator.words import quoted
-from crew_runtime.contract import keys, redis_errors
+from crew_runtime.contract import REDIS_PORT, keys, redis_errors
 
 DEADLINE: Final = 1.0
 """Seconds for a look, or a command."""
@@ -27,7 +28,6 @@ _BUDGET: Final = 64 * 1024
 _BUFFER: Final = 4096
 _FIGURE: Final = re.compile(r"^([a-z_0-9]{1,40}):([^\r\n]{0,256})\r?$", re.MULTILINE | re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,18}", re.ASCII)
-_RUN_ID: Final = re.compile(r"[0-9a-f]{40}", re.ASCII)
 _KEYS: Final = re.compile(r"keys=(\d{1,18})", re.ASCII)
 _ONLINE: Final = re.compile(r"state=online,.*\blag=(\d{1,9})", re.ASCII)
 _LAG: Final = 2
@@ -58,7 +58,9 @@ class _Protocol(asyncio.StreamReaderProtocol):
 class Door:
     """To the Redis of one pod."""
 
-    def __init__(self, ip: str, key_prefix: str, users: RedisUsers, lost: Callable[[], None], port: int = PORT) -> None:
+    def __init__(
+        self, ip: str, key_prefix: str, users: RedisUsers, lost: Callable[[], None], port: int = REDIS_PORT
+    ) -> None:
         """`lost`: called when the connection ends."""
         self._ip, self._port = ip, port
         self._key_prefix = key_prefix
@@ -96,7 +98,7 @@ class Door:
         async with self._told():
             await self._ask("REPLICAOF", source[0], str(source[1]))
             if end_clients:
-                await self._ask("CLIENT", "KILL", "TYPE", "normal")
+                await self._end_clients()
 
     async def promote(self, term: int) -> None:
         """Become primary, of this term. Raises MemberError."""
@@ -128,7 +130,7 @@ class Door:
     async def end_clients(self) -> None:
         """Those that are connected have to connect anew. Raises MemberError."""
         async with self._told():
-            await self._ask("CLIENT", "KILL", "TYPE", "normal")
+            await self._end_clients()
 
     @contextlib.asynccontextmanager
     async def _told(self, deadline: float = DEADLINE) -> AsyncIterator[None]:
@@ -146,25 +148,26 @@ class Door:
 
     async def _answer(self) -> Answer:
         said = await self._figures("replication")
-        run_id = (await self._figures("server")).get("run_id", "")
         keyspace = await self._figures("keyspace")
         term = await self._number(keys.TERM)
         position = await self._number(keys.position(self._key_prefix))
         is_primary = said.get("role") == "master"
         return Answer(
-            run_id=run_id if _RUN_ID.fullmatch(run_id) else "",
             is_primary=is_primary,
-            source=("", 0) if is_primary else (said.get("master_host", ""), _count(said, "master_port")),
+            source=("", 0) if is_primary else (said.get("master_host", ""), count(said, "master_port")),
             linked=said.get("master_link_status") == "up" and said.get("master_sync_in_progress") == "0",
             syncing=said.get("master_sync_in_progress") == "1",
-            heard=float(_count(said, "master_last_io_seconds_ago", 3600)),
+            heard=float(count(said, "master_last_io_seconds_ago", 3600)),
             term=term,
             position=position,
-            offset=_count(said, "master_repl_offset" if is_primary else "slave_repl_offset"),
+            offset=count(said, "master_repl_offset" if is_primary else "slave_repl_offset"),
             keys=sum(int(one) for one in _KEYS.findall(" ".join(keyspace.values()))),
             replicas=sum(_is_online(one) for name, one in said.items() if re.fullmatch(r"slave\d+", name)),
             fenced="min_slaves_good_slaves" in said,
         )
+
+    async def _end_clients(self) -> None:
+        await self._ask("CLIENT", "KILL", "TYPE", "normal")
 
     async def _name(self, term: int) -> None:
         if await self._number(keys.TERM) == term:
@@ -240,11 +243,3 @@ def _failed(error: Exception) -> tuple[Contact, str]:
     if isinstance(error, TimeoutError):
         return Contact.SILENT, f"no answer within {DEADLINE:g} s"
     return Contact.SILENT, type(error).__name__
-
-
-def _count(told: dict[str, str], name: str, otherwise: int = 0) -> int:
-    found = told.get(name, "")
-    return int(found) if _NUMBER.fullmatch(found) else otherwise
-
-
-__all__ = ["DEADLINE", "NOBODY", "PORT", "Door", "MemberError"]

@@ -67,7 +67,7 @@ class ClusterBoard:
         listed = self._cache.list(owner, (POD,)).values()
         return Found(
             pods.redis_members(list(listed), self._name, self._uid, updated=_update_revision(found)),
-            parsed((found["metadata"].get("annotations") or {}).get(names.PRIMARY_ANNOTATION)),
+            of(found),
             str(found["metadata"]["resourceVersion"]),
         )
 
@@ -94,6 +94,11 @@ class ClusterBoard:
     def fence(self) -> None:
         """As before each write to the API server."""
         self._kube.fence()
+
+
+def of(stateful_set: Mapping[str, Any]) -> Record | None:
+    """What is on record of this Redis."""
+    return parsed((stateful_set["metadata"].get("annotations") or {}).get(names.PRIMARY_ANNOTATION))
 
 
 def parsed(text: str | None) -> Record | None:

@@ -135,9 +135,8 @@ def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
     if seen.open_as_before:
         text = "its API asks for no token, as before there was spec.crew.api: set spec.crew.api.auth to Token or None"
         found.append((Reason.API_OPEN, text))
-    if (members := seen.members) is not None and members.term and members.holding < members.wanted:
-        text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
-        found.append((Reason.REDIS_MEMBER_MISSING, text))
+    if away := _away(seen):
+        found.append((Reason.REDIS_MEMBER_MISSING, away))
     if seen.redis_nearly_full:
         found.append((Reason.REDIS_NEARLY_FULL, "Redis is more than 85 % full"))
     if seen.disk_nearly_full:
@@ -147,6 +146,14 @@ def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
         text = f"{names} in spec.crew.env not applied: the operator sets CREWOPS_*; remove it"
         found.append((Reason.ENV_IGNORED, text))
     return found
+
+
+def _away(seen: Observed) -> str:
+    """Which members of a replicated Redis do not hold its data; empty: all do, or nothing is known yet."""
+    members = seen.members
+    if members is None or not members.term or members.holding >= members.wanted:
+        return ""
+    return f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
 
 
 def _available(seen: Observed) -> Verdict:
@@ -165,10 +172,9 @@ def _answers(seen: Observed) -> Verdict:
 
 
 def _durable(seen: Observed) -> Verdict:
-    if (members := seen.members) is not None and members.term and members.holding < members.wanted:
+    if away := _away(seen):
         reason = Reason.REDIS_MEMBER_MISSING
-        text = f"{members.holding} of {members.wanted} members of Redis hold its data ({members.missing})"
-        return Verdict("True", reason, f"{text}. {reason.remedy}")
+        return Verdict("True", reason, f"{away}. {reason.remedy}")
     if seen.disk_nearly_full:
         reason = Reason.REDIS_DISK_NEARLY_FULL
         return Verdict("True", reason, f"{reason.cause} {reason.remedy}")
