@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from crew_operator import events, healing, observe, proof, redis_client, references
 from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
-from crew_operator.api.spec import CrewDeployment, OnLoss
+from crew_operator.api.spec import CrewDeployment, Durability, OnLoss
 from crew_operator.children import Children, Outcome
 from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
@@ -303,6 +303,7 @@ class Reconciler:
                 crew.key_prefix,
                 managed.replicas,
                 users,
+                crew_should_wait=crew.spec.durability is Durability.REPLICATED,
             )
 
     async def _tell_failover(self, key: Key, news: News | None) -> None:

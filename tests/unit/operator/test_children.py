@@ -326,3 +326,14 @@ def test_a_managed_redis_syncs_what_is_waited_for_at_once_whatever_the_spec_says
         both = (*environment.server(crew, Access()), *environment.worker(crew))
         told = [one["value"] for one in both if one["name"] == "CREWOPS_DURABILITY"]
         assert told == (["Fsync"] * 2 if asked else []), "a crew that does not ask for it is not rolled"
+
+
+def test_pods_of_a_crew_that_waits_for_failovers_can_be_told_from_those_that_do_not():
+    def labels(**spec):
+        crew = parse.crew_deployment(crew_manifest(redis__managed={"replicas": 3}, **spec))
+        deployment = next(one for one in desired.children(crew, INPUTS) if one["kind"] == "Deployment")
+        assert "crewops.dev/waits-for-failover" not in deployment["spec"]["selector"]["matchLabels"]
+        return deployment["spec"]["template"]["metadata"]["labels"]
+
+    assert labels()["crewops.dev/waits-for-failover"] == "true"
+    assert "crewops.dev/waits-for-failover" not in labels(memory__durability="Buffered")

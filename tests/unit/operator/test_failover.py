@@ -198,10 +198,10 @@ def test_two_that_hold_data_need_no_third():
 # Replacing members -------------------------------------------------------------------------------------------------
 
 
-def rollout(members, keep):
+def rollout(members, keep, *, crew_is_ready=True):
     answers = {A.name: primary(), B.name: replica(), C.name: replica()}
     looks = {name: Look(Contact.ANSWERS, said) for name, said in answers.items()}
-    return decide.rollout(Picture(members, looks, RECORD, 3), keep)
+    return decide.rollout(Picture(members, looks, RECORD, 3), keep, crew_is_ready=crew_is_ready)
 
 
 KEEP = Keep(A, 4, whole=True)
@@ -213,6 +213,14 @@ def test_replicas_are_replaced_one_by_one_and_the_primary_hands_over_last():
     assert rollout((OLD_A, OLD_B, C), replace(KEEP, primary=OLD_A)) == Replace(OLD_B)
     assert rollout((OLD_A, B, C), replace(KEEP, primary=OLD_A)) == Switch(B)
     assert rollout((A, B, C), KEEP) is None
+
+
+def test_a_primary_is_not_replaced_before_the_crew_waits_for_the_next_one():
+    first = replace(KEEP, primary=OLD_A)
+    assert rollout((OLD_A, OLD_B, C), first, crew_is_ready=False) == Replace(OLD_B)
+    assert rollout((OLD_A, B, C), first, crew_is_ready=False) is None
+    going = replace(A, terminating=True)
+    assert rollout((going, B, C), replace(KEEP, primary=going), crew_is_ready=False) == Switch(B)
 
 
 def test_nothing_is_replaced_while_one_is_away():

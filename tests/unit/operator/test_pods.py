@@ -138,3 +138,13 @@ def test_a_pause_of_the_kubelet_that_grows_does_not_change_the_message():
     assert {one.trouble.message for (one,) in said} == {
         "container crew: CrashLoopBackOff: back-off restarting failed crew"
     }
+
+
+def test_a_crew_waits_for_failovers_when_each_of_its_pods_does_also_as_the_cache_keeps_them():
+    waits, does_not, ended, redis = pod("new"), pod("old"), pod("evicted", phase="Failed"), pod(component="redis")
+    waits["metadata"]["labels"]["crewops.dev/waits-for-failover"] = "true"
+    kept = [pods.pruned(one) for one in (waits, does_not, ended, redis)]
+    assert pods.all_wait_for_failover([kept[0], kept[2], kept[3]])
+    assert not pods.all_wait_for_failover(kept)
+    kept[1]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert not pods.all_wait_for_failover(kept), "it ends its kickoffs"

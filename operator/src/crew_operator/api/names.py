@@ -47,6 +47,9 @@ REPLICA: Final = "replica"
 REVISION_LABEL: Final = "controller-revision-hash"
 """Of the StatefulSet's controller: which template a pod was made from."""
 
+FAILS_OVER_LABEL: Final = f"{GROUP}/waits-for-failover"
+"""On the crew's pods whose replicas wait for the next primary of Redis when one goes; its value is `true`."""
+
 # Annotations
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 """Hash of what was applied: tells a field that we no longer want from one that we never had."""

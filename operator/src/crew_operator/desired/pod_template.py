@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import Any
 
 from crew_operator.api import names
-from crew_operator.api.spec import CrewDeployment, FileSource, ImageEntrypoint
+from crew_operator.api.spec import CrewDeployment, Durability, FileSource, ImageEntrypoint
 from crew_operator.desired import definition, environment, metadata
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
@@ -33,13 +33,15 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
     """The pod template of the crew's Deployment."""
     template = crew.spec.template
     annotations = dict(template.annotations)
+    waits = crew.spec.durability is Durability.REPLICATED and crew.spec.redis.managed is not None
+    labels = {names.FAILS_OVER_LABEL: "true"} if waits else {}
     if inputs.files_checksum:
         annotations[names.CONFIG_ANNOTATION] = inputs.files_checksum
     if inputs.crew_credentials:
         annotations[names.AUTH_ANNOTATION] = inputs.crew_credentials
     return {
         "metadata": {
-            "labels": {**template.labels, **metadata.labels(crew, names.CREW)},
+            "labels": {**template.labels, **metadata.labels(crew, names.CREW), **labels},
             **({"annotations": annotations} if annotations else {}),
         },
         "spec": {

@@ -63,10 +63,13 @@ class Controller:
         *,
         port: int = REDIS_PORT,
         tell: Callable[[News | None], Awaitable[None]],
+        crew_should_wait: bool = False,
     ) -> None:
         """
         Args:
             wanted: how many members there should be.
+            crew_should_wait: the spec asks the crew to wait for the next primary when one goes. Those of its pods that
+                were made before do not: an update of the primary is not to begin before they are gone.
             tell: called when the state has changed, with what an Event should say of it.
         """
         self.state = Members(wanted=wanted)
@@ -74,6 +77,7 @@ class Controller:
         self._key_prefix = key_prefix
         self._wanted = wanted
         self._users = users
+        self._crew_should_wait = crew_should_wait
         self._port = port
         self._tell = tell
         self._doors: dict[str, Door] = {}
@@ -86,8 +90,9 @@ class Controller:
         self._switch_at = 0.0
         """When the next planned switch may be tried."""
 
-    def aim(self, users: RedisUsers) -> None:
-        """Who the members should know from now on."""
+    def aim(self, users: RedisUsers, *, crew_should_wait: bool) -> None:
+        """Who the members should know from now on, and what the crew's pods should do."""
+        self._crew_should_wait = crew_should_wait
         if users != self._users:
             self._users = users
             self._close()  # each new connection brings a member to its users
@@ -179,7 +184,7 @@ class Controller:
             await self._put_on_record(replace(found.record, whole=True), found)
             return 0.0  # what was found is old by now
         await self._show(_serving(picture, keep))
-        match decide.rollout(picture, keep):
+        match decide.rollout(picture, keep, crew_is_ready=found.crew_waits or not self._crew_should_wait):
             case Switch(member) if time.monotonic() >= self._switch_at:
                 self._switch_at = time.monotonic() + SWITCH_AGAIN
                 await self._switch(found, keep, member)

@@ -221,9 +221,12 @@ class Switch:
     member: Member
 
 
-def rollout(picture: Picture, keep: Keep) -> Replace | Switch | None:
+def rollout(picture: Picture, keep: Keep, *, crew_is_ready: bool) -> Replace | Switch | None:
     """What brings the members to the newest template without a lost write: replicas first, one at a time while all
     follow, then a switch. A primary whose pod is about to go hands over before. None: nothing, or not now.
+
+    Args:
+        crew_is_ready: none of its pods would fail a kickoff for a switch.
     """
     if keep.primary.terminating and (heirs := _heirs(picture, keep)):
         return Switch(_newest(heirs))
@@ -233,7 +236,7 @@ def rollout(picture: Picture, keep: Keep) -> Replace | Switch | None:
     replicas = [one for one in outdated if one.name != keep.primary.name]
     if replicas:
         return Replace(replicas[0])
-    if outdated:
+    if outdated and crew_is_ready:
         return Switch(_newest(_heirs(picture, keep)))
     return None
 

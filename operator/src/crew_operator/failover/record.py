@@ -23,6 +23,8 @@ class Found:
     record: Record | None
     version: str
     """By which the record is changed: whoever has written meanwhile makes it another."""
+    crew_waits: bool = True
+    """Each of the crew's pods waits for the next primary when this one goes."""
 
 
 class Board(Protocol):
@@ -64,11 +66,12 @@ class ClusterBoard:
         if found is None:
             return None
         self._uid = str(found["metadata"]["uid"])
-        listed = self._cache.list(owner, (POD,)).values()
+        listed = list(self._cache.list(owner, (POD,)).values())
         return Found(
-            pods.redis_members(list(listed), self._name, self._uid, updated=_update_revision(found)),
+            pods.redis_members(listed, self._name, self._uid, updated=_update_revision(found)),
             of(found),
             str(found["metadata"]["resourceVersion"]),
+            pods.all_wait_for_failover(listed),
         )
 
     async def write(self, record: Record, version: str) -> None:

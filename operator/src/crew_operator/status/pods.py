@@ -26,6 +26,11 @@ def are_of_one_template(pods: Sequence[Object], wanted: int) -> bool:
     return len(own) >= wanted and len({contract.label(one, _HASH_LABEL) for one in own}) == min(wanted, 1)
 
 
+def all_wait_for_failover(pods: Iterable[Object]) -> bool:
+    """Whether each of a crew's pods, also one on its way out, was made to wait for the next primary of Redis."""
+    return all(contract.label(one, names.FAILS_OVER_LABEL) == "true" for one in contract.replicas(pods))
+
+
 def redis_pod(pods: Iterable[Object], name: str, made_by: str, called: str = "") -> RedisPod | None:
     """The pod of the managed Redis of the CrewDeployment `name`.
 
@@ -101,7 +106,7 @@ def pruned(pod: Object) -> dict[str, Any]:
             "labels": _some(
                 about.get("labels") or {},
                 *(resource.OWNER_LABEL, resource.COMPONENT_LABEL, _HASH_LABEL),
-                *(names.ROLE_LABEL, names.REVISION_LABEL),
+                *(names.ROLE_LABEL, names.REVISION_LABEL, names.FAILS_OVER_LABEL),
             ),
             "ownerReferences": [
                 _some(one, "apiVersion", "kind", "name", "uid", "controller")
