@@ -18,6 +18,7 @@ WANTED, ALL, LOCAL = "CREWOPS_E2E", "all", "local"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "local_cluster: what it looks at, only the local cluster shows")
+    config.addinivalue_line("markers", "alone: it ends the operator, or makes it another, which other tests rely on")
     config.addinivalue_line("markers", "both_clusters: on the local cluster it looks at more than on a real one")
 
 
@@ -50,4 +51,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_sessionfinish() -> None:
-    stop_cluster()
+    """A real cluster's operator serves all processes of a run: the one that began it, which ends last, removes it."""
+    if not real_cluster.wanted():
+        stop_cluster()
+    elif "PYTEST_XDIST_WORKER" not in os.environ:
+        real_cluster.disconnect()

@@ -134,6 +134,7 @@ def test_crews_of_one_name_in_two_namespaces_know_nothing_of_each_other(hotel, r
         cluster.kubectl("default")("delete", "namespace", other.namespace, "--wait=false")
 
 
+@pytest.mark.alone
 def test_the_operator_dies_in_the_middle_of_everything(hotel, remembered, cluster):
     """It comes back to half-done work each time, and ends where an undisturbed one would."""
     hotel.kubectl("scale", f"crewdeployment/{hotel.name}", "--replicas=3")
@@ -159,6 +160,7 @@ def test_the_operator_dies_in_the_middle_of_everything(hotel, remembered, cluste
     remembered()
 
 
+@pytest.mark.alone
 def test_deleted_and_made_again_in_the_operators_absence(hotel, remembered, cluster):
     before = hotel.crew()["spec"]
     storage = {"size": before["redis"]["managed"]["storage"]["size"]}  # the volume that is kept does not shrink

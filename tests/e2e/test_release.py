@@ -8,6 +8,9 @@ from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def release(cluster):
     if not isinstance(cluster, RealCluster):

@@ -1,10 +1,13 @@
 """A Kubernetes that is there, by its kubeconfig: the operator is installed by Helm, as a user would."""
 
+import contextlib
+import fcntl
 import functools
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,24 @@ class RealCluster:
 
 def connect() -> RealCluster:
     """With the operator installed, in a namespace that enforces the strictest of the Pod Security Standards."""
+    with _one_at_a_time():
+        return _connected()
+
+
+def disconnect() -> None:
+    """Uninstall the operator, if it is installed."""
+    RealCluster(Path(os.environ[KUBECONFIG])).stop()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of the processes of a run on this machine: Helm refuses a release that somebody else is about to change."""
+    with Path(tempfile.gettempdir(), f"crewops-e2e-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _connected() -> RealCluster:
     cluster = RealCluster(Path(os.environ[KUBECONFIG]))
     about = {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": about}

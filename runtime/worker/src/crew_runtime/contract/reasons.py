@@ -231,7 +231,7 @@ class Reason(Enum):
     REDIS_READ_ONLY = (
         "RedisReadOnly",
         "The server is a replica, or has too few good replicas to take writes.",
-        "Point the URL at the primary.",
+        "Managed: wait some seconds: another member has just become primary. External: point the URL at the primary.",
     )
     REDIS_OUT_OF_MEMORY = (
         "RedisOutOfMemory",
