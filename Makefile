@@ -1,6 +1,6 @@
 # Every target sets up what it needs: two environments by uv, out of PyPI. Nothing is installed by hand.
 #   make demo     the main job, on this machine, without Docker or a cluster
-#   make test     all tests; E2E=local without those of tests/e2e that `make e2e` does just as well on a real cluster
+#   make test     all tests; E2E=local without what `make e2e` and `make test-operator` show as well on a real cluster
 #   make conformance  the embedded API server's own tests on a real one: KUBECONFIG's, or kind's where Docker is
 #   make e2e      end-to-end tests on a real Kubernetes: KUBECONFIG's, or kind's where Docker is
 #   make test-chart  the chart's templates and permissions

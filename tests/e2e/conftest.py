@@ -6,37 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from support import artefacts, real_cluster
+from support import artefacts, real_cluster, selection
 from support.fixtures import cluster, hotel, model, namespace, slow_hotel, spec, stop_cluster
 
 __all__ = ["cluster", "hotel", "model", "namespace", "slow_hotel", "spec"]
 
 FOLDER = Path(__file__).parent
-WANTED, ALL, LOCAL = "CREWOPS_E2E", "all", "local"
-"""`local` leaves out what a run on a real cluster shows as well, for those who do both: `make test E2E=local`."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "local_cluster: what it looks at, only the local cluster shows")
+    selection.declare(config)
     config.addinivalue_line("markers", "alone: it ends the operator, or makes it another, which other tests rely on")
-    config.addinivalue_line("markers", "both_clusters: on the local cluster it looks at more than on a real one")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A crew's first start is part of a module's first test."""
-    wanted = os.environ.get(WANTED) or ALL
-    if wanted not in (ALL, LOCAL):
-        raise pytest.UsageError(f"{WANTED} is {ALL} or {LOCAL}, not {wanted!r}")
     ours = [item for item in items if item.path.is_relative_to(FOLDER)]
     for item in ours:
         item.add_marker(pytest.mark.timeout(240))
-        if real_cluster.wanted() and item.get_closest_marker("local_cluster"):
+        if real_cluster.wanted() and item.get_closest_marker(selection.LOCAL_CLUSTER):
             item.add_marker(pytest.mark.skip("needs the local cluster, whose processes and folders are this machine's"))
-    if wanted == LOCAL:
-        elsewhere = [item for item in ours if not any(map(item.get_closest_marker, ("local_cluster", "both_clusters")))]
-        config.hook.pytest_deselected(items=elsewhere)
-        left_out = set(elsewhere)
-        items[:] = [item for item in items if item not in left_out]
+    if selection.only_local():
+        theirs = set(ours)
+        selection.leave_out(config, items, lambda item: item in theirs and not selection.is_local(item))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,6 @@ from support.hotel import FACT, QUESTION, WORD
 from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
 
-
 pytestmark = pytest.mark.alone
 
 

@@ -34,6 +34,7 @@ from crew_operator.settings import Settings
 from crew_runtime.contract import env
 from localcluster.apiserver import ApiServer
 from localcluster.controllers.actions import owner_of
+from support import selection
 from support.crds import install
 from support.crews import crew_manifest
 from support.replicas import FORKED_SERVER, Replica
@@ -41,6 +42,20 @@ from support.waiting import eventually
 
 REAL = os.environ.get("KUBECONFIG")
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    selection.declare(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a real API server those that ask one; those that it shows as well may be left out on the embedded one."""
+    ours = {item for item in items if item.path.is_relative_to(Path(__file__).parent)}
+    asking = {item for item in ours if "cluster" in getattr(item, "fixturenames", ())}
+    if REAL is not None:
+        selection.leave_out(config, items, lambda item: item in ours - asking)
+    elif selection.only_local():
+        selection.leave_out(config, items, lambda item: item in asking and not selection.is_local(item))
 
 
 @dataclass

@@ -75,6 +75,7 @@ async def without_rules(cluster):
     await cluster.patch(path, {"spec": crd["spec"]})
 
 
+@pytest.mark.local_cluster
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -232,6 +232,7 @@ async def behind_a_relay(cluster, tmp_path, one):
     return str(path)
 
 
+@pytest.mark.local_cluster
 @pytest.mark.parametrize(
     ("kind", "name", "resync"),
     [("Service", "concierge", 600.0), ("Deployment", "concierge", 8.0)],

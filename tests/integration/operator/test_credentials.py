@@ -85,6 +85,7 @@ async def test_a_new_password_rolls_the_crew_and_no_redis_and_the_old_one_holds(
     assert await auth(cluster, "password") == "Rotated-1", "echo's newline is no part of a password"
 
 
+@pytest.mark.local_cluster
 async def test_the_old_password_is_taken_back_when_no_pod_has_it_any_more(cluster, node, operator):
     if cluster.server is None:
         pytest.skip("its controllers roll out by themselves: test_a_new_password_fails_no_kickoff")

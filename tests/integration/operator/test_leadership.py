@@ -82,6 +82,7 @@ async def test_one_that_dies_is_followed_within_the_promise(operators, monkeypat
     await _stop(second)
 
 
+@pytest.mark.local_cluster
 async def test_one_that_is_cut_off_stops_before_another_begins(operators, cluster, tmp_path):
     kubeconfig = yaml.safe_load(Path(cluster.kubeconfig).read_text())
     server = urlsplit(kubeconfig["clusters"][0]["cluster"]["server"])

@@ -115,6 +115,7 @@ async def no_policy(cluster):
     return await cluster.get("NetworkPolicy", "concierge-redis") is None
 
 
+@pytest.mark.local_cluster
 @pytest.mark.parametrize("everywhere", [True, False], ids=["cluster-wide", "namespaces"])
 async def test_every_permission_is_used_and_every_used_one_is_granted(cluster, node, settings, tmp_path, everywhere):
     if cluster.server is None:

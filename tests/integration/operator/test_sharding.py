@@ -157,6 +157,7 @@ async def both(cluster, first, start):
     return second
 
 
+@pytest.mark.local_cluster
 async def test_the_crews_of_one_that_stands_still_have_another_and_it_writes_nothing_when_it_goes_on(
     cluster, wire, start
 ):
