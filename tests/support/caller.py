@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.parse
+from typing import Any
 
 WAIT = 30
 PAUSE = 1.0
@@ -24,25 +25,26 @@ HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {os.env
 
 def ask(connection: http.client.HTTPConnection) -> None:
     """Kick off, wait for the end. Raises when there is none."""
-    body = json.dumps({"inputs": {"message": "hello"}})
+    told = answer(connection, "POST", f"/kickoff?wait={WAIT}", json.dumps({"inputs": {"message": "hello"}}))
+    while told.get("status", "running") == "running":
+        time.sleep(0.2)
+        told = {**told, **answer(connection, "GET", f"/status/{told['kickoff_id']}")}
+    if told["status"] != "completed" or told["memory"] != "ok":
+        raise RuntimeError(str(told))
+
+
+def answer(connection: http.client.HTTPConnection, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+    """What it says, asked again while it says 503. Raises for anything but 200."""
     for _ in range(TRIES):
-        connection.request("POST", f"/kickoff?wait={WAIT}", body, HEADERS)
+        connection.request(method, path, body, HEADERS)
         response = connection.getresponse()
-        told = json.loads(response.read())
+        told: dict[str, Any] = json.loads(response.read())
         if response.status != http.client.SERVICE_UNAVAILABLE:
             break
         time.sleep(min(2.0, float(response.headers.get("Retry-After", 1))))
-    if response.status != 200:
-        raise RuntimeError(f"{response.status} {told}")
-    while told.get("status", "running") == "running":
-        time.sleep(0.2)
-        connection.request("GET", f"/status/{told['kickoff_id']}", headers=HEADERS)
-        response = connection.getresponse()
-        told = {**told, **json.loads(response.read())}
-        if response.status != 200:
-            raise RuntimeError(f"status {response.status} {told}")
-    if told["status"] != "completed" or told["memory"] != "ok":
-        raise RuntimeError(str(told))
+    if response.status != http.client.OK:
+        raise RuntimeError(f"{method} {path}: {response.status} {told}")
+    return told
 
 
 def say(line: str) -> None:
