@@ -34,7 +34,7 @@ def calling(hotel: Hotel, *, retries: bool = False) -> Iterator[Callable[[], int
         return min(last.get("new", 0), last.get("kept", 0))
 
     wait_until(lambda: (hotel.pod("caller") or {})["status"].get("phase") == "Running", "the caller runs", 60)
-    wait_until(look, "the caller is answered", 60)
+    wait_until(look, "the caller is answered", 120)
     try:
         yield look
     finally:
