@@ -42,9 +42,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def pytest_sessionfinish() -> None:
-    """A real cluster's operator serves all processes of a run: the one that began it, which ends last, removes it."""
-    if not real_cluster.wanted():
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A real cluster's operator serves all processes of a run: of several the one that began them, which ends last,
+    removes it; and none that ran no test, as with --collect-only: it is somebody's cluster.
+    """
+    option, is_worker = session.config.option, "PYTEST_XDIST_WORKER" in os.environ
+    if not real_cluster.wanted() or not (is_worker or option.numprocesses):
         stop_cluster()
-    elif "PYTEST_XDIST_WORKER" not in os.environ:
+    elif not is_worker and not option.collectonly and exitstatus != pytest.ExitCode.NO_TESTS_COLLECTED:
         real_cluster.disconnect()

@@ -77,6 +77,7 @@ async def kill_both_good_members(found: Trio) -> Callable[[], None]:
     stale.go_on()
     while "to elect another takes 2 of 3" not in found.controllers[-1][0].state.waits:
         await asyncio.sleep(0.01)
+    await asyncio.sleep(1)
     assert found.board.record is not None
     assert found.board.record.term == 1, "a stale member was elected alone"
     good.start()
