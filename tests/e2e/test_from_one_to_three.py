@@ -1,10 +1,8 @@
-"""A Redis that ran alone gets two members more, and no memory is lost on the way."""
+"""A Redis that ran alone gets two members more, and gives them up again, and no memory is lost on the way."""
 
-import pytest
-
-from crew_programs.errors import ProgramError
 from support.callers import calling
 from support.hotel import FACT, QUESTION, WORD
+from support.members import MEMBERS, memory, wait_whole
 from support.waiting import wait_until
 
 
@@ -14,8 +12,7 @@ def test_a_redis_that_ran_alone_is_the_first_primary_of_three(hotel):
     alone = hotel.pod("concierge-redis-0")["metadata"]["uid"]
 
     def whole():
-        memory = hotel.crew()["status"]["memory"]
-        return memory.get("members") == "3 of 3" and hotel.pod("concierge-redis-0")["metadata"]["uid"] != alone
+        return memory(hotel).get("members") == "3 of 3" and hotel.pod("concierge-redis-0")["metadata"]["uid"] != alone
 
     with calling(hotel, retries=True) as asked:
         hotel.patch({"redis": {"managed": {"replicas": 3}}})
@@ -24,5 +21,37 @@ def test_a_redis_that_ran_alone_is_the_first_primary_of_three(hotel):
         already = asked()
         wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
     assert WORD in hotel.say(hotel.replicas()[0], QUESTION, "alone")
-    with pytest.raises(ProgramError, match="replicas can go from 1 to 3 but not back"):
+
+
+def test_three_members_become_one(hotel):
+    wait_whole(hotel)
+    hotel.say(hotel.replicas()[0], FACT, "of three")
+    before = {pod["metadata"]["name"] for pod in hotel.replicas()}
+
+    def alone():
+        members = [name for name in MEMBERS if hotel.pod(name) is not None]
+        return members == ["concierge-redis-0"] and "primary" not in memory(hotel)
+
+    with calling(hotel, retries=True) as asked:
         hotel.patch({"redis": {"managed": {"replicas": 1}}})
+        wait_until(alone, "one member, and no primary to choose", 180)
+        hotel.wait_ready(180)
+        already = asked()
+        wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
+    assert not before & {pod["metadata"]["name"] for pod in hotel.replicas()}, "none of them asks for replicas"
+    for guest in ("alone", "of three"):
+        assert WORD in hotel.say(hotel.replicas()[0], QUESTION, guest)
+    found = hotel.get("statefulset", "concierge-redis")
+    assert found["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+    assert "crewops.dev/redis-primary" not in found["metadata"].get("annotations", {})
+    assert "crewops.dev/redis-role" not in hotel.get("service", "concierge-redis")["spec"]["selector"]
+
+
+def test_volumes_that_were_left_behind_are_not_believed(hotel):
+    hotel.wait_ready()
+    hotel.say(hotel.replicas()[0], FACT, "while alone")
+    hotel.patch({"redis": {"managed": {"replicas": 3}}})
+    wait_until(lambda: memory(hotel).get("members") == "3 of 3", "three members", 180)
+    hotel.wait_ready(180)
+    for guest in ("alone", "of three", "while alone"):
+        assert WORD in hotel.say(hotel.replicas()[0], QUESTION, guest)

@@ -103,10 +103,12 @@ class Board:
     restart_after: float = 0.3
     busy: int = 0
     """Writes that meet another version: its StatefulSet was changed for another reason meanwhile."""
+    crew: tuple[bool, ...] = ()
+    """For each of the crew's pods whether it asks for replicas."""
+    options: tuple[str, ...] = ()
+    """Of the newest template."""
     dies_in: int = -1
-    """Acts, of Redis or here, after which the operator dies that is about to do another; negative: it does not."""
-    dies_before: bool = True
-    """Or right after it."""
+    """The number of the act, of Redis or here, before which the operator dies; negative: none."""
 
     async def read(self) -> Found | None:
         """What there is."""
@@ -114,7 +116,7 @@ class Board:
             replace(one.member, role=self.roles.get(one.member.name, ""), outdated=one.member.name in self.outdated)
             for one in self.servers
         )
-        return Found(members, self.record, str(self.version))
+        return Found(members, self.record, str(self.version), self.crew)
 
     async def write(self, record: Record, version: str) -> None:
         """Compare and swap."""
@@ -142,7 +144,7 @@ class Board:
         await asyncio.to_thread(server.process.wait)
         self.outdated.discard(member.name)
         await asyncio.sleep(self.restart_after)
-        server.start()
+        server.start(*self.options)
 
     def fence(self) -> None:
         """Always open."""
@@ -151,11 +153,9 @@ class Board:
     async def acting(self) -> AsyncIterator[None]:
         """Around each act."""
         self.dies_in -= 1
-        if self.dies_in == 0 and self.dies_before:
-            raise OperatorDiesError
-        yield
         if self.dies_in == 0:
             raise OperatorDiesError
+        yield
 
     def primary_ip(self) -> str:
         """Where the Service would lead; empty: nowhere."""
@@ -173,7 +173,7 @@ class Mortal(Controller):
         board = self._board
         assert isinstance(board, Board)
         if not hasattr(door, "counted"):
-            for name in ("follow", "promote", "name_term", "hand_over", "end_clients"):
+            for name in ("follow", "promote", "name_term", "hand_over", "end_clients", "need_no_replicas"):
                 setattr(door, name, _counted(board, getattr(door, name)))
             door.counted = True  # type: ignore[attr-defined]
         return door
@@ -197,14 +197,14 @@ class Trio:
     controllers: list[tuple[Controller, "asyncio.Task[None]"]] = field(default_factory=list)
     told: list[News] = field(default_factory=list)
 
-    def begin(self) -> Controller:
-        """One more operator's controller."""
+    def begin(self, *, leaving: bool = False) -> Controller:
+        """One more operator's controller. `leaving`: the first member should go on alone."""
 
         async def tell(news: News | None) -> None:
             if news is not None:
                 self.told.append(news)
 
-        made = Mortal(self.board, PREFIX, 3, USERS, port=self.port, tell=tell)
+        made = Mortal(self.board, PREFIX, 3, USERS, port=self.port, tell=tell, crew_should_wait=True, leaving=leaving)
         self.controllers.append((made, asyncio.ensure_future(made.run())))
         return made
 
@@ -295,6 +295,8 @@ class Writers:
     at: list[float] = field(default_factory=list)
     """When each of them was."""
     refused: int = 0
+    durability: str = durability.REPLICATED
+    """What they ask for."""
     ended: bool = False
 
     async def write(self, number: int) -> None:
@@ -317,8 +319,10 @@ class Writers:
                     ip, client = now, self.trio.client(now)
                 async with client.pipeline(transaction=False) as pipe:
                     pipe.hset(f"{prefix}run:{name}", mapping={"status": "pending"})
-                    pipe.execute_command(*durability.count(durability.REPLICATED, PREFIX))
-                    pipe.execute_command(*durability.wait(durability.REPLICATED, 500))
+                    replicated = self.durability == durability.REPLICATED
+                    if replicated:
+                        pipe.execute_command(*durability.count(durability.REPLICATED, PREFIX))
+                        pipe.execute_command(*durability.wait(durability.REPLICATED, 500))
                     answers = await pipe.execute()
             except (redis.exceptions.RedisError, OSError, TimeoutError):
                 self.refused += 1
@@ -328,7 +332,7 @@ class Writers:
                 client = None
                 await asyncio.sleep(0.02)
                 continue
-            if int(answers[-1]) >= 1:
+            if not replicated or int(answers[-1]) >= 1:
                 self.acknowledged.append(name)
                 self.at.append(time.monotonic())
             else:

@@ -14,7 +14,7 @@ from crew_operator import live as live_objects
 from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
 from crew_operator.api.access import Access
-from crew_operator.api.spec import CrewDeployment, Durability
+from crew_operator.api.spec import CrewDeployment
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.desired import (
     Inputs,
@@ -22,7 +22,6 @@ from crew_operator.desired import (
     RedisUsers,
     credentials,
     drift,
-    environment,
     refusals,
     rotation,
     runtime_image,
@@ -32,7 +31,8 @@ from crew_operator.desired.credentials import Credentials
 from crew_operator.desired.refusals import Settled
 from crew_operator.desired.runtime_image import Rollout
 from crew_operator.errors import Problem, RejectedError
-from crew_operator.failover import record
+from crew_operator.failover.plan import Plan
+from crew_operator.failover.plan import plan as plan_of
 from crew_operator.kube_client import KubeClient
 from crew_operator.live import CLAIM, Live, Which
 from crew_operator.redis_client import Target
@@ -68,6 +68,8 @@ class Outcome:
     """What the crew's pods are made of; None when this pass did not come to them."""
     references: Mapping[Which, str] = field(default_factory=dict)
     """Secrets and ConfigMaps of the user -> their versions."""
+    redis: Plan | None = None
+    """How many members a managed Redis should have for now; None when this pass did not come to it."""
     retiring: bool = False
     """Redis still takes an earlier password of the crew's."""
 
@@ -223,6 +225,7 @@ class Children:
 
     async def _apply(self, job: _Job) -> Outcome:
         crew, live = job.crew, job.live
+        plan = self._plan(crew, live)
         users, password, token = None, Generated(), Generated()
         try:
             if crew.spec.redis.managed is not None:
@@ -247,13 +250,17 @@ class Children:
             redis_credentials=rolls[credentials.REDIS].annotation,
             crew_credentials=rolls[credentials.CREW].annotation,
             claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
-            **_of_several(crew, live),
+            redis_by_role=plan.by_role,
+            redis_members=plan.members,
+            redis_pod_management=plan.pod_management,
             files_checksum=job.found.checksum,
             stopped=job.stopped,
         )
         inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
-        wanted = desired.children(_until_replicated(crew, live), inputs)
+        wanted = desired.children(plan.crew, inputs)
         rejected = await self._put_all_right(job, wanted)
+        if plan.over:
+            await self._forget_primary(crew, live)
         not_resized = await self._grow(crew, live.claims)
         if (size := _claim_size(live.get("StatefulSet", names.redis(crew.name)))) is not None:
             self._claims.setdefault(crew.uid, size)  # there was none: its controller makes one
@@ -265,7 +272,28 @@ class Children:
             credentials=self._remember(job, rolls, rejected),
             rollout=_rollout(job, wanted, rejected),
             retiring=bool(users and users.retiring),
+            redis=plan,
         )
+
+    def _plan(self, crew: CrewDeployment, live: Live) -> Plan:
+        """How many members of Redis there should be for now, and what the crew asks of them."""
+        redis = names.redis(crew.name)
+        there = live.get("StatefulSet", redis)
+        listed = list(self._cache.list((crew.namespace, crew.name), (POD,)).values())
+        made_by = str(there["metadata"].get("uid", "")) if there is not None else ""
+        members = [one.name for one in pods.redis_members(listed, crew.name, made_by, updated="")]
+        return plan_of(crew, there, live.get("Service", redis), live.get("Deployment", crew.name), members)
+
+    async def _forget_primary(self, crew: CrewDeployment, live: Live) -> None:
+        """Of a Redis that runs alone again: with others it begins anew."""
+        there = live.get("StatefulSet", names.redis(crew.name))
+        if there is None:
+            return
+        patch = {"metadata": {"annotations": {names.PRIMARY_ANNOTATION: None}}}
+        now = await self._kube.merge(
+            "StatefulSet", crew.namespace, names.redis(crew.name), patch, uid=str(there["metadata"]["uid"])
+        )
+        self._cache.written("StatefulSet", now)
 
     async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
         """What the API server refuses of one child keeps no other from being put right."""
@@ -486,35 +514,6 @@ def _token_of(live: Live, crew: CrewDeployment) -> str:
 def _value_of(live: Live, name: str, key: str) -> str:
     """Of a Secret that was read; empty when there is none."""
     return references.decode(str(((live.get("Secret", name) or {}).get("data") or {}).get(key) or ""))
-
-
-def _of_several(crew: CrewDeployment, live: Live) -> dict[str, Any]:
-    """What the manifests of a replicated Redis follow: one that ran alone is found by clients as before until its pod
-    is labelled as the primary."""
-    managed = crew.spec.redis.managed
-    if managed is None or managed.replicas == 1:
-        return {}
-    there = live.get("StatefulSet", names.redis(crew.name))
-    annotations = ((there or {}).get("metadata") or {}).get("annotations") or {}
-    service = live.get("Service", names.redis(crew.name))
-    selector = ((service or {}).get("spec") or {}).get("selector") or {}
-    found = {
-        "redis_by_role": service is None or names.ROLE_LABEL in selector or names.PRIMARY_ANNOTATION in annotations
-    }
-    policy = ((there or {}).get("spec") or {}).get("podManagementPolicy")
-    return {**found, **({"redis_pod_management": str(policy)} if policy else {})}
-
-
-def _until_replicated(crew: CrewDeployment, live: Live) -> CrewDeployment:
-    """A crew whose Redis ran alone asks for replicas once there are any: no write could be acknowledged before."""
-    deployment = live.get("Deployment", crew.name)
-    if crew.spec.durability is not Durability.REPLICATED or crew.spec.redis.managed is None or deployment is None:
-        return crew
-    there = live.get("StatefulSet", names.redis(crew.name))
-    known = record.of(there) if there is not None else None
-    if (known is not None and known.whole) or environment.asks_for_replicas(deployment):
-        return crew
-    return replace(crew, spec=replace(crew.spec, memory=replace(crew.spec.memory, durability=Durability.BUFFERED)))
 
 
 def _claim_size(stateful_set: Object | None) -> str | None:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from crew_operator import events, healing, observe, proof, redis_client, references
 from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
-from crew_operator.api.spec import CrewDeployment, Durability, OnLoss
+from crew_operator.api.spec import MEMBERS, CrewDeployment, OnLoss
 from crew_operator.children import Children, Outcome
 from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
@@ -292,18 +292,20 @@ class Reconciler:
     def _choose_primary(self, crew: CrewDeployment, memo: Memo) -> None:
         """From now on, of a Redis with more members than one."""
         key, managed = Key(crew.namespace, crew.name), crew.spec.redis.managed
+        plan = memo.outcome.redis if memo.outcome is not None else None
         users = memo.outcome.target.users if memo.outcome is not None and memo.outcome.target is not None else None
-        if managed is None or managed.replicas == 1:
+        if managed is None or (managed.replicas == 1 and plan is not None and not plan.leaving):
             self._failovers.forget(key)
-        elif users is not None:
+        elif users is not None and plan is not None:
             self._failovers.follow(
                 key,
                 crew.uid,
                 lambda: ClusterBoard(self._kube, self._cache, crew.namespace, crew.name),
                 crew.key_prefix,
-                managed.replicas,
+                MEMBERS,
                 users,
-                crew_should_wait=crew.spec.durability is Durability.REPLICATED,
+                crew_should_wait=plan.crew_should_wait,
+                leaving=plan.leaving,
             )
 
     async def _tell_failover(self, key: Key, news: News | None) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
-from crew_operator.failover.facts import Record
+from crew_operator.failover.facts import Leaving, Record
+from crew_runtime.contract import durability
 from support.trio import Trio, Writers, trio
 
 TESTS = Path(__file__).parents[2]
@@ -150,11 +151,10 @@ async def test_nothing_acknowledged_is_lost(tmp_path, fault):
     )
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
-@pytest.mark.parametrize("acts", range(1, 8))
-async def test_an_operator_that_dies_anywhere_is_followed_by_one_that_ends_it(tmp_path, acts, before):
+@pytest.mark.parametrize("acts", range(1, 9))
+async def test_an_operator_that_dies_anywhere_is_followed_by_one_that_ends_it(tmp_path, acts):
     async with under_load(tmp_path) as (found, writers):
-        found.board.dies_in, found.board.dies_before = acts, before
+        found.board.dies_in = acts
         primary = found.primary()
         primary.kill()
         _, task = found.controllers[-1]
@@ -213,6 +213,141 @@ async def test_one_that_ran_alone_becomes_the_primary_of_three(tmp_path):
         for one in others:
             async with found.admin(one.member.ip) as client:
                 assert await client.get("kept") == "1"
+
+
+ALONE = ("--min-replicas-to-write", "0")
+"""The template of a Redis that runs alone: its process begins as a primary, which needs no replica."""
+
+
+async def leave(found: Trio, writers: Writers) -> None:
+    """Until the others can go: the crew is rolled on the way, and asks for no replica then."""
+    board, first = found.board, found.servers[0]
+    while not (board.record.leaving is Leaving.READY and board.record.primary == first.member.name):
+        await asyncio.sleep(0.01)
+    await writers.until_acknowledged(time.monotonic())
+    writers.durability = durability.BUFFERED
+    await asyncio.sleep(1)  # the last ones that ask for replicas end
+    board.crew = (False, False)
+    while board.record.leaving is not Leaving.ALONE or not any(one.state.wanted == 1 for one, _ in found.controllers):
+        await asyncio.sleep(0.01)
+
+
+async def begin_to_leave(found: Trio, primary: int) -> None:
+    """With the member of that number as the primary."""
+    while found.board.record.primary != found.servers[primary].member.name:
+        found.primary().kill()
+        term = found.board.record.term
+        while found.board.record.term == term:
+            await asyncio.sleep(0.01)
+        for one in found.servers:
+            if one.process.poll() is not None:
+                one.start()
+        await found.whole()
+    for one, _ in list(found.controllers):
+        await found.end(one)
+    found.board.options = ALONE
+    found.board.crew = (True, True)
+    found.board.outdated = {one.member.name for one in found.servers}
+    found.told.clear()
+
+
+@pytest.mark.parametrize("primary", [0, 1], ids=["the first is primary", "another is"])
+async def test_three_become_one_and_three_again_and_forget_nothing(tmp_path, primary):
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, primary)
+        found.begin(leaving=True)
+        await leave(found, writers)
+        first, *others = found.servers
+        for one in others:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        assert found.board.deleted == [first.member.name], "only the one that stays was made anew"
+        assert not any(one.failed_over for one in found.told), found.told
+
+        term = found.board.record.term
+        await found.end(found.controllers[-1][0])
+        found.board.options = ()
+        found.begin()
+        for one in others:
+            one.start()  # with volumes that are old by now
+        await found.whole()
+        assert found.board.record.primary == first.member.name
+        assert found.board.record.term > term
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
+async def test_volumes_from_another_time_elect_nobody(tmp_path):
+    """Two members that left and are back hold much, and nothing of what the first one took alone."""
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, 0)
+        found.begin(leaving=True)
+        await leave(found, writers)
+        first, *others = found.servers
+        for one in others:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        await found.end(found.controllers[-1][0])
+        controller = found.begin()
+        while found.board.record.leaving is Leaving.ALONE:
+            await asyncio.sleep(0.01)
+        first.kill()
+        for one in others:
+            one.start()
+        while "to elect another takes 2 of 3" not in controller.state.waits:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(2)
+        assert found.board.record.primary == first.member.name
+        first.start()
+        await found.whole()
+        assert await writers.lost() == []
+
+
+@pytest.mark.parametrize("acts", range(1, 12))
+async def test_an_operator_that_dies_while_two_leave_is_followed_by_one_that_ends_it(tmp_path, acts):
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, 0)
+        found.board.dies_in = acts
+        found.begin(leaving=True)
+        ending = asyncio.create_task(leave(found, writers))
+        _, task = found.controllers[-1]
+        await asyncio.wait([task, ending], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        found.board.dies_in = -1
+        found.begin(leaving=True)
+        await ending
+        for one in found.servers[1:]:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
+async def test_a_first_member_that_dies_while_two_leave_loses_nothing(tmp_path):
+    """It begins as a primary again, with what its own disk has: not with what its replicas had acknowledged."""
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, 0)
+        controller = found.begin(leaving=True)
+        first = found.servers[0]
+        while not (found.board.record.leaving is Leaving.READY and found.board.record.primary == first.member.name):
+            await asyncio.sleep(0.01)
+        term = found.board.record.term
+        first.kill()
+        first.start(*ALONE)
+        while found.board.record.term == term:
+            await asyncio.sleep(0.01)
+        assert found.board.record.leaving is Leaving.NO or found.board.record.primary == first.member.name
+        await leave(found, writers)
+        assert controller.state.wanted == 1
+        for one in found.servers[1:]:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
 
 
 async def test_members_that_begin_elect_none_before_all_are_there(tmp_path):

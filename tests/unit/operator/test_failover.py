@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from crew_operator.failover import decide
-from crew_operator.failover.decide import Adopt, Elect, Keep, Replace, Seal, Switch, Wait
-from crew_operator.failover.facts import NOBODY, Answer, Contact, Look, Member, Picture, Record, Suspicion
+from crew_operator.failover.decide import Adopt, Alone, Elect, Keep, Replace, Seal, Switch, Wait
+from crew_operator.failover.facts import NOBODY, Answer, Contact, Leaving, Look, Member, Picture, Record, Suspicion
 from crew_operator.failover.record import parsed, shown
 from crew_runtime.contract import REDIS_PORT
 
 A, B, C = (Member(f"redis-{number}", number, f"uid-{number}", f"10.0.0.{number}", ready=True) for number in range(3))
 RECORD = Record(4, A.name)
+WHOLE = replace(RECORD, whole=True)
 NOW = 1000.0
 GONE = Suspicion(refused=decide.REFUSALS)
 
@@ -150,9 +151,23 @@ def test_a_primary_whose_replicas_copy_or_are_away_is_not_cut_off(other):
     ],
 )
 def test_the_one_with_all_that_was_acknowledged(one, other, elected):
-    found = step(picture(RECORD, Contact.REFUSES, one, other))
+    found = step(picture(WHOLE, Contact.REFUSES, one, other))
     assert isinstance(found, Elect)
     assert (found.member, found.term) == (elected, 5)
+
+
+def test_before_all_have_held_the_same_a_volume_from_another_time_is_no_voter():
+    assert isinstance(step(picture(RECORD, Contact.REFUSES, sealed(), sealed())), Elect)
+    assert isinstance(step(picture(RECORD, Contact.REFUSES, sealed(), sealed(term=3, position=99))), Wait)
+    everybody = step(picture(RECORD, sealed(position=1), sealed(term=3, position=99), sealed(term=3)))
+    assert (everybody.member, everybody.term) == (A, 5), "what these do not have nobody has"
+
+
+def test_a_primary_that_takes_writes_without_replicas_after_it_had_some_was_started_again():
+    """From its own disk: acknowledged writes may be missing there."""
+    found = step(picture(WHOLE, primary(fenced=False), replica(), replica()), Suspicion())
+    assert found == Seal((A, B, C), "redis-0 was started again")
+    assert isinstance(step(picture(RECORD, primary(fenced=False), replica(), replica()), Suspicion()), Keep)
 
 
 def test_a_term_that_is_in_the_data_alone_is_never_used_twice():
@@ -235,12 +250,51 @@ def test_a_primary_that_is_told_to_go_hands_over_before():
     assert rollout((going, replace(B, terminating=True), C), replace(KEEP, primary=going)) == Switch(C)
 
 
+# From three to one -------------------------------------------------------------------------------------------------
+
+
+def leaving(record, *answers):
+    return replace(picture(record, *answers), leaving=True)
+
+
+def to_one(members, keep, **options):
+    answers = {A.name: primary(), B.name: replica(), C.name: replica()}
+    looks = {name: Look(Contact.ANSWERS, said) for name, said in answers.items()}
+    seen = Picture(members, looks, WHOLE, 3, leaving=True)
+    return decide.rollout(seen, keep, **{"crew_is_ready": True, **options}), decide.is_ready_to_leave(seen, keep)
+
+
+def test_the_first_member_is_replaced_as_a_replica_and_becomes_primary_then():
+    assert to_one((OLD_A, OLD_B, OLD_C), replace(KEEP, primary=OLD_A)) == (Switch(OLD_B), False)
+    assert to_one((OLD_A, OLD_B, OLD_C), replace(KEEP, primary=OLD_B)) == (Replace(OLD_A), False)
+    assert to_one((A, OLD_B, OLD_C), replace(KEEP, primary=OLD_B)) == (Switch(A), False)
+    assert to_one((A, OLD_B, OLD_C), KEEP) == (None, True)
+    assert to_one((A, OLD_B, OLD_C), replace(KEEP, primary=OLD_B), crew_is_ready=False) == (None, False)
+    assert to_one((A, OLD_B, OLD_C), replace(KEEP, whole=False)) == (None, False)
+
+
+ALONE = Record(4, A.name, leaving=Leaving.ALONE)
+
+
+def test_one_that_goes_on_alone_is_the_only_one_that_can_be_primary():
+    assert step(leaving(ALONE, primary(), replica(), None)) == Alone(A, 4, fenced=True)
+    assert step(leaving(ALONE, primary(fenced=False, replicas=0), None, None)) == Alone(A, 4)
+    assert isinstance(step(leaving(ALONE, Contact.REFUSES, sealed(), sealed())), Wait)
+    assert isinstance(step(leaving(ALONE, None, sealed(), sealed())), Wait)
+
+
+def test_one_that_went_on_alone_gets_a_new_term_when_others_come_again():
+    assert step(picture(ALONE, primary(), sealed(term=4), None)) == Adopt(A, 5)
+    assert step(picture(ALONE, primary(), sealed(term=9), None)) == Adopt(A, 10)
+
+
 # The record --------------------------------------------------------------------------------------------------------
 
 
 def test_a_record_is_read_as_it_was_written():
-    for record in (Record(1, "redis-0"), Record(7, "redis-2", whole=True)):
+    for record in (Record(1, "redis-0"), Record(7, "redis-2", whole=True), Record(7, "r", True, Leaving.READY), ALONE):
         assert parsed(shown(record)) == record
+    assert parsed('{"term":1,"primary":"a","leaving":["x"]}') == Record(1, "a")
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_a_crew_waits_for_failovers_when_each_of_its_pods_does_also_as_the_cache
     waits, does_not, ended, redis = pod("new"), pod("old"), pod("evicted", phase="Failed"), pod(component="redis")
     waits["metadata"]["labels"]["crewops.dev/waits-for-failover"] = "true"
     kept = [pods.pruned(one) for one in (waits, does_not, ended, redis)]
-    assert pods.all_wait_for_failover([kept[0], kept[2], kept[3]])
-    assert not pods.all_wait_for_failover(kept)
+    assert pods.wait_for_failover([kept[0], kept[2], kept[3]]) == (True,)
+    assert sorted(pods.wait_for_failover(kept)) == [False, True]
     kept[1]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert not pods.all_wait_for_failover(kept), "it ends its kickoffs"
+    assert sorted(pods.wait_for_failover(kept)) == [False, True], "it ends its kickoffs"

@@ -574,17 +574,12 @@ class ManagedRedis:
             lambda redis: redis.replicas in (1, MEMBERS),
             at="replicas",
         ),
-        Rule(
-            "self.replicas >= oldSelf.replicas",
-            "replicas can go from 1 to 3 but not back: make a new CrewDeployment and move the memories",
-            at="replicas",
-        ),
     )
 
     replicas: Annotated[int, Limits("1 or 3", minimum=1, maximum=3)] = 1
     """Members that hold the same data, each with a volume of its own. With 3 the operator makes another one the
     primary when it is gone, and no acknowledged write is lost; with 1 a lost node takes Redis away until its volume is
-    back. Can go from 1 to 3, not back."""
+    back. Can change while the crew runs; docs/failover.md says how the others come and go."""
     image: Text | None = None
     """Redis 8 or newer, with its search module; the operator's default when unset. Its entrypoint is kept."""
     storage: Storage = field(default_factory=Storage)

@@ -21,14 +21,15 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
         users = RedisUsers(
             crew.key_prefix, inputs.redis_password, inputs.redis_operator_password, inputs.redis_retiring
         )
+        several = redis_objects.are_several(managed, inputs)
         redis = (
             secret.auth(crew, users),
             redis_config.config_map(crew, managed),
             redis_objects.headless_service(crew),
             redis_objects.service(crew, inputs),
-            *([redis_objects.disruption_budget(crew)] if managed.replicas > 1 else []),
+            *([redis_objects.disruption_budget(crew)] if several else []),
             redis_objects.stateful_set(crew, managed, inputs),
-            *([network_policy.redis(crew, inputs.operator, several=managed.replicas > 1)] if inputs.operator else []),
+            *([network_policy.redis(crew, inputs.operator, several=several)] if inputs.operator else []),
         )
     told = crew.spec.crew.definition
     token = (secret.api_token(crew, inputs.api_token),) if access.is_generated(crew, inputs.access) else ()

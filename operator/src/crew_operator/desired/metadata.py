@@ -43,8 +43,10 @@ class Inputs:
     """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
     redis_by_role: bool = False
     """The Service of Redis selects the primary by its label; not before there is one that has it."""
-    redis_pod_management: str = "Parallel"
-    """Of the live StatefulSet, which cannot change it, or of one that is made."""
+    redis_members: int | None = None
+    """How many the StatefulSet has while their number changes; None: as many as the spec says."""
+    redis_pod_management: str = ""
+    """Of the live StatefulSet, which cannot change it; empty: there is none."""
     operator: Peer | None = None
     """The operator's own pods; None: it does not know them, and makes no NetworkPolicy, which would keep it out."""
     monitoring: tuple[Mapping[str, Any], ...] = ()

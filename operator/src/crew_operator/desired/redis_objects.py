@@ -13,6 +13,7 @@ from crew_runtime import contract
 
 FAREWELL = 3
 """Seconds that a member goes on when its pod is told to end."""
+_AT_ONCE = "Parallel"
 _USER = 999
 """Of the redis image; its group has the same number."""
 
@@ -51,8 +52,7 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
         "kind": "StatefulSet",
         "metadata": metadata.of(crew, names.redis(crew.name), names.REDIS),
         "spec": {
-            # one that ran alone is known as the primary before another one begins: clients would find that, too
-            "replicas": redis.replicas if inputs.redis_by_role else 1,
+            "replicas": redis.replicas if inputs.redis_members is None else inputs.redis_members,
             **_of_several(redis, inputs),
             "serviceName": names.redis_headless(crew.name),
             "selector": {"matchLabels": names.selector(crew.name, names.REDIS)},
@@ -75,11 +75,18 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
     }
 
 
+def are_several(redis: ManagedRedis, inputs: Inputs) -> bool:
+    """There are other members, or there will be, or there were a moment ago."""
+    return redis.replicas > 1 or (inputs.redis_members or 1) > 1
+
+
 def _of_several(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
     """The operator replaces the pods by itself, replicas first: a StatefulSet knows no primary."""
-    if redis.replicas == 1:
-        return {}
-    return {"podManagementPolicy": inputs.redis_pod_management, "updateStrategy": {"type": "OnDelete"}}
+    if not are_several(redis, inputs):
+        # one that once had others goes on with what cannot be changed
+        return {"podManagementPolicy": _AT_ONCE} if inputs.redis_pod_management == _AT_ONCE else {}
+    policy = inputs.redis_pod_management or _AT_ONCE
+    return {"podManagementPolicy": policy, "updateStrategy": {"type": "OnDelete"}}
 
 
 def _apart(crew: CrewDeployment, redis: ManagedRedis) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from crew_operator.api.names import PRIMARY, REPLICA
 from crew_operator.desired.redis_users import RedisUsers
 from crew_operator.errors import ConflictError, OperatorError
 from crew_operator.failover import decide
-from crew_operator.failover.decide import Adopt, Elect, Keep, Seal, Switch, Wait
-from crew_operator.failover.facts import NOBODY, Contact, Look, Member, Picture, Record, Suspicion
+from crew_operator.failover.decide import Adopt, Alone, Elect, Keep, Seal, Switch, Wait
+from crew_operator.failover.facts import NOBODY, Contact, Leaving, Look, Member, Picture, Record, Suspicion
 from crew_operator.failover.member import Door, MemberError
 from crew_operator.failover.record import Board, Found
 from crew_operator.status.observed import Members
@@ -64,12 +64,14 @@ class Controller:
         port: int = REDIS_PORT,
         tell: Callable[[News | None], Awaitable[None]],
         crew_should_wait: bool = False,
+        leaving: bool = False,
     ) -> None:
         """
         Args:
             wanted: how many members there should be.
             crew_should_wait: the spec asks the crew to wait for the next primary when one goes. Those of its pods that
                 were made before do not: an update of the primary is not to begin before they are gone.
+            leaving: the spec wants the first member alone.
             tell: called when the state has changed, with what an Event should say of it.
         """
         self.state = Members(wanted=wanted)
@@ -78,6 +80,7 @@ class Controller:
         self._wanted = wanted
         self._users = users
         self._crew_should_wait = crew_should_wait
+        self._leaving = leaving
         self._port = port
         self._tell = tell
         self._doors: dict[str, Door] = {}
@@ -90,9 +93,10 @@ class Controller:
         self._switch_at = 0.0
         """When the next planned switch may be tried."""
 
-    def aim(self, users: RedisUsers, *, crew_should_wait: bool) -> None:
-        """Who the members should know from now on, and what the crew's pods should do."""
+    def aim(self, users: RedisUsers, *, crew_should_wait: bool, leaving: bool) -> None:
+        """Who the members should know from now on, and what the crew's pods and the members should do."""
         self._crew_should_wait = crew_should_wait
+        self._leaving = leaving
         if users != self._users:
             self._users = users
             self._close()  # each new connection brings a member to its users
@@ -131,7 +135,9 @@ class Controller:
             await self._show(Members(wanted=self._wanted, waits="there is no StatefulSet yet"))
             return EVERY
         now = time.monotonic()
-        picture = Picture(found.members, await self._look(found.members), found.record, self._wanted, self._port)
+        picture = Picture(
+            found.members, await self._look(found.members), found.record, self._wanted, self._port, self._leaving
+        )
         self._suspicion = decide.suspicion(picture, self._suspicion, now)
         step = decide.step(picture, self._suspicion, time.monotonic())
         match step:
@@ -143,6 +149,8 @@ class Controller:
                 return await self._seal(picture, step)
             case Elect():
                 return await self._elect(found, step)
+            case Alone():
+                return await self._alone(picture, step)
         if step.sure:
             await self._wait(picture, step)
         return SUSPICIOUS
@@ -180,11 +188,11 @@ class Controller:
             await self._door(keep.primary).need_replicas()
         await self._let_follow(keep)
         await self._label(picture, keep.primary)
-        if keep.whole and found.record is not None and not found.record.whole:
-            await self._put_on_record(replace(found.record, whole=True), found)
+        if found.record is not None and (record := self._newer(found.record, found, picture, keep)) != found.record:
+            await self._put_on_record(record, found)
             return 0.0  # what was found is old by now
         await self._show(_serving(picture, keep))
-        match decide.rollout(picture, keep, crew_is_ready=found.crew_waits or not self._crew_should_wait):
+        match decide.rollout(picture, keep, crew_is_ready=all(found.crew) or not self._crew_should_wait):
             case Switch(member) if time.monotonic() >= self._switch_at:
                 self._switch_at = time.monotonic() + SWITCH_AGAIN
                 await self._switch(found, keep, member)
@@ -196,6 +204,25 @@ class Controller:
                 return SUSPICIOUS
         await self._replace_stuck(picture, keep)
         return SUSPICIOUS if keep.follow else EVERY
+
+    def _newer(self, record: Record, found: Found, picture: Picture, keep: Keep) -> Record:
+        """What is to be on record of this primary."""
+        whole = record.whole or keep.whole
+        if not self._leaving or not decide.is_ready_to_leave(picture, keep):
+            return replace(record, whole=whole, leaving=Leaving.NO)
+        if record.leaving is Leaving.NO or any(found.crew):
+            return replace(record, whole=whole, leaving=Leaving.READY)
+        return replace(record, whole=False, leaving=Leaving.ALONE)
+
+    async def _alone(self, picture: Picture, alone: Alone) -> float:
+        """Nothing that it takes from now on needs a replica. The pass lets the others go meanwhile."""
+        if alone.fenced:
+            self._board.fence()
+            await self._door(alone.member).need_no_replicas()
+            await self._tell(News(False, f"{alone.member.name} goes on alone, as spec.redis.managed.replicas says"))
+        others = ", ".join(one.name for one in picture.members if one.name != alone.member.name)
+        await self._show(Members(alone.member, alone.term, 1, missing=f"{others} leave" if others else ""))
+        return EVERY
 
     async def _let_follow(self, keep: Keep) -> None:
         """Those that cannot be told now are told by the next step: it must not end for them."""
@@ -209,7 +236,7 @@ class Controller:
                 log.warning("a member cannot be told to follow", extra={"pod": one.name, "error": str(result)})
             elif isinstance(result, BaseException):
                 raise result
-            elif one in keep.demoted:
+            elif one in keep.demoted and not self._leaving:  # one that is to go on alone begins as a primary
                 message = (
                     f"{one.name} was still a primary, and follows {keep.primary.name} now: what it took is dropped"
                 )
@@ -239,6 +266,7 @@ class Controller:
         # whole: a write that two members have acknowledged is known to be one from then on, whatever happens to them
         await self._put_on_record(Record(elect.term, elect.member.name, _is_whole(before)), found)
         self._board.fence()
+        await self._door(elect.member).need_replicas()  # one that is to go on alone begins without
         await self._door(elect.member).promote(elect.term)
         log.warning("Redis has another primary", extra={"pod": elect.member.name, "term": elect.term, "why": elect.why})
         await self._board.label(elect.member, PRIMARY)
@@ -253,6 +281,7 @@ class Controller:
         primary on record which is none, and elects: among members that all have the same."""
         self._board.fence()
         log.info("handing over the primary's part", extra={"pod": keep.primary.name, "to": heir.name})
+        await self._door(heir).need_replicas()  # one that is to go on alone begins without
         await self._door(keep.primary).hand_over((heir.ip, self._port))
         term = keep.term + 1
         await self._put_on_record(Record(term, heir.name, _is_whole(found.record)), found)
@@ -329,7 +358,10 @@ def _serving(picture: Picture, keep: Keep) -> Members:
         if one.name != keep.primary.name and said.linked and not said.is_primary and one not in keep.follow
     )
     missing = _missing(picture, (keep.primary.name, *following))
-    return Members(keep.primary, keep.term, picture.wanted, following, missing, whole=_is_whole(picture.record))
+    leaving = picture.record.leaving if picture.record is not None else ""
+    return Members(
+        keep.primary, keep.term, picture.wanted, following, missing, whole=_is_whole(picture.record), leaving=leaving
+    )
 
 
 def _missing(picture: Picture, there: tuple[str, ...]) -> str:

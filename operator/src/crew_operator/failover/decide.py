@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crew_operator.failover.facts import Answer, Contact, Member, Picture, Suspicion
+from crew_operator.failover.facts import Answer, Contact, Leaving, Member, Picture, Record, Suspicion
 
 QUORUM = 2
 """Members of three that have to be sealed: an acknowledged write lies on two, so one of any two has it."""
@@ -66,7 +66,17 @@ class Keep:
     """All members are there, and follow."""
 
 
-Step = Wait | Adopt | Seal | Elect | Keep
+@dataclass(frozen=True)
+class Alone:
+    """The others leave: this one serves without them, whatever they are."""
+
+    member: Member
+    term: int
+    fenced: bool = False
+    """It takes no write without a replica: it has to."""
+
+
+Step = Wait | Adopt | Seal | Elect | Keep | Alone
 
 
 def suspicion(picture: Picture, before: Suspicion, now: float) -> Suspicion:
@@ -92,11 +102,16 @@ def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
     record = picture.record
     if record is None:
         return _unrecorded(picture)
+    if record.leaving is Leaving.ALONE:
+        return _alone(picture, record)
     primary, answer = picture.member(record.primary), picture.answer(record.primary)
     if primary is not None and answer is not None and answer.is_primary:
         if suspicion.alone_since and now - suspicion.alone_since >= ALONE_AFTER:
             why = f"{record.primary} has been cut off from the other members for {ALONE_AFTER:g} s"
             return _seal_or_elect(picture, why, without=record.primary)
+        if record.whole and not answer.fenced:
+            # As one that runs alone begins, from its own disk, which may lack what its replicas have acknowledged.
+            return _seal_or_elect(picture, f"{record.primary} was started again")
         return _keep(picture, primary, answer, record.term)
     why = _gone(picture, primary, answer, suspicion, now)
     if not why:
@@ -117,6 +132,17 @@ def _is_alone(picture: Picture, name: str) -> bool:
         and sum(one.holds_data for one in others) >= QUORUM
         and not any(_hears(one) or one.syncing for one in others)
     )
+
+
+def _alone(picture: Picture, record: Record) -> Step:
+    """None of the others has what it takes from now on, so none may be elected."""
+    member, answer = picture.member(record.primary), picture.answer(record.primary)
+    if member is None or answer is None or not answer.is_primary:
+        return Wait(f"{record.primary} has gone on alone, and does not serve")
+    if picture.leaving:
+        return Alone(member, record.term, answer.fenced)
+    # The spec wants several again: what the others have is old from here on, and their term says so.
+    return Adopt(member, max(record.term, *(said.term for _, said in picture.answering)) + 1)
 
 
 def _keep(picture: Picture, primary: Member, answer: Answer, term: int) -> Keep:
@@ -166,14 +192,16 @@ def _seal_or_elect(picture: Picture, why: str, without: str = "") -> Step:
     astray = tuple(one for one, said in asked if not said.is_sealed)
     if astray and len(asked) >= QUORUM:
         return Seal(astray, why)
-    voters = [(one, said) for one, said in asked if said.is_sealed and said.holds_data]
+    record = picture.record
+    # Before all have held the same, a volume that is left from other times is no voter: its term is another one.
+    needed = record.term if record is not None and not record.whole else 0
+    voters = [(one, said) for one, said in asked if said.is_sealed and said.holds_data and said.term >= needed]
     if len(voters) < QUORUM and len(asked) >= picture.wanted:
         voters = asked  # what these do not have nobody has
     if len(voters) < QUORUM:
         there = ", ".join(one.name for one, _ in voters) or "none"
         needs = f"to elect another takes {QUORUM} of {picture.wanted} members that hold data"
         return Wait(f"{why}; {needs}, and {there} can be asked")
-    record = picture.record
     term = max(record.term if record is not None else 0, *(said.term for _, said in voters)) + 1
     return Elect(_newest(voters), term, why)
 
@@ -232,6 +260,8 @@ def rollout(picture: Picture, keep: Keep, *, crew_is_ready: bool) -> Replace | S
         return Switch(_newest(heirs))
     if not keep.whole or any(one.terminating or not one.ready for one in picture.members):
         return None
+    if picture.leaving:
+        return _to_the_first(picture, keep, crew_is_ready=crew_is_ready)
     outdated = sorted((one for one in picture.members if one.outdated), key=lambda one: -one.ordinal)
     replicas = [one for one in outdated if one.name != keep.primary.name]
     if replicas:
@@ -239,6 +269,26 @@ def rollout(picture: Picture, keep: Keep, *, crew_is_ready: bool) -> Replace | S
     if outdated and crew_is_ready:
         return Switch(_newest(_heirs(picture, keep)))
     return None
+
+
+def _to_the_first(picture: Picture, keep: Keep, *, crew_is_ready: bool) -> Replace | Switch | None:
+    """The first member is replaced as a replica, by one that can go on alone, and becomes primary then."""
+    first = picture.first
+    if first is None:
+        return None
+    leads = keep.primary.name == first.name
+    if first.outdated and not leads:
+        return Replace(first)
+    if first.outdated == leads and crew_is_ready:
+        return Switch(_newest(_heirs(picture, keep)) if leads else first)
+    return None
+
+
+def is_ready_to_leave(picture: Picture, keep: Keep) -> bool:
+    """The first member could go on alone: it is primary, of the newest template, and all hold the same."""
+    first = picture.first
+    settled = keep.whole and not any(one.terminating for one in picture.members)
+    return settled and first is not None and first.name == keep.primary.name and not first.outdated
 
 
 def _heirs(picture: Picture, keep: Keep) -> list[tuple[Member, Answer]]:

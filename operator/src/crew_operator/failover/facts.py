@@ -73,6 +73,16 @@ class Look:
     message: str = ""
 
 
+class Leaving(StrEnum):
+    """How far two of three members are from being given up, because the spec wants one."""
+
+    NO = ""
+    READY = "ready"
+    """The first one is primary, of the newest template, and all hold the same: the crew need not ask for replicas."""
+    ALONE = "alone"
+    """No pod of the crew asks for one: the first one takes writes without, and no other one may be elected."""
+
+
 @dataclass(frozen=True)
 class Record:
     """Who is primary, as all operators know it."""
@@ -82,6 +92,7 @@ class Record:
     """Name of the member."""
     whole: bool = False
     """All members have once held the same data: from then on a write can be acknowledged by two."""
+    leaving: Leaving = Leaving.NO
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,8 @@ class Picture:
     wanted: int
     """How many members there should be."""
     port: int = REDIS_PORT
+    leaving: bool = False
+    """The spec wants the first member alone."""
 
     def look(self, name: str) -> Look | None:
         """The last look at a member."""
@@ -122,6 +135,11 @@ class Picture:
     def member(self, name: str) -> Member | None:
         """The pod of this name."""
         return next((one for one in self.members if one.name == name), None)
+
+    @property
+    def first(self) -> Member | None:
+        """The one that stays when the others leave."""
+        return next((one for one in self.members if one.ordinal == 0), None)
 
     @property
     def answering(self) -> tuple[tuple[Member, Answer], ...]:

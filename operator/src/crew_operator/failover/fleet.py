@@ -45,6 +45,7 @@ class Failovers(Generic[Key]):
         users: RedisUsers,
         *,
         crew_should_wait: bool,
+        leaving: bool = False,
     ) -> None:
         """See to it that its primary is chosen from now on. To be called within a pass: what the controller writes goes
         through the same fence as what the pass does.
@@ -53,18 +54,20 @@ class Failovers(Generic[Key]):
             uid: of the CrewDeployment: another one of the same name begins anew.
             board: makes where its record is kept.
             wanted: how many members it should have.
-            crew_should_wait: as `Controller` has it.
+            crew_should_wait, leaving: as `Controller` has it.
         """
         there = self._running.get(key)
         if there is not None and (there.uid, there.wanted) == (uid, wanted) and not there.task.done():
-            there.controller.aim(users, crew_should_wait=crew_should_wait)
+            there.controller.aim(users, crew_should_wait=crew_should_wait, leaving=leaving)
             return
         self.forget(key)
 
         async def tell(news: News | None) -> None:
             await self._tell(key, news)
 
-        made = Controller(board(), key_prefix, wanted, users, tell=tell, crew_should_wait=crew_should_wait)
+        made = Controller(
+            board(), key_prefix, wanted, users, tell=tell, crew_should_wait=crew_should_wait, leaving=leaving
+        )
         self._running[key] = _Running(uid, wanted, made, asyncio.create_task(made.run(), name=f"failover {key}"))
 
     def state(self, key: Key) -> Members | None:

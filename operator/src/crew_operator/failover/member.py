@@ -116,6 +116,11 @@ class Door:
         async with self._told():
             await self._ask("CONFIG", "SET", "min-replicas-to-write", "1", "min-replicas-max-lag", "3")
 
+    async def need_no_replicas(self) -> None:
+        """Take writes without a replica from now on. Raises MemberError."""
+        async with self._told():
+            await self._ask("CONFIG", "SET", "min-replicas-to-write", "0")
+
     async def hand_over(self, successor: tuple[str, int]) -> None:
         """A planned failover: writes wait until the successor has everything and takes over. Raises MemberError."""
         milliseconds = str(round(SWITCH_SECONDS * 1000))

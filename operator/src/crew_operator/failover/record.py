@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 from crew_operator.api import names
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.errors import OperatorError
-from crew_operator.failover.facts import Member, Record
+from crew_operator.failover.facts import Leaving, Member, Record
 from crew_operator.kube_client import KubeClient
 from crew_operator.status import pods
 
@@ -23,8 +23,8 @@ class Found:
     record: Record | None
     version: str
     """By which the record is changed: whoever has written meanwhile makes it another."""
-    crew_waits: bool = True
-    """Each of the crew's pods waits for the next primary when this one goes."""
+    crew: tuple[bool, ...] = ()
+    """For each of the crew's pods whether it asks for replicas, and waits for the next primary when this one goes."""
 
 
 class Board(Protocol):
@@ -71,7 +71,7 @@ class ClusterBoard:
             pods.redis_members(listed, self._name, self._uid, updated=_update_revision(found)),
             of(found),
             str(found["metadata"]["resourceVersion"]),
-            pods.all_wait_for_failover(listed),
+            pods.wait_for_failover(listed),
         )
 
     async def write(self, record: Record, version: str) -> None:
@@ -99,6 +99,11 @@ class ClusterBoard:
         self._kube.fence()
 
 
+def is_there(stateful_set: Mapping[str, Any] | None) -> bool:
+    """Whether there is one, readable or not."""
+    return names.PRIMARY_ANNOTATION in (((stateful_set or {}).get("metadata") or {}).get("annotations") or {})
+
+
 def of(stateful_set: Mapping[str, Any]) -> Record | None:
     """What is on record of this Redis."""
     return parsed((stateful_set["metadata"].get("annotations") or {}).get(names.PRIMARY_ANNOTATION))
@@ -113,12 +118,16 @@ def parsed(text: str | None) -> Record | None:
         return None
     if not 0 < term < _LARGEST_TERM:
         return None
-    return Record(term, primary, found.get("whole") is True)
+    leaving = found.get("leaving")
+    stage = Leaving(leaving) if leaving in tuple(Leaving) else Leaving.NO
+    return Record(term, primary, found.get("whole") is True, stage)
 
 
 def shown(record: Record) -> str:
     """As it stands in the annotation."""
-    return json.dumps({"term": record.term, "primary": record.primary, "whole": record.whole}, separators=(",", ":"))
+    leaving = {"leaving": record.leaving} if record.leaving else {}
+    said = {"term": record.term, "primary": record.primary, "whole": record.whole, **leaving}
+    return json.dumps(said, separators=(",", ":"))
 
 
 def _update_revision(stateful_set: Mapping[str, Any]) -> str:

@@ -158,6 +158,8 @@ class Members:
     """Why there is no primary."""
     whole: bool = False
     """All of them have once held the same: from then on the promise of several holds."""
+    leaving: str = ""
+    """How far all but one are from being given up."""
 
     @property
     def holding(self) -> int:

@@ -26,9 +26,9 @@ def are_of_one_template(pods: Sequence[Object], wanted: int) -> bool:
     return len(own) >= wanted and len({contract.label(one, _HASH_LABEL) for one in own}) == min(wanted, 1)
 
 
-def all_wait_for_failover(pods: Iterable[Object]) -> bool:
-    """Whether each of a crew's pods, also one on its way out, was made to wait for the next primary of Redis."""
-    return all(contract.label(one, names.FAILS_OVER_LABEL) == "true" for one in contract.replicas(pods))
+def wait_for_failover(pods: Iterable[Object]) -> tuple[bool, ...]:
+    """For each of a crew's pods, also one on its way out, whether it waits for the next primary of Redis."""
+    return tuple(contract.label(one, names.FAILS_OVER_LABEL) == "true" for one in contract.replicas(pods))
 
 
 def redis_pod(pods: Iterable[Object], name: str, made_by: str, called: str = "") -> RedisPod | None:
