@@ -1,8 +1,9 @@
 """A TCP relay in front of a server, to cut one client off or to slow it down while the others reach it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 
 class Relay:
@@ -33,6 +34,10 @@ class Relay:
         self._refuses = False
         self._open.set()
 
+    def lead_to(self, port: int, host: str = "127.0.0.1") -> None:
+        """New connections go there; those that are open stay where they are, as with the address of a Service."""
+        self._to = host, port
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         if self._refuses:
@@ -58,6 +63,28 @@ class Relay:
             await asyncio.sleep(self.late if answers else 0)
             writer.write(data)
             await writer.drain()
+
+
+@contextmanager
+def relayed(port: int) -> Iterator[Relay]:
+    """The same in a thread, for who does not run in a loop: `lead_to` may be called from anywhere."""
+    loop, begun, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    found: list[Relay] = []
+
+    async def run() -> None:
+        async with relay(port) as one:
+            found.append(one)
+            begun.set()
+            await end.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)
+    thread.start()
+    begun.wait(10)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join(10)
 
 
 @asynccontextmanager

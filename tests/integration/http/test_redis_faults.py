@@ -6,7 +6,13 @@ import time
 
 import pytest
 
+from crew_runtime.contract import keys
+from crew_server import redis_client
+from crew_server.errors import BackendError
+from crew_server.settings import Settings
 from support.processes import alive
+from support.relay import relay
+from support.replica_fixtures import PASSWORD, RedisProcess
 from support.replicas import wait_until
 
 
@@ -139,3 +145,30 @@ async def test_kickoff_that_redis_forgot_while_it_runs_is_written_again(replica,
     seen = await replica.ended(kickoff)
     assert (seen["result"]["output"], seen["session_id"], seen["attempt"]) == ("remembered", "guest", 1)
     assert (await replica.ended(after))["result"]["output"] == "next"
+
+
+async def test_a_primary_that_is_cut_off_is_left_for_the_one_at_the_address_of_redis(redis, tmp_path):
+    """By all clients of the process and all their connections: nobody ends those that lead to the former primary."""
+    folder = tmp_path / "next"
+    folder.mkdir()
+    other = RedisProcess(folder)
+    other.start()
+    try:
+        async with relay(redis.port) as address:
+            url = f"redis://127.0.0.1:{address.port}"
+            settings = Settings("test", "crew", "r1", url, "test/crew", redis_password=PASSWORD)
+            writing, reading = redis_client.connect(settings), redis_client.connect(settings, connections=1)
+            position = keys.position("test/crew")
+            await asyncio.gather(*(writing.get(position) for _ in range(3)), reading.get(position))
+            redis.client().config_set("min-replicas-to-write", 5)
+            other.client().set(position, 40)
+            address.lead_to(other.port)
+            with pytest.raises(BackendError, match="NOREPLICAS"):
+                async with redis_client.deadline(2):
+                    await writing.incr(position)
+            assert int(await reading.get(position)) == 40
+            assert sorted(await asyncio.gather(*(writing.incr(position) for _ in range(3)))) == [41, 42, 43]
+            await writing.aclose()
+            await reading.aclose()
+    finally:
+        other.close()

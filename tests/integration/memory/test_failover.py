@@ -13,6 +13,7 @@ from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
 from support.memories import contents, direction, record
 from support.redis_server import start_redis
+from support.relay import relayed
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def primary(folder):
 
 @pytest.fixture
 def follower(primary, folder):
-    with start_redis(folder / "follower") as server:
+    with start_redis(folder / "follower", password="right") as server:
         server.follow(primary)
         yield server
 
@@ -101,3 +102,21 @@ def waited(saved):
     with pytest.raises(BackendError):
         saved.search(direction("before"))
     return time.monotonic() - begun
+
+
+def test_a_primary_that_is_cut_off_is_left_for_the_one_at_the_address_of_redis(primary, follower, folder, failures):
+    """Nobody ends the connections to it: who would is cut off from it, too."""
+    with relayed(primary.port) as address, start_redis(folder / "third", password="right") as third:
+        url = primary.url.replace(f":{primary.port}", f":{address.port}")
+        opened = Connections(Settings(url, "a/b", backend_deadline=2.0, durability="Replicated"))
+        saved = storage(Guard(opened))
+        saved.save([record("before")])
+        takes_no_writes(primary, ever=True)
+        with follower.client() as client:
+            client.replicaof("NO", "ONE")
+        third.follow(follower)
+        address.lead_to(follower.port)
+        saved.save([record("after")])
+        assert {"before", "after"} <= set(contents(saved.search(direction("after"))))
+        opened.close()
+    assert failures == []

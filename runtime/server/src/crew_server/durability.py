@@ -82,6 +82,7 @@ class Durability:
             raise NotAcknowledgedError(durability.impossible(self._wanted, said), answer) from told
         if not durability.holds(self._wanted, told):
             self._patience.fell_short()
+            redis_client.renew()  # its primary may be one that is cut off from the others
             raise NotAcknowledgedError(durability.shortfall(self._wanted, time.monotonic() - begun), answer)
         self._patience.restored()
         return answer

@@ -7,11 +7,13 @@ redis-py raises.
 import asyncio
 import codecs
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from redis import asyncio as redis
 from redis import exceptions
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -52,7 +54,7 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
     limit = deadline or settings.backend_deadline
     extra = {"ssl_ca_certs": settings.redis_ca_file} if settings.redis_ca_file else {}
     try:
-        pool = redis.BlockingConnectionPool.from_url(
+        pool = _Pool.from_url(
             settings.redis_url,
             max_connections=connections,
             timeout=limit,
@@ -69,7 +71,37 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
         raise SettingsError([f"{env.REDIS_URL} cannot be used: {error}"]) from error
     if settings.redis_password is not None:
         pool.connection_kwargs["password"] = settings.redis_password
+    _pools.add(pool)
     return redis.Redis.from_pool(pool)
+
+
+class _Pool(redis.BlockingConnectionPool):
+    """Whose connections can be made anew all at once."""
+
+    def renew(self) -> None:
+        """Before each one's next use."""
+        for connection in (*self._available_connections, *self._in_use_connections):
+            connection.mark_for_reconnect()
+
+    async def ensure_connection(self, connection: AbstractConnection) -> None:
+        """Connected, and not to a server that may be the wrong one by now."""
+        if connection.should_reconnect():
+            await connection.disconnect()
+        await super().ensure_connection(connection)
+
+
+_pools: "weakref.WeakSet[_Pool]" = weakref.WeakSet()
+"""Of this process."""
+
+
+def renew() -> None:
+    """Let each connection of this process be made anew before its next use.
+
+    A server that takes no writes was perhaps the primary before, and is cut off from whoever would end its connections
+    otherwise. The address of Redis leads to the one that is primary now, but only a new connection goes there.
+    """
+    for pool in list(_pools):
+        pool.renew()
 
 
 async def next_entries(
@@ -127,6 +159,8 @@ def translated() -> Iterator[None]:
         raise
     except Exception as error:
         reason, message = explain(error)
+        if reason == BackendReason.READ_ONLY:
+            renew()
         raise BackendError(reason, message) from error
 
 

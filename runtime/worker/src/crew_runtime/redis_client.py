@@ -60,6 +60,18 @@ class Connections:
         with self._lock:
             self.opened += 1
 
+    def renew(self) -> None:
+        """Let the next call connect anew; a call that goes on ends where it is.
+
+        A server that takes no writes was perhaps the primary before, and is cut off from whoever would end its
+        connections otherwise. The address of Redis leads to the one that is primary now, but only a new connection
+        goes there.
+        """
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None and self._pid == os.getpid():
+            client.connection_pool.disconnect(inuse_connections=False)
+
     def close(self) -> None:
         """Close what this process opened."""
         client, self._client = self._client, None

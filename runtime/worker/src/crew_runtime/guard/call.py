@@ -115,9 +115,11 @@ class Guard:
                 answer = ask(self._connections.redis)
             # What waits for a disk or a replica is no slow answer.
             self._breaker.answered(time.monotonic() - begun - self.durability.waited)
-        except BackendUnavailableError as error:
+        except BackendError as error:
             if error.kind == BackendReason.TIMEOUT:
                 self._breaker.opened(str(error))
+            if error.kind in (BackendReason.READ_ONLY, BackendReason.NOT_ACKNOWLEDGED):
+                self._connections.renew()
             raise
         else:
             return answer
