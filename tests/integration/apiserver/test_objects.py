@@ -321,6 +321,20 @@ def test_most_of_a_stateful_set_cannot_change(api_server: KubeApi) -> None:
     assert scaled["spec"]["minReadySeconds"] == 1
 
 
+def test_a_stateful_set_that_waits_for_deletion_has_no_rolling_update(api_server: KubeApi) -> None:
+    """The defaults of the strategy before stay where a patch does not take them away."""
+    body = deployment("db", serviceName="db", replicas=0)
+    body["kind"] = "StatefulSet"
+    path = api_server.at("apps/v1", "statefulsets")
+    api_server.create(path, body)
+    strategy: dict[str, object] = {"type": "OnDelete"}
+    with pytest.raises(RefusedError, match=r"updateStrategy\.rollingUpdate: Invalid value: .*only allowed for"):
+        api_server.ask("PATCH", f"{path}/db", {"spec": {"updateStrategy": strategy}}, MERGE)
+    change = {"spec": {"updateStrategy": {**strategy, "rollingUpdate": None}}}
+    changed = api_server.ask("PATCH", f"{path}/db", change, MERGE)
+    assert changed["spec"]["updateStrategy"] == strategy
+
+
 def test_service_gets_an_address_and_keeps_it(api_server: KubeApi) -> None:
     path = api_server.at("v1", "services")
     body = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}

@@ -230,6 +230,13 @@ def _workload(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
 
 
 def _stateful_set(old: Manifest | None, new: Manifest) -> Iterator[Cause]:
+    strategy = (new.get("spec") or {}).get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate") is not None:
+        value = json.dumps(strategy["rollingUpdate"], separators=(",", ":"))
+        yield Cause(
+            "spec.updateStrategy.rollingUpdate",
+            f"Invalid value: {value}: only allowed for updateStrategy 'RollingUpdate'",
+        )
     if old is None:
         yield from _workload(None, new)
         return
