@@ -81,11 +81,11 @@ class _Pool(redis.BlockingConnectionPool):
     def renew(self) -> None:
         """Before each one's next use."""
         for connection in (*self._available_connections, *self._in_use_connections):
-            connection.mark_for_reconnect()
+            connection.mark_for_reconnect()  # type: ignore[no-untyped-call]
 
     async def ensure_connection(self, connection: AbstractConnection) -> None:
         """Connected, and not to a server that may be the wrong one by now."""
-        if connection.should_reconnect():
+        if connection.should_reconnect():  # type: ignore[no-untyped-call]
             await connection.disconnect()
         await super().ensure_connection(connection)
 
