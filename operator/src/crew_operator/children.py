@@ -22,6 +22,7 @@ from crew_operator.desired import (
     RedisUsers,
     credentials,
     drift,
+    environment,
     refusals,
     rotation,
     runtime_image,
@@ -89,6 +90,20 @@ class _Applied:
 
 
 @dataclass(frozen=True)
+class InUse:
+    """What was seen of the crew's password of the managed Redis."""
+
+    taken: Collection[str] = ()
+    """SHA-256 of the passwords that Redis takes."""
+    versions: Mapping[str, str] | None = None
+    """Name of a pod -> version of the password that it connects with, empty where it does not say; None: the pods were
+    not listed yet."""
+
+
+NOTHING_SEEN = InUse()
+
+
+@dataclass(frozen=True)
 class _Job:
     """One pass over one CrewDeployment."""
 
@@ -102,6 +117,7 @@ class _Job:
     """In the status as well."""
     skip: Collection[Which]
     """Children that are left as they are."""
+    in_use: InUse
     stopped: bool = False
 
 
@@ -135,6 +151,7 @@ class Children:
         status: Mapping[str, Any],
         last: CrewDeployment | None = None,
         *,
+        in_use: InUse = NOTHING_SEEN,
         stopped: bool = False,
         real: bool = True,
     ) -> Outcome:
@@ -144,6 +161,7 @@ class Children:
             access: who may use the crew's API.
             status: as it was read: what was decided before.
             last: the last spec that nothing was refused of, if one is known.
+            in_use: passwords.
             stopped: the crew has no replica, whatever the spec says.
             real: read what lives from the API server, and not from the cache.
         """
@@ -163,7 +181,7 @@ class Children:
                 _deployment(live, crew), target, missing, refused=refused, taken=taken, references=found.versions
             )
         recorded, rolled_out = status.get("credentials") or {}, runtime_image.recorded(status)
-        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found), stopped)
+        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found), in_use, stopped)
         outcome = await self._apply(job)
         settled = refusals.decide(crew, before)
         if outcome.not_resized:
@@ -234,29 +252,10 @@ class Children:
                 token = await self._api_token(crew, live)
         except RejectedError as error:
             return Outcome(_deployment(live, crew), None, rejected=error.message)
-        rolls = {
-            # A new password of the crew's is added to a server that runs; the operator's it has to be started with.
-            credentials.REDIS: self._judge(
-                job, credentials.REDIS, replace(password, value=users.operator_password if users else ""), Generated()
-            ),
-            credentials.CREW: self._judge(job, credentials.CREW, password, token),
-        }
-        inputs = replace(
-            self._inputs(job.access),
-            api_token=token.value,
-            redis_password=users.crew_password if users else "",
-            redis_operator_password=users.operator_password if users else "",
-            redis_retiring=users.retiring if users else (),
-            redis_credentials=rolls[credentials.REDIS].annotation,
-            crew_credentials=rolls[credentials.CREW].annotation,
-            claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
-            redis_by_role=plan.by_role,
-            redis_members=plan.members,
-            redis_pod_management=plan.pod_management,
-            files_checksum=job.found.checksum,
-            stopped=job.stopped,
-        )
-        inputs = runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
+        rolls, inputs = self._inputs_of(job, users, password, token, password_file=_has_password_file(crew, live))
+        if not inputs.redis_password_file and not self._is_as_wanted(job, inputs):
+            # Its pods are made anew anyway.
+            rolls, inputs = self._inputs_of(job, users, password, token, password_file=environment.reads_password(crew))
         wanted = desired.children(plan.crew, inputs)
         rejected = await self._put_all_right(job, wanted)
         if plan.over:
@@ -295,6 +294,44 @@ class Children:
         )
         self._cache.written("StatefulSet", now)
 
+    def _inputs_of(
+        self, job: _Job, users: RedisUsers | None, password: Generated, token: Generated, *, password_file: bool
+    ) -> tuple[dict[str, Roll], Inputs]:
+        """What the manifests are made of, and whether credentials make pods anew."""
+        crew, live = job.crew, job.live
+        plan = self._plan(crew, live)
+        of_crew = _read_from_file(password) if password_file else password
+        rolls = {
+            # A new password of the crew's is added to a server that runs; the operator's it has to be started with.
+            credentials.REDIS: self._judge(
+                job, credentials.REDIS, replace(password, value=users.operator_password if users else ""), Generated()
+            ),
+            credentials.CREW: self._judge(job, credentials.CREW, of_crew, token),
+        }
+        inputs = replace(
+            self._inputs(job.access),
+            api_token=token.value,
+            redis_password=users.crew_password if users else "",
+            redis_operator_password=users.operator_password if users else "",
+            redis_retiring=users.retiring if users else (),
+            redis_replica_password=users.replica_password if users else "",
+            redis_replica_version=users.replica_version if users else "",
+            redis_password_file=password_file,
+            redis_credentials=rolls[credentials.REDIS].annotation,
+            crew_credentials=rolls[credentials.CREW].annotation,
+            claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
+            redis_by_role=plan.by_role,
+            redis_members=plan.members,
+            redis_pod_management=plan.pod_management,
+            files_checksum=job.found.checksum,
+            stopped=job.stopped,
+        )
+        return rolls, runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
+
+    @staticmethod
+    def _is_as_wanted(job: _Job, inputs: Inputs) -> bool:
+        return runtime_image.is_rolled_out(job.crew, inputs, job.rolled_out, job.live.get("Deployment", job.crew.name))
+
     async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
         """What the API server refuses of one child keeps no other from being put right."""
         rejected: dict[Which, str] = {}
@@ -330,14 +367,21 @@ class Children:
             self._users.get(crew.uid),
             rolled_out=self._is_rolled_out(job),
             make=self._password,
+            taken=job.in_use.taken,
         )
         password = await self._kept(crew, users.crew_password, secret.auth(crew, users), live)
         self._users[crew.uid] = users
         return users, password
 
     def _is_rolled_out(self, job: _Job) -> bool:
-        """Whether every pod of the crew, also one that is on its way out, was made with the credentials of now."""
+        """Whether every pod of the crew, also one that is on its way out, uses the credentials of now: as it reports,
+        or because it was made with them."""
         crew, live = job.crew, job.live
+        listed = list(self._cache.list((crew.namespace, crew.name), (POD,)).values())
+        if _has_password_file(crew, live):
+            version = _found_users(live, crew).replica_version
+            reported = job.in_use.versions
+            return bool(version) and reported is not None and pods.all_use(listed, version, reported)
         workload = _deployment(live, crew)
         if workload is None or not workload.is_rolled_out:
             return False
@@ -347,8 +391,7 @@ class Children:
             versions[credentials.API_TOKEN] = credentials.version(live.get("Secret", names.api_token(crew.name)))
         if job.recorded.get(credentials.CREW) != Credentials(versions).seen:
             return False
-        listed = self._cache.list((crew.namespace, crew.name), (POD,)).values()
-        return pods.are_of_one_template(list(listed), workload.wanted)
+        return pods.are_of_one_template(listed, workload.wanted)
 
     async def _api_token(self, crew: CrewDeployment, live: Live) -> Generated:
         token = _token_of(live, crew) or self._password()
@@ -494,13 +537,29 @@ def _ports_of(service: Object) -> Object:
 
 def _found_users(live: Live, crew: CrewDeployment) -> rotation.Found:
     """Without the newline that `echo` puts behind a password."""
-    keys = (names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY, names.AUTH_FILE)
+    keys = (
+        *(names.PASSWORD_KEY, names.OPERATOR_PASSWORD_KEY, names.AUTH_FILE),
+        *(names.REPLICA_PASSWORD_KEY, names.REPLICA_PASSWORD_VERSION_KEY),
+    )
     return rotation.Found(*(_value_of(live, names.redis_auth(crew.name), key).strip() for key in keys))
 
 
 def _users_of(live: Live, crew: CrewDeployment) -> RedisUsers:
     """As the Secret has them; with empty passwords if it has none."""
     return rotation.decide(crew.key_prefix, _found_users(live, crew), None, rolled_out=False, make=str)
+
+
+def _has_password_file(crew: CrewDeployment, live: Live) -> bool:
+    """Whether the crew's pods read the password out of a file. Those that an older operator made do not, and are made
+    anew for nothing but what the crew itself asks for."""
+    there = live.get("Deployment", crew.name)
+    return environment.reads_password(crew) and (there is None or environment.has_password_file(there))
+
+
+def _read_from_file(password: Generated) -> Generated:
+    """The password of Redis: another one is no reason to roll pods that take it up by themselves; another Secret is."""
+    found, version = (f"file of {one.partition('.')[0]}" if one else "" for one in (password.found, password.version))
+    return Generated(version, password.secret_id, found, version)
 
 
 def _token_of(live: Live, crew: CrewDeployment) -> str:

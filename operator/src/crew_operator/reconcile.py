@@ -24,7 +24,7 @@ from crew_operator import events, healing, observe, proof, redis_client, referen
 from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
 from crew_operator.api.spec import MEMBERS, CrewDeployment, OnLoss
-from crew_operator.children import Children, Outcome
+from crew_operator.children import Children, InUse, Outcome
 from crew_operator.cluster_cache import ClusterCache
 from crew_operator.desired import environment
 from crew_operator.doorbells import Doorbells
@@ -46,16 +46,18 @@ from crew_operator.logs import context
 from crew_operator.metrics import Metrics
 from crew_operator.observe import Eyes
 from crew_operator.recorder import Recorder
+from crew_operator.redis_client import Target
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.settings import Settings
 from crew_operator.status import chains, conditions, durability, filling, identity, pacing, pods, summary
 from crew_operator.status.durability import Ledger
 from crew_operator.status.identity import Servers
-from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, Workload, reports
+from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, RedisState, Workload, reports
 from crew_operator.status.pacing import Pace
 from crew_operator.words import quoted
 from crew_operator.workqueue import Result, WorkQueue
 from crew_runtime.contract.reasons import Reason
+from crew_runtime.contract.report import Report
 from crew_runtime.contract.resource import ACCEPT_LOSS_ANNOTATION
 
 log = logging.getLogger(__name__)
@@ -121,6 +123,8 @@ class Memo:
     nearly_full: bool = False
     """Redis is, or was a moment ago."""
     disk_nearly_full: bool = False
+    in_use: InUse = field(default_factory=InUse)
+    """Passwords of the managed Redis."""
     ledger: Ledger = field(default_factory=Ledger)
     """What the store has to have, and whether it has."""
     was_ready: bool = False
@@ -268,7 +272,13 @@ class Reconciler:
             return
         allowed = access.of(crew.spec.crew, memo.status)
         memo.outcome = await self._children.bring(
-            crew, allowed, memo.status, memo.crew, stopped=_is_stopped(crew, memo.ledger), real=real
+            crew,
+            allowed,
+            memo.status,
+            memo.crew,
+            in_use=memo.in_use,
+            stopped=_is_stopped(crew, memo.ledger),
+            real=real,
         )
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
@@ -373,6 +383,7 @@ class Reconciler:
             memo.nearly_full = filling.nearly_full(memo.nearly_full, seen.redis)
             memo.disk_nearly_full = filling.disk_nearly_full(memo.disk_nearly_full, seen.redis, _volume(memo))
             self._follow_store(key, memo, seen.redis)
+        self._follow_password(key, memo, target, seen)
         return replace(
             seen,
             proof=memo.proof,
@@ -393,6 +404,26 @@ class Reconciler:
         memo.dirty |= memo.ledger.loss != known
         if memo.ledger.loss is not None and known is None:
             self._metrics.memory_losses.labels(*key).inc()
+
+    def _follow_password(self, key: Key, memo: Memo, target: Target | None, seen: Observed) -> None:
+        """Which passwords Redis takes and replicas use. The next step of a rotation is a whole pass' to take."""
+        if target is None or target.users is None or memo.outcome is None:
+            return
+        known = memo.in_use
+        if isinstance(seen.redis, RedisLook):
+            answers = seen.redis.state is RedisState.OK
+            known = replace(known, taken=target.users.accepted if answers else ())
+        if not isinstance(seen.replicas, Failure):
+            there = {one.name for one in seen.replicas}
+            told = {one.name: one.report.backend.credentials for one in seen.replicas if isinstance(one.report, Report)}
+            before = known.versions or {}
+            known = replace(known, versions={name: before.get(name, "") for name in there} | told)
+        if known == memo.in_use:
+            return
+        memo.in_use = known
+        if memo.outcome.retiring:
+            memo.dirty = True
+            self._queue.add(key)
 
     def _follow_workload(self, key: Key, memo: Memo) -> None:
         """The Deployment's newest status: an event that tells of no more makes no whole pass."""

@@ -154,12 +154,12 @@ class _Look:
         other = _Look(self._target, self._owner)
         try:
             replies = await other._open(redis_users.LIST_BUDGET)
-            ended = await redis_users.end_strangers(partial(other._ask, replies), self._target.peers)
+            strangers, own = await redis_users.end_stragglers(partial(other._ask, replies), self._target.peers)
         except Exception as error:  # noqa: BLE001 - whatever a peer can make us raise
             log.warning("connections to Redis may go on with an old password", extra={"error": type(error).__name__})
         else:
-            if ended:
-                log.info("ended connections to Redis that were no replica's", extra={"connections": ended})
+            if strangers or own:
+                log.info("ended connections to Redis", extra={"strangers": strangers, "replicas": own})
         finally:
             other.close()
 

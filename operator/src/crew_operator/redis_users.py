@@ -12,7 +12,14 @@ Ask = Callable[..., Awaitable[str | int | None]]
 """Asks a command of the server as the operator. Raises ErrorReply for an error that Redis answered."""
 LIST_BUDGET: Final = 1 << 20
 """Bytes of the list of clients: some 3,000 of them."""
-_CLIENT: Final = re.compile(r"^id=(\d{1,18}) addr=(\S{1,64}):\d{1,5} .*?\buser=(\S{1,64})", re.MULTILINE | re.ASCII)
+_CLIENT: Final = re.compile(
+    r"^id=(?P<id>\d{1,18}) addr=(?P<address>\S{1,64}):\d{1,5} .*? idle=(?P<idle>\d{1,9}) flags=(?P<flags>\w{1,16}) "
+    r".*? multi=(?P<multi>-?\d{1,9})(?: watch=(?P<watch>\d{1,9}))? "
+    r".*? cmd=(?P<command>\S{1,64}) user=(?P<user>\S{1,64})",
+    re.MULTILINE | re.ASCII,
+)
+_IDLE: Final = 2
+"""Seconds that a connection was not used for: its owner makes another one without a word when it next needs one."""
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +41,34 @@ async def bring(ask: Ask, users: RedisUsers, cut_off: Callable[[], Awaitable[Non
     log.info("Redis has its users", extra={"search": search, "retiring": len(users.retiring)})
 
 
-async def end_strangers(ask: Ask, addresses: Collection[str]) -> int:
-    """End the crew's connections that come from nowhere of these, as Redis lets a client stay whose password is gone.
-    The answer is how many there were. Raises as `bring`.
+async def end_stragglers(ask: Ask, addresses: Collection[str]) -> tuple[int, int]:
+    """End connections of the crew, as Redis lets a client stay whose password is gone. Raises as `bring`.
 
-    A connection from one of the crew's pods is left alone: they were all made with a password that holds. Where none
-    comes from there, as through a proxy, an address says nothing, and none is ended.
+    All that come from nowhere of these addresses; where none comes from there, as through a proxy, an address says
+    nothing, and none is ended. Of those that do come from the crew's pods, which may be from before the pod took up the
+    new password, each that is doing nothing or waits for news, which is asked for again: no kickoff fails for it.
+
+    Returns:
+        How many were somebody else's, and how many the crew's own.
     """
     listed = await ask("CLIENT", "LIST", "TYPE", "NORMAL")
-    found = _CLIENT.findall(listed) if isinstance(listed, str) else []
-    crews = [(one, address.strip("[]") in addresses) for one, address, user in found if user == CREW]
-    strangers = [one for one, known in crews if not known]
+    found = _CLIENT.finditer(listed) if isinstance(listed, str) else []
+    crews = [one for one in found if one["user"] == CREW]
+    strangers = [one for one in crews if one["address"].strip("[]") not in addresses]
     if len(strangers) == len(crews):
-        return 0
-    for one in strangers:
-        await ask("CLIENT", "KILL", "ID", one)
-    return len(strangers)
+        return 0, 0
+    spare = [one for one in crews if one not in strangers and _may_be_ended(one)]
+    for one in (*strangers, *spare):
+        await ask("CLIENT", "KILL", "ID", one["id"])
+    return len(strangers), len(spare)
+
+
+def _may_be_ended(client: re.Match[str]) -> bool:
+    if client["multi"] != "-1" or client["watch"] not in (None, "0"):  # not said by a Redis before 7.4
+        return False
+    if "b" in client["flags"]:
+        return client["command"] == "xread"
+    return int(client["idle"]) >= _IDLE
 
 
 async def _holds(ask: Ask, question: Command) -> bool:

@@ -5,12 +5,14 @@ import threading
 import time
 
 import pytest
+from redis.exceptions import AuthenticationError
 
 from crew_runtime import installation
 from crew_runtime.crewai.state.memory_storage import RedisStorage
 from crew_runtime.errors import BackendError, BackendUnavailableError, DimensionMismatchError, StoreMismatchError
 from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
+from crew_runtime.redis_password import PasswordInFolder
 from crew_runtime.settings import Settings
 from support.memories import contents, direction, record
 from support.redis_server import start_redis
@@ -104,6 +106,52 @@ def test_a_wrong_password_says_so(own, failures):
 def test_a_password_of_its_own_wins_over_the_urls(own):
     settings = Settings(own.url.replace("right", "wrong"), "a/b", redis_password="right")
     assert RedisStorage(settings, Guard(Connections(settings))).count() == 0
+
+
+def test_a_password_in_a_folder_is_taken_up_by_each_new_connection(own, failures, tmp_path):
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    settings = Settings(own.url.replace("right", "stale"), "a/b", redis_credentials=str(folder))
+    connections = Connections(settings)
+    storage = RedisStorage(settings, Guard(connections))
+
+    def only(password):
+        """Lets in with this password, and ends all connections."""
+        with own.client() as admin:
+            admin.execute_command("ACL", "SETUSER", "default", "resetpass", f">{password}")
+            admin.client_kill_filter(_type="normal", skipme=True)
+
+    only("first")
+    assert timed(storage.count)[1].kind == "AuthFailed", "while there is no file the URL's holds"
+    (folder / "password").write_text("first\n")
+    storage.save([record("kept")])
+    only("second")
+    (folder / "password").write_text("second")
+    assert contents(storage.list_records()) == ["kept"]
+    (folder / "password").unlink()
+    only("second")
+    assert contents(storage.list_records()) == ["kept"], "what was read last holds"
+    assert len(failures) == 1
+    connections.close()
+
+
+def test_a_password_that_changes_while_redis_is_asked_is_tried_once_more(tmp_path):
+    (tmp_path / "password").write_text("first")
+    own = PasswordInFolder(str(tmp_path), "crew", None)
+    shown = []
+
+    class Connection:
+        def on_connect(self):
+            shown.append(own.get_credentials())
+            (tmp_path / "password").write_text("second")
+            raise AuthenticationError("WRONGPASS")
+
+    with pytest.raises(AuthenticationError):
+        own.begin(Connection())
+    assert shown == [("crew", "first"), ("crew", "second")]
+    with pytest.raises(AuthenticationError):
+        own.begin(Connection())
+    assert len(shown) == 3, "the same is not shown twice"
 
 
 def test_a_full_redis_answers_reads_and_refuses_writes(own, broken, failures):

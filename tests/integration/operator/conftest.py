@@ -31,7 +31,7 @@ from crew_operator.errors import ApiError
 from crew_operator.kube_client import KubeClient
 from crew_operator.metrics import Metrics
 from crew_operator.settings import Settings
-from crew_runtime.contract import env
+from crew_runtime.contract import env, redis_credentials
 from localcluster.apiserver import ApiServer
 from localcluster.controllers.actions import owner_of
 from support import selection
@@ -289,6 +289,21 @@ class Node:
         await self._pod(self.pods[name], names.CREW, ip)
         await self.tell_deployment()
         return one
+
+    async def mount_password(self) -> str:
+        """As the kubelet, some time after a change of the Secret: the folder that replicas have mounted."""
+        secret = await self.cluster.exists("Secret", "concierge-redis-auth")
+        folder = self._folder / "redis-password"
+        folder.mkdir(exist_ok=True)
+        keys = {
+            redis_credentials.PASSWORD: names.REPLICA_PASSWORD_KEY,
+            redis_credentials.VERSION: names.REPLICA_PASSWORD_VERSION_KEY,
+        }
+        for name, key in keys.items():
+            fresh = folder / f".{name}"
+            fresh.write_bytes(base64.b64decode(secret["data"][key]))
+            fresh.replace(folder / name)
+        return str(folder)
 
     async def tell_not_ready(self, name: str) -> None:
         """As the kubelet, of a replica's pod whose probe fails."""

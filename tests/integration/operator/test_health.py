@@ -179,7 +179,7 @@ async def test_wrong_password_is_told_from_a_dead_redis(cluster, operator, node)
     await cluster.exists("Deployment", "concierge")
     await node.start_redis(password="another")
     message = await cluster.condition("MemoryReady", "False", "RedisAuthFailed")
-    assert "a new password in its Secret rolls Redis and the crew" in message
+    assert "a new password in its Secret reaches both by itself" in message
 
 
 async def test_replica_that_fails_to_import_is_told_in_its_own_words(cluster, operator, node):

@@ -1,5 +1,6 @@
 """Promise: the crew's password is no administrator's at Redis, and a Redis that runs learns that without a restart."""
 
+import asyncio
 import dataclasses
 import random
 import socket
@@ -16,6 +17,7 @@ from crew_runtime import contract
 from crew_runtime.contract import rights
 from support.crews import crew_manifest
 from support.redis_server import RedisServer, find
+from support.waiting import wait_until
 
 PREFIX = "hotel/concierge"
 USERS = RedisUsers(PREFIX, "of-the-crew", "of-the-operator")
@@ -253,11 +255,31 @@ async def test_who_stays_connected_with_a_password_that_was_taken_back_is_cut_of
     server.start()
     await redis_client.look(target(server))
     peers = [Peer(server, one) for one in ("127.9.9.1", "127.9.9.3")]
+    for one in peers:
+        one.is_in_the_middle()
     retiring = target(server, dataclasses.replace(ANOTHER, retiring=USERS.accepted))
     await redis_client.look(dataclasses.replace(retiring, peers=frozenset(pods)))
     assert [one.lives() for one in peers] == [True, True]
     await redis_client.look(dataclasses.replace(target(server, ANOTHER), peers=frozenset(pods)))
     assert [one.lives() for one in peers] == left
+
+
+async def test_replicas_connections_that_do_nothing_or_wait_for_news_are_made_anew(server):
+    """They may be from before the replica took up the new password; who is in the middle of something goes on."""
+    server.start()
+    await redis_client.look(target(server))
+    idle, waits, busy = (Peer(server, "127.9.9.1") for _ in range(3))
+    waits.send(b"XREAD BLOCK 0 STREAMS cs:{hotel/concierge}:news $")
+    busy.is_in_the_middle()
+    with server.client() as operator:
+
+        def seen():
+            found = {one["cmd"]: int(one["idle"]) for one in operator.client_list() if one["user"] == "default"}
+            return "xread" in found and min(found.values()) >= 2
+
+        await asyncio.to_thread(wait_until, seen, "one waits, and none has done anything for a moment", 30)
+    await redis_client.look(dataclasses.replace(target(server, ANOTHER), peers=frozenset({"127.9.9.1"})))
+    assert [idle.lives(), waits.is_open(), busy.lives()] == [False, False, True]
 
 
 class Peer:
@@ -267,14 +289,31 @@ class Peer:
         self._socket = socket.create_connection((server.host, server.port), timeout=10, source_address=(address, 0))
         assert self._ask(b"AUTH of-the-crew") == b"+OK"
 
+    def is_in_the_middle(self):
+        """Of what must not be cut off."""
+        assert self._ask(b"WATCH cs:{hotel/concierge}:x") == b"+OK"
+
     def lives(self):
         try:
             return self._ask(b"PING") == b"+PONG"
         except ConnectionError:
             return False
 
-    def _ask(self, command):
+    def is_open(self):
+        """Whether an answer may still come."""
+        self._socket.settimeout(0.5)
+        try:
+            return self._socket.recv(100) != b""
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+
+    def send(self, command):
         self._socket.sendall(command + b"\r\n")
+
+    def _ask(self, command):
+        self.send(command)
         return self._socket.recv(100).strip()
 
 

@@ -22,6 +22,8 @@ INPUTS = desired.Inputs(
     redis_image="redis:8",
     redis_password="s3cret-for-tests",
     redis_operator_password="0perator-for-tests",
+    redis_replica_password="s3cret-for-tests",
+    redis_replica_version="1",
 )
 GUARDED = dataclasses.replace(
     INPUTS,
@@ -337,3 +339,39 @@ def test_pods_of_a_crew_that_waits_for_failovers_can_be_told_from_those_that_do_
 
     assert labels()["crewops.dev/waits-for-failover"] == "true"
     assert "crewops.dev/waits-for-failover" not in labels(memory__durability="Buffered")
+
+
+SECRET = "concierge-redis-auth"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"redis": {"external": {"urlFrom": {"secretKeyRef": {"name": "own", "key": "url"}}}}},
+        {"crew__runtime": {"image": "runtime:of-last-year"}},
+        {"crew__runtime": {"injection": "None"}},
+        {"crew__env": [{"name": "URL", "value": "redis://:$(CREWOPS_REDIS_PASSWORD)@here"}]},
+        {"crew__env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": SECRET, "key": "password"}}}]},
+        {"crew__envFrom": [{"secretRef": {"name": SECRET}}]},
+    ],
+    ids=["external", "runtime of their own", "image with a runtime", "variable", "key", "whole Secret"],
+)
+def test_a_crew_that_may_not_take_up_a_password_by_itself_has_it_as_before(spec):
+    assert environment.reads_password(crew())
+    other = crew(**spec)
+    assert not environment.reads_password(other)
+    text = yaml.safe_dump([one for one in desired.children(other, INPUTS) if one["kind"] == "Deployment"])
+    assert "CREWOPS_REDIS_CREDENTIALS" not in text
+    assert "replica-password" not in text
+
+
+def test_replicas_have_of_the_secret_what_is_the_crews_and_as_a_folder():
+    (deployment,) = (one for one in desired.children(crew(), INPUTS) if one["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (volume,) = (one for one in pod["volumes"] if one["name"] == "redis-password")
+    assert {one["key"] for one in volume["secret"]["items"]} == {"replica-password", "replica-password-version"}
+    server = next(one for one in pod["initContainers"] if one["name"] == "server")
+    for container in (server, *pod["containers"]):
+        (mount,) = (one for one in container["volumeMounts"] if one["name"] == "redis-password")
+        assert "subPath" not in mount, "the kubelet would not write it anew"
+        assert {"name": "CREWOPS_REDIS_CREDENTIALS", "value": mount["mountPath"]} in container["env"]

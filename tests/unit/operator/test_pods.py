@@ -148,3 +148,10 @@ def test_a_crew_waits_for_failovers_when_each_of_its_pods_does_also_as_the_cache
     assert sorted(pods.wait_for_failover(kept)) == [False, True]
     kept[1]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert sorted(pods.wait_for_failover(kept)) == [False, True], "it ends its kickoffs"
+
+
+def test_a_password_is_in_use_when_every_replica_says_so_and_those_that_leave_said_so():
+    found = [pod("a"), pod("b", created="2026-02-01T00:00:00Z"), pod(component="redis"), pod("gone", phase="Failed")]
+    assert pods.all_use(found, "v2", {"a": "v2", "b": "v2"})
+    for reported in ({"a": "v2"}, {"a": "v2", "b": ""}, {"a": "v1", "b": "v2"}):
+        assert not pods.all_use(found, "v2", reported)

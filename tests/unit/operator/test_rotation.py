@@ -1,6 +1,7 @@
 """A new password is added first and the old one taken back at last, whenever the operator dies."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -17,19 +18,22 @@ def written(users):
     """The Secret after the operator wrote it."""
     crew = parse.crew_deployment(crew_manifest(namespace="hotel", uid="1"))
     data = {name: base64.b64decode(text).decode() for name, text in secret.auth(crew, users)["data"].items()}
-    return Found(data["password"], data["operator-password"], data["auth.conf"])
+    replicas = data["replica-password"], data["replica-password-version"]
+    return Found(data["password"], data["operator-password"], data["auth.conf"], *replicas)
 
 
-def decided(found, last=None, *, rolled_out=False):
-    return rotation.decide("hotel/concierge", found, last, rolled_out=rolled_out, make=lambda: "made")
+def decided(found, last=None, *, rolled_out=False, taken=()):
+    """`taken`: passwords that Redis takes."""
+    known = tuple(map(digest, taken))
+    return rotation.decide("hotel/concierge", found, last, rolled_out=rolled_out, make=lambda: "made", taken=known)
 
 
 def changed(found, password):
     """By the user."""
-    return Found(password, found.operator_password, found.configuration)
+    return replace(found, crew_password=password)
 
 
-FIRST = written(RedisUsers("hotel/concierge", "first", OWN))
+FIRST = written(RedisUsers("hotel/concierge", "first", OWN, replica_password="first", replica_version="1"))
 
 
 def test_a_secret_that_is_not_there_gets_passwords():
@@ -42,12 +46,45 @@ def test_a_secret_that_nobody_changed_stays(rolled_out):
     assert written(decided(FIRST, rolled_out=rolled_out)) == FIRST
 
 
+def handed_on(users):
+    return users.replica_password, users.replica_version
+
+
 def test_a_new_password_holds_beside_the_old_one_until_no_pod_has_that():
     users = decided(changed(FIRST, "second"), rolled_out=True)
     assert users.accepted == (digest("second"), digest("first")), "pods are of the old one, however complete"
-    again = decided(written(users))
-    assert again == users
+    assert decided(written(users)) == users
+    assert decided(written(users), rolled_out=True) == users, "they have the one that they were to have, which is old"
+    users = decided(written(users), rolled_out=True, taken=("second", "first"))
+    assert users.accepted == (digest("second"), digest("first")), "what was seen is from before they were given it"
     assert decided(written(users), rolled_out=True).accepted == (digest("second"),)
+
+
+def test_replicas_are_given_a_new_password_when_redis_takes_it_and_not_before():
+    users = decided(changed(FIRST, "second"))
+    assert handed_on(users) == ("first", "1")
+    assert handed_on(decided(written(users), taken=("first",))) == ("first", "1")
+    users = decided(written(users), taken=("second", "first"))
+    assert handed_on(users) == ("second", "made")
+    assert handed_on(decided(written(users))) == ("second", "made"), "one that starts anew takes no step back"
+
+
+def test_what_replicas_are_given_is_nobody_elses_to_change():
+    forged = decided(replace(FIRST, replica_password="forged"))
+    assert (handed_on(forged), forged.accepted) == (("first", "made"), (digest("first"),))
+    assert handed_on(decided(replace(FIRST, replica_version="a b"))) == ("first", "made")
+    assert handed_on(decided(replace(FIRST, replica_password="", replica_version=""))) == ("first", "made")
+
+
+def test_the_password_that_replicas_have_is_not_taken_back_however_many_come_after_it():
+    """While Redis is away."""
+    found = FIRST
+    for number in range(10):
+        users = decided(changed(found, f"password {number}"), rolled_out=True)
+        found = written(users)
+        assert handed_on(users) == ("first", "1")
+        assert digest("first") in users.retiring
+    assert len(users.retiring) == rotation.MAX_RETIRING
 
 
 def test_a_third_one_during_the_rollout_of_the_second_takes_none_back():

@@ -16,7 +16,9 @@ answered = BaseParser.parse_error
 
 
 def chosen(url):
-    return SimpleNamespace(redis_url=url, redis_ca_file=None, redis_password=None, backend_deadline=30)
+    return SimpleNamespace(
+        redis_url=url, redis_ca_file=None, redis_password=None, redis_credentials=None, backend_deadline=30
+    )
 
 
 REASONS = {"Refused", "Timeout", "AuthFailed", "ReadOnly", "OutOfMemory", "DiskFull", "Error"}

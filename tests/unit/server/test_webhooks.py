@@ -157,7 +157,9 @@ async def test_hosts_that_nobody_looks_up_do_not_keep_redis_from_being_reached(s
     posts = [sender.post(f"http://silent-{number}.example/", {}, b"") for number in range(AT_ONCE)]
     async with begun(posts, silent), strangers.talking(strangers.echoing(known)) as peer:
         url = f"redis://localhost:{peer.port}/0"
-        chosen = SimpleNamespace(redis_url=url, redis_ca_file=None, redis_password=None, backend_deadline=20)
+        chosen = SimpleNamespace(
+            redis_url=url, redis_ca_file=None, redis_password=None, redis_credentials=None, backend_deadline=20
+        )
         client = redis_client.connect(chosen)
         async with redis_client.deadline(20):
             assert await client.ping()

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         password = secrets.token_hex(32)
         path = f"/api/v1/namespaces/{kube.namespace}/secrets/{secret}"
         kube.merge(path, {"stringData": {resource.PASSWORD_KEY: password}})
-        print(f"the Secret {secret} has a new password; replicas are rolled with it, and the old one holds meanwhile")
+        print(f"the Secret {secret} has a new password; the old one holds until all replicas use that")
         if options.timeout:
             _wait(kube, options.name, secret, hashlib.sha256(password.encode()).hexdigest(), options.timeout)
             print("Redis takes the new password alone")
@@ -61,5 +61,5 @@ def _wait(kube: Kube, name: str, secret: str, digest: str, timeout: float) -> No
         if time.monotonic() > until:
             progress, ready = (condition(kube.crew(name), one) for one in _TOLD)
             said = "; ".join(f"{one['type']} is {one['status']}: {one['message']}" for one in (progress, ready))
-            raise ClusterError(f"after {timeout:g} s replicas still run with the old password, which holds: {said}")
+            raise ClusterError(f"after {timeout:g} s replicas still use the old password, which holds: {said}")
         time.sleep(EVERY)

@@ -77,11 +77,16 @@ IMAGE_PAYLOAD: Final = "/opt/payload"
 DEFINITION_PATH: Final = "/crewops/definition"
 CA_PATH: Final = "/crewops/ca"
 CA_FILE: Final = "ca.crt"
+CREDENTIALS_PATH: Final = "/crewops/redis"
 CONFIG_PATH: Final = "/crewops/config"
 CONFIG_FILE: Final = "redis.conf"
 AUTH_PATH: Final = "/crewops/auth"
 AUTH_FILE: Final = USERS_KEY
 OPERATOR_PASSWORD_KEY: Final = "operator-password"  # noqa: S105 - the key's name in the Secret
+REPLICA_PASSWORD_KEY: Final = "replica-password"  # noqa: S105 - likewise
+"""The crew's as its replicas read it: the one at PASSWORD_KEY, once Redis takes that."""
+REPLICA_PASSWORD_VERSION_KEY: Final = "replica-password-version"  # noqa: S105 - likewise
+"""A random word that stands for it, which replicas report."""
 API_TOKEN_KEY: Final = "token"  # noqa: S105 - likewise
 """Of a generated token."""
 DATA_PATH: Final = "/data"

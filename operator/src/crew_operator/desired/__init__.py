@@ -19,7 +19,12 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
     redis: tuple[Manifest, ...] = ()
     if managed is not None:
         users = RedisUsers(
-            crew.key_prefix, inputs.redis_password, inputs.redis_operator_password, inputs.redis_retiring
+            crew.key_prefix,
+            inputs.redis_password,
+            inputs.redis_operator_password,
+            inputs.redis_retiring,
+            inputs.redis_replica_password,
+            inputs.redis_replica_version,
         )
         several = redis_objects.are_several(managed, inputs)
         redis = (

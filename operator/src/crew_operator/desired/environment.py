@@ -1,7 +1,7 @@
 """The variables of a replica's two containers, out of the spec and in the contract's words."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,8 +33,12 @@ EnvVar = dict[str, Any]
 T = TypeVar("T")
 
 
-def shared(crew: CrewDeployment) -> list[EnvVar]:
-    """For both halves: who they are, where the memory is, how it behaves."""
+def shared(crew: CrewDeployment, *, password_file: bool = True) -> list[EnvVar]:
+    """For both halves: who they are, where the memory is, how it behaves.
+
+    Args:
+        password_file: they read the password of a managed Redis out of a file, where they can.
+    """
     memory = crew.spec.memory
     kickoffs = crew.spec.kickoffs
     messages = crew.spec.history.messages
@@ -61,12 +65,12 @@ def shared(crew: CrewDeployment) -> list[EnvVar]:
     return [
         *_plain(values),
         {"name": env.REPLICA, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
-        *_redis(crew),
+        *_redis(crew, password_file=password_file and reads_password(crew)),
     ]
 
 
-def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
-    """For the half that never runs the user's code."""
+def server(crew: CrewDeployment, access: Access, *, password_file: bool = True) -> list[EnvVar]:
+    """For the half that never runs the user's code. `password_file` as above."""
     token = accesses.token(crew, access)
     kickoffs = crew.spec.kickoffs
     values = {
@@ -81,7 +85,7 @@ def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
         **_history(crew.spec.history.messages),
     }
     return [
-        *shared(crew),
+        *shared(crew, password_file=password_file),
         *_plain(values),
         *([_secret(env.API_TOKEN, token)] if token else []),
     ]
@@ -89,10 +93,16 @@ def server(crew: CrewDeployment, access: Access) -> list[EnvVar]:
 
 def asks_for_replicas(deployment: Mapping[str, Any]) -> bool:
     """Whether the crew of this Deployment waits for a replica of Redis with each write that it acknowledges."""
+    return any(
+        one["name"] == env.DURABILITY and one.get("value") == Durability.REPLICATED.value
+        for one in _variables(deployment)
+    )
+
+
+def _variables(deployment: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     pod = deployment.get("spec", {}).get("template", {}).get("spec", {})
-    containers = (*(pod.get("initContainers") or ()), *(pod.get("containers") or ()))
-    asked = [one.get("value") for each in containers for one in each.get("env") or () if one["name"] == env.DURABILITY]
-    return Durability.REPLICATED.value in asked
+    for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
+        yield from container.get("env") or ()
 
 
 def grace_period(crew: CrewDeployment) -> int:
@@ -102,8 +112,8 @@ def grace_period(crew: CrewDeployment) -> int:
     return math.ceil(longest if asked is None else quantities.seconds(asked)) + STOPPING
 
 
-def worker(crew: CrewDeployment) -> list[EnvVar]:
-    """For the user's interpreter: ours and what to run, then the user's own."""
+def worker(crew: CrewDeployment, *, password_file: bool = True) -> list[EnvVar]:
+    """For the user's interpreter: ours and what to run, then the user's own. `password_file` as above."""
     spec = crew.spec.crew
     what: EnvVar
     if spec.definition is not None:
@@ -113,7 +123,8 @@ def worker(crew: CrewDeployment) -> list[EnvVar]:
     warm_up = [{"name": env.WARM_UP, "value": spec.warm_up}] if spec.warm_up else []
     messages = crew.spec.history.messages
     turns = {env.HISTORY_TURNS: _unless(messages.turns, Messages.turns, str) if messages.enabled else None}
-    variables = [*shared(crew), what, *warm_up, *_plain(turns), *_home(crew), *_own(crew)]
+    common = shared(crew, password_file=password_file)
+    variables = [*common, what, *warm_up, *_plain(turns), *_home(crew), *_own(crew)]
     return list({one["name"]: one for one in variables}.values())  # a name may stand there once
 
 
@@ -134,6 +145,33 @@ def injected(crew: CrewDeployment) -> bool:
     return crew.spec.crew.image is not None and crew.spec.crew.runtime.injection is Injection.AUTO
 
 
+def reads_password(crew: CrewDeployment) -> bool:
+    """Whether all that a replica of this crew does takes up a new password of the managed Redis by itself, out of a
+    file. Else its pods have to be made anew for one: a runtime that somebody else chose may be older than that file,
+    and what the spec puts into a variable of the user's stays as it was when the process began.
+    """
+    spec = crew.spec.crew
+    if crew.spec.redis.managed is None or spec.runtime.image is not None:
+        return False
+    if spec.image is not None and not injected(crew):
+        return False
+    secret = names.redis_auth(crew.name)
+    return not (
+        any(_names_password(one, secret) for one in _own(crew))
+        or any((one.get("secretRef") or {}).get("name") == secret for one in spec.env_from)
+    )
+
+
+def _names_password(variable: Mapping[str, Any], secret: str) -> bool:
+    by_key = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+    return f"$({env.REDIS_PASSWORD})" in str(variable.get("value") or "") or by_key.get("name") == secret
+
+
+def has_password_file(deployment: Mapping[str, Any]) -> bool:
+    """Whether the pods of this Deployment read the password of a managed Redis out of a file."""
+    return any(one["name"] == env.REDIS_CREDENTIALS for one in _variables(deployment))
+
+
 def ignored(crew: CrewDeployment) -> tuple[str, ...]:
     """Names in the user's env that are the operator's to set, and are therefore not applied."""
     return tuple(one["name"] for one in crew.spec.crew.env if one["name"].startswith(names.RESERVED_ENV_PREFIX))
@@ -143,13 +181,19 @@ def _own(crew: CrewDeployment) -> list[EnvVar]:
     return [dict(one) for one in crew.spec.crew.env if not one["name"].startswith(names.RESERVED_ENV_PREFIX)]
 
 
-def _redis(crew: CrewDeployment) -> list[EnvVar]:
+def _redis(crew: CrewDeployment, *, password_file: bool) -> list[EnvVar]:
     external = crew.spec.redis.external
     if external is None:
         url = f"redis://{names.redis(crew.name)}.{crew.namespace}.svc:{contract.REDIS_PORT}/0"
+        where = {"name": env.REDIS_URL, "value": url}
+        secret = names.redis_auth(crew.name)
+        if not password_file:
+            return [where, _secret(env.REDIS_PASSWORD, KeyRef(secret, names.PASSWORD_KEY))]
+        # The variable for the user's code, which it is promised to; it stays as it is when the process begins.
         return [
-            {"name": env.REDIS_URL, "value": url},
-            _secret(env.REDIS_PASSWORD, KeyRef(names.redis_auth(crew.name), names.PASSWORD_KEY)),
+            where,
+            _secret(env.REDIS_PASSWORD, KeyRef(secret, names.REPLICA_PASSWORD_KEY)),
+            {"name": env.REDIS_CREDENTIALS, "value": names.CREDENTIALS_PATH},
         ]
     found = [_secret(env.REDIS_URL, external.url_from.secret_key_ref)]
     if external.ca_from is not None:

@@ -35,6 +35,12 @@ class Inputs:
     """The operator's own; likewise."""
     redis_retiring: tuple[str, ...] = ()
     """SHA-256 of earlier passwords of the crew that hold as well."""
+    redis_replica_password: str = ""
+    """The crew's as its replicas are to use it."""
+    redis_replica_version: str = ""
+    """What stands for that in their reports."""
+    redis_password_file: bool = True
+    """The crew's pods read the password of the managed Redis out of a file, where all that is in them can."""
     redis_credentials: str = ""
     """What stands for the operator's password that Redis was started with: another value rolls it."""
     crew_credentials: str = ""

@@ -14,6 +14,7 @@ from crew_operator.api.spec import CrewDeployment, Durability, FileSource, Image
 from crew_operator.desired import definition, environment, metadata
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
+from crew_runtime.contract import redis_credentials
 
 _GROUP = 65532
 """Owns the shared volumes, so that sidecar and crew may run as different users."""
@@ -47,7 +48,7 @@ def of(crew: CrewDeployment, inputs: Inputs) -> Manifest:
         "spec": {
             "initContainers": [*_payload(crew, inputs), _server(crew, inputs)],
             "containers": [_crew(crew, inputs)],
-            "volumes": [*_volumes(crew), *deepcopy([dict(one) for one in template.volumes])],
+            "volumes": [*_volumes(crew, inputs), *deepcopy([dict(one) for one in template.volumes])],
             "terminationGracePeriodSeconds": environment.FAREWELL + environment.grace_period(crew),
             "enableServiceLinks": False,
             "automountServiceAccountToken": template.service_account_name is not None,
@@ -93,13 +94,13 @@ def _server(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
             {"name": "http", "containerPort": contract.HTTP_PORT},
             {"name": "health", "containerPort": contract.HEALTH_PORT},
         ],
-        "env": environment.server(crew, inputs.access),
+        "env": environment.server(crew, inputs.access, password_file=inputs.redis_password_file),
         "startupProbe": _probe("/livez", period=1, failures=60),
         "readinessProbe": _probe(contract.SERVING_PATH, period=2, failures=2, timeout=2),
         "livenessProbe": _probe("/livez", period=10, failures=6),
         "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": True},
-        "volumeMounts": [_RUN_MOUNT, _SERVER_TMP_MOUNT, *_ca_mounts(crew)],
+        "volumeMounts": [_RUN_MOUNT, _SERVER_TMP_MOUNT, *_redis_mounts(crew, inputs)],
     }
 
 
@@ -109,7 +110,7 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
         "name": names.CREW_CONTAINER,
         "image": spec.image or inputs.runtime_image,
         **_start(crew),
-        "env": environment.worker(crew),
+        "env": environment.worker(crew, password_file=inputs.redis_password_file),
         **({"envFrom": deepcopy([dict(one) for one in spec.env_from])} if spec.env_from else {}),
         **({"resources": deepcopy(dict(template.resources))} if template.resources else {}),
         # of the sidecar, which sees a dead worker; generous, because a restart costs every running kickoff
@@ -124,7 +125,7 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
             _TMP_MOUNT,
             {"name": "state", "mountPath": names.STATE_PATH},
             *([_DEFINITION_MOUNT] if spec.definition else []),
-            *_ca_mounts(crew),
+            *_redis_mounts(crew, inputs),
             *deepcopy([dict(one) for one in template.volume_mounts]),
         ],
     }
@@ -142,7 +143,7 @@ def _probe(path: str, *, period: int, failures: int, timeout: int = 3) -> dict[s
     }
 
 
-def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
+def _volumes(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": name, "emptyDir": {"sizeLimit": size}} for name, size in _SIZES.items()]
     if environment.injected(crew):
         volumes.append({"name": "payload", "emptyDir": {"sizeLimit": "64Mi"}})
@@ -150,6 +151,8 @@ def _volumes(crew: CrewDeployment) -> list[dict[str, Any]]:
         volumes.append({"name": "definition", "configMap": {"name": config_map}})
     if (source := _ca(crew)) is not None:
         volumes.append(_ca_volume(source))
+    if inputs.redis_password_file and environment.reads_password(crew):
+        volumes.append(_password_volume(crew))
     return volumes
 
 
@@ -168,7 +171,19 @@ def _ca_volume(source: FileSource) -> dict[str, Any]:
     raise ValueError("a file's source without a reference: the parser lets none pass")
 
 
-def _ca_mounts(crew: CrewDeployment) -> list[dict[str, Any]]:
+def _password_volume(crew: CrewDeployment) -> dict[str, Any]:
+    """Of the Secret only what is the crew's."""
+    items = [
+        {"key": names.REPLICA_PASSWORD_KEY, "path": redis_credentials.PASSWORD},
+        {"key": names.REPLICA_PASSWORD_VERSION_KEY, "path": redis_credentials.VERSION},
+    ]
+    return {"name": "redis-password", "secret": {"secretName": names.redis_auth(crew.name), "items": items}}
+
+
+def _redis_mounts(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
+    """Whole folders: the kubelet writes a file anew that is mounted in one, and no file that is mounted by itself."""
+    if inputs.redis_password_file and environment.reads_password(crew):
+        return [{"name": "redis-password", "mountPath": names.CREDENTIALS_PATH, "readOnly": True}]
     return [{"name": "redis-ca", "mountPath": names.CA_PATH, "readOnly": True}] if _ca(crew) is not None else []
 
 

@@ -28,6 +28,10 @@ class RedisUsers:
     operator_password: str = field(repr=False)
     retiring: tuple[str, ...] = ()
     """SHA-256 of earlier passwords of the crew that hold as well, the newest first, while pods still run with them."""
+    replica_password: str = field(default="", repr=False)
+    """The crew's as its replicas are to use it: an earlier one until Redis takes the newest."""
+    replica_version: str = ""
+    """What replicas report when they use it."""
 
     @property
     def accepted(self) -> tuple[str, ...]:

@@ -59,6 +59,15 @@ def chosen(crew: CrewDeployment, inputs: Inputs, last: Rollout, live: Mapping[st
     return kept if drift.holds(pod_template.of(crew, kept), template) else inputs
 
 
+def is_rolled_out(crew: CrewDeployment, inputs: Inputs, last: Rollout, live: Mapping[str, Any] | None) -> bool:
+    """Whether the crew asks for no other pods than it has. Arguments as those of `chosen`, with the image chosen."""
+    template = pod_template.of(crew, inputs)
+    if last.template:
+        return metadata.checksum(template) == last.template
+    there = ((live or {}).get("spec") or {}).get("template") or {}
+    return drift.holds(template, there)
+
+
 def _image(template: Mapping[str, Any]) -> str | None:
     """Of the sidecar."""
     containers = (template.get("spec") or {}).get("initContainers") or ()

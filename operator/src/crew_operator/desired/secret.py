@@ -18,6 +18,8 @@ def auth(crew: CrewDeployment, users: RedisUsers) -> Manifest:
         names.PASSWORD_KEY: users.crew_password,
         names.OPERATOR_PASSWORD_KEY: users.operator_password,
         names.AUTH_FILE: users.configuration(),
+        names.REPLICA_PASSWORD_KEY: users.replica_password,
+        names.REPLICA_PASSWORD_VERSION_KEY: users.replica_version,
     }
     return _opaque(crew, names.redis_auth(crew.name), names.REDIS, values)
 

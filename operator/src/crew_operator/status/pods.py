@@ -1,6 +1,6 @@
 """Pods and a Deployment as the API server gives them -> facts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from crew_operator.api import names
@@ -29,6 +29,15 @@ def are_of_one_template(pods: Sequence[Object], wanted: int) -> bool:
 def wait_for_failover(pods: Iterable[Object]) -> tuple[bool, ...]:
     """For each of a crew's pods, also one on its way out, whether it waits for the next primary of Redis."""
     return tuple(contract.label(one, names.FAILS_OVER_LABEL) == "true" for one in contract.replicas(pods))
+
+
+def all_use(pods: Sequence[Object], version: str, reported: Mapping[str, str]) -> bool:
+    """Whether all pods of a crew, also those on their way out, connect to Redis with the password of this version.
+
+    Args:
+        reported: pod -> version, as they said last: what has read a new password reads no older one again.
+    """
+    return all(reported.get(one["metadata"]["name"]) == version for one in contract.replicas(pods))
 
 
 def redis_pod(pods: Iterable[Object], name: str, made_by: str, called: str = "") -> RedisPod | None:

@@ -71,15 +71,22 @@ class Backend:
         except BackendError as error:
             self._metrics.backend_failures.labels(error.reason).inc()
             lasted = round(loop.time() - begun, 6)
-            self.health = BackendHealth(False, error.reason, error.message, _unix(), lasted, self._server_version)
+            self.health = BackendHealth(
+                False, error.reason, error.message, _unix(), lasted, self._server_version, self._credentials()
+            )
         else:
             self._metrics.backend_latency.observe(took)
-            self.health = BackendHealth(True, BackendReason.OK, "", _unix(), round(took, 6), self._server_version)
+            self.health = BackendHealth(
+                True, BackendReason.OK, "", _unix(), round(took, 6), self._server_version, self._credentials()
+            )
         if self.health.reason != before:
             told = log.info if self.health.ready else log.error
             told("backend changed", reason=self.health.reason, detail=self.health.message, before=before)
         with contextlib.suppress(Exception):  # of a connection that is broken already
             await self._client.connection_pool.disconnect(inuse_connections=True)
+
+    def _credentials(self) -> str:
+        return redis_client.credentials_version(self._client)
 
     async def close(self) -> None:
         """Drop the connection."""

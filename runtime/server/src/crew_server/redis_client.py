@@ -21,6 +21,7 @@ from crew_runtime.contract import env, redis_errors
 from crew_runtime.contract.replica_reasons import BackendReason
 from crew_server import replies
 from crew_server.errors import BackendError, CrewServerError, SettingsError
+from crew_server.redis_password import PasswordInFolder
 from crew_server.settings import Settings
 
 POOL_SIZE = 32
@@ -71,6 +72,10 @@ def connect(settings: Settings, *, deadline: float | None = None, connections: i
         raise SettingsError([f"{env.REDIS_URL} cannot be used: {error}"]) from error
     if settings.redis_password is not None:
         pool.connection_kwargs["password"] = settings.redis_password
+    if settings.redis_credentials:
+        given = (pool.connection_kwargs.pop(one, None) for one in ("username", "password"))
+        own = PasswordInFolder(settings.redis_credentials, *given)
+        pool.connection_kwargs |= {"credential_provider": own, "redis_connect_func": own.begin}
     _pools.add(pool)
     return redis.Redis.from_pool(pool)
 
@@ -102,6 +107,12 @@ def renew() -> None:
     """
     for pool in list(_pools):
         pool.renew()
+
+
+def credentials_version(client: Client) -> str:
+    """Version of the credentials that the client's last connection was made with; empty: they are out of no folder."""
+    own = client.connection_pool.connection_kwargs.get("credential_provider")
+    return own.version if isinstance(own, PasswordInFolder) else ""
 
 
 async def next_entries(

@@ -25,6 +25,8 @@ class Settings:
     redis_url: str
     key_prefix: str
     redis_password: str | None = None
+    redis_credentials: str | None = None
+    """Folder with the password, see `contract.redis_credentials`; wins."""
     redis_ca_file: str | None = None
     backend_deadline: float = 2.0
     """Of one call; long enough for a slow disk under Redis, short enough to be noticed before a probe is."""
@@ -93,6 +95,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         redis_url=reader.redis_url(),
         key_prefix=reader.text(env.KEY_PREFIX, f"{namespace}/{name}"),
         redis_password=reader.optional(env.REDIS_PASSWORD),
+        redis_credentials=reader.optional(env.REDIS_CREDENTIALS),
         redis_ca_file=reader.file(env.REDIS_CA_FILE),
         backend_deadline=reader.seconds(env.BACKEND_DEADLINE, 2.0, least=0.05),
         fail_closed=reader.choice(env.MEMORY_ON_FAILURE, FAIL_CLOSED, (FAIL_CLOSED, DEGRADE)) == FAIL_CLOSED,

@@ -18,6 +18,7 @@ from crew_runtime import replies
 from crew_runtime.contract import redis_errors
 from crew_runtime.contract.replica_reasons import BackendReason
 from crew_runtime.errors import BackendError, BackendUnavailableError
+from crew_runtime.redis_password import PasswordInFolder
 from crew_runtime.settings import Settings
 
 Client = Any
@@ -52,11 +53,10 @@ class Connections:
         if self._client is None or self._pid != os.getpid():
             with self._lock:
                 if self._client is None or self._pid != os.getpid():
-                    self._client, self._pid = connect(self.settings, self._greet), os.getpid()
+                    self._client, self._pid = connect(self.settings, self._count), os.getpid()
         return self._client
 
-    def _greet(self, connection: Any) -> None:
-        connection.on_connect()
+    def _count(self) -> None:
         with self._lock:
             self.opened += 1
 
@@ -80,8 +80,8 @@ class Connections:
             client.connection_pool.disconnect()
 
 
-def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> Client:
-    """A client with our limits; connects at the first command. `greet` begins each connection, by its `on_connect`."""
+def connect(settings: Settings, begun: Callable[[], None] | None = None) -> Client:
+    """A client with our limits; connects at the first command. `begun` is called for each connection that was made."""
     options: dict[str, Any] = {
         "encoding_errors": "surrogatepass",
         "protocol": 2,  # FT.* answers in another shape in RESP3
@@ -92,7 +92,6 @@ def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> C
         "timeout": settings.backend_deadline,  # for a free connection
         "client_name": "crew-runtime",
         "driver_info": None,  # two round trips more, of which each may take the deadline
-        "redis_connect_func": greet,
     }
     if settings.redis_password:
         options["password"] = settings.redis_password
@@ -104,7 +103,23 @@ def connect(settings: Settings, greet: Callable[[Any], None] | None = None) -> C
     if settings.redis_password:  # an explicit password wins over one in the URL
         pool.connection_kwargs["password"] = settings.redis_password
     pool.connection_kwargs["parser_class"] = replies.parser(pool.connection_kwargs.get("protocol"))
+    begin: Callable[[Any], None] = _begin
+    if settings.redis_credentials:
+        given = (pool.connection_kwargs.pop(one, None) for one in ("username", "password"))
+        own = PasswordInFolder(settings.redis_credentials, *given)
+        pool.connection_kwargs["credential_provider"], begin = own, own.begin
+
+    def connected(connection: Any) -> None:
+        begin(connection)
+        if begun is not None:
+            begun()
+
+    pool.connection_kwargs["redis_connect_func"] = connected
     return redis.Redis(connection_pool=pool)
+
+
+def _begin(connection: Any) -> None:
+    connection.on_connect()
 
 
 def command(client: Client, parts: Sequence[str | bytes | int]) -> Any:

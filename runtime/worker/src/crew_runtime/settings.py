@@ -21,6 +21,8 @@ class Settings:
     redis_url: str
     key_prefix: str
     redis_password: str | None = None
+    redis_credentials: str | None = None
+    """Folder with the password, see `contract.redis_credentials`; wins."""
     redis_ca_file: str | None = None
     backend_deadline: float = 2.0
     """Seconds for one call: over 100 times what a call takes, and short enough for a kickoff to bear once."""
@@ -59,6 +61,7 @@ class Settings:
             redis_url=url,
             key_prefix=prefix,
             redis_password=environ.get(env.REDIS_PASSWORD) or None,
+            redis_credentials=read.text(env.REDIS_CREDENTIALS) or None,
             redis_ca_file=read.text(env.REDIS_CA_FILE) or None,
             backend_deadline=read.number(env.BACKEND_DEADLINE, 2.0) or 2.0,
             isolation=read.choice(env.MEMORY_ISOLATION, ISOLATIONS),

@@ -30,6 +30,9 @@ REDIS_URL = "CREWOPS_REDIS_URL"
 """`redis[s]://[user[:password]@]host:port[/db]`."""
 REDIS_PASSWORD = "CREWOPS_REDIS_PASSWORD"  # noqa: S105 - the variable's name
 """Optional; wins over a password in the URL."""
+REDIS_CREDENTIALS = "CREWOPS_REDIS_CREDENTIALS"
+"""Optional; a folder with the password (`contract.redis_credentials`), which wins over both and is read again for each
+new connection. While it cannot be read they hold."""
 REDIS_CA_FILE = "CREWOPS_REDIS_CA_FILE"
 """Optional; PEM file to verify a `rediss://` server with."""
 KEY_PREFIX = "CREWOPS_KEY_PREFIX"

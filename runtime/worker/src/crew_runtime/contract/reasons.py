@@ -226,7 +226,7 @@ class Reason(Enum):
     REDIS_AUTH_FAILED = (
         "RedisAuthFailed",
         "Redis refused the password.",
-        "Managed: wait a minute: a new password in its Secret rolls Redis and the crew. External: correct the Secret.",
+        "Managed: wait two minutes: a new password in its Secret reaches both by itself. External: correct the Secret.",
     )
     REDIS_READ_ONLY = (
         "RedisReadOnly",

@@ -103,6 +103,9 @@ class BackendHealth:
     """Seconds."""
     server_version: str = ""
     """`8.2.1`, or `valkey 8.1.0`; what it was when the server was last found ready, `` when it does not say."""
+    credentials: str = ""
+    """Version of the credentials that new connections are made with (`contract.redis_credentials`), as of the last one
+    that Redis took; `` where they do not come out of a folder. A worker beside this server reads the same folder."""
 
 
 @dataclass(frozen=True)
