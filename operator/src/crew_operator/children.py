@@ -5,6 +5,7 @@ Nothing is written before all that bears a child's name is known to be this Crew
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,6 +30,7 @@ from crew_operator.desired import (
     secret,
 )
 from crew_operator.desired.credentials import Credentials
+from crew_operator.desired.redis_users import CREW
 from crew_operator.desired.refusals import Settled
 from crew_operator.desired.runtime_image import Rollout
 from crew_operator.errors import Problem, RejectedError
@@ -40,9 +42,10 @@ from crew_operator.redis_client import Target
 from crew_operator.references import References
 from crew_operator.rolls import Digests, Generated, Roll, Rolls
 from crew_operator.settings import Settings
-from crew_operator.status import pods
+from crew_operator.status import conditions, pods
 from crew_operator.status.observed import Workload
-from crew_runtime.contract import tokens
+from crew_runtime.contract import resource, tokens
+from crew_runtime.contract.reasons import Reason
 
 Object = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -73,6 +76,8 @@ class Outcome:
     """How many members a managed Redis should have for now; None when this pass did not come to it."""
     retiring: bool = False
     """Redis still takes an earlier password of the crew's."""
+    password: Reason | None = None
+    """What was done for a new password of the crew's, if anything was."""
 
     @property
     def clean(self) -> bool:
@@ -130,11 +135,13 @@ class Children:
         cache: ClusterCache,
         settings: Settings,
         password: Callable[[], str] = secrets.token_hex,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._kube = kube
         self._cache = cache
         self._settings = settings
         self._password = password
+        self._clock = clock
         self._digests = Digests()
         self._rolls = Rolls(self._digests)
         self._applied: dict[str, dict[Which, _Applied]] = {}
@@ -245,6 +252,7 @@ class Children:
         crew, live = job.crew, job.live
         plan = self._plan(crew, live)
         users, password, token = None, Generated(), Generated()
+        before = resource.accepted(_found_users(live, crew).configuration).get(CREW, ())
         try:
             if crew.spec.redis.managed is not None:
                 users, password = await self._auth(job)
@@ -272,6 +280,7 @@ class Children:
             rollout=_rollout(job, wanted, rejected),
             retiring=bool(users and users.retiring),
             redis=plan,
+            password=_step(before, users.accepted if users else ()),
         )
 
     def _plan(self, crew: CrewDeployment, live: Live) -> Plan:
@@ -316,6 +325,7 @@ class Children:
             redis_retiring=users.retiring if users else (),
             redis_replica_password=users.replica_password if users else "",
             redis_replica_version=users.replica_version if users else "",
+            redis_password_time=_password_time(live, crew),
             redis_password_file=password_file,
             redis_credentials=rolls[credentials.REDIS].annotation,
             crew_credentials=rolls[credentials.CREW].annotation,
@@ -368,10 +378,31 @@ class Children:
             rolled_out=self._is_rolled_out(job),
             make=self._password,
             taken=job.in_use.taken,
+            due=self._is_due(crew, live),
         )
-        password = await self._kept(crew, users.crew_password, secret.auth(crew, users), live)
+        changed = self._password_time(crew, live, users)
+        password = await self._kept(crew, users.crew_password, secret.auth(crew, users, changed), live)
         self._users[crew.uid] = users
         return users, password
+
+    def _is_due(self, crew: CrewDeployment, live: Live) -> bool:
+        """Whether the spec wants another password by now."""
+        managed, there = crew.spec.redis.managed, live.get("Secret", names.redis_auth(crew.name))
+        if managed is None or managed.password_rotation is None or there is None:
+            return False
+        told = _password_time(live, crew) or str(there["metadata"].get("creationTimestamp"))
+        try:
+            changed = conditions.seconds(told)
+        except ValueError:
+            return False
+        return rotation.is_due(quantities.seconds(managed.password_rotation.every), changed, self._clock())
+
+    def _password_time(self, crew: CrewDeployment, live: Live, users: RedisUsers) -> str:
+        """When the crew's password was changed; empty: its Secret was made with it."""
+        held = resource.accepted(_found_users(live, crew).configuration).get(CREW, ())
+        if held and held[0] != users.accepted[0]:
+            return conditions.timestamp(self._clock())
+        return _password_time(live, crew)
 
     def _is_rolled_out(self, job: _Job) -> bool:
         """Whether every pod of the crew, also one that is on its way out, uses the credentials of now: as it reports,
@@ -547,6 +578,26 @@ def _found_users(live: Live, crew: CrewDeployment) -> rotation.Found:
 def _users_of(live: Live, crew: CrewDeployment) -> RedisUsers:
     """As the Secret has them; with empty passwords if it has none."""
     return rotation.decide(crew.key_prefix, _found_users(live, crew), None, rolled_out=False, make=str)
+
+
+def _password_time(live: Live, crew: CrewDeployment) -> str:
+    """As the Secret says it; empty also where that is no time."""
+    about = (live.get("Secret", names.redis_auth(crew.name)) or {}).get("metadata") or {}
+    told = str((about.get("annotations") or {}).get(names.PASSWORD_TIME_ANNOTATION) or "")
+    try:
+        conditions.seconds(told)
+    except ValueError:
+        return ""
+    return told
+
+
+def _step(before: tuple[str, ...], now: tuple[str, ...]) -> Reason | None:
+    """What a change of the passwords that Redis takes means; their SHA-256, the current one first."""
+    if not before or not now:
+        return None
+    if now[0] != before[0]:
+        return Reason.REDIS_PASSWORD_CHANGED
+    return Reason.REDIS_PASSWORD_ROTATED if len(now) == 1 < len(before) else None
 
 
 def _has_password_file(crew: CrewDeployment, live: Live) -> bool:

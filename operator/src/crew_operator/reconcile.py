@@ -74,6 +74,10 @@ TOLD_AFTER_SECONDS = 60.0
 """Of passes that fail for an error of the API server, which may pass by itself."""
 MISSING_AGAIN = 5.0
 """Seconds between two looks for what the spec names and is not there, or for what is in its way."""
+_PASSWORD_STEPS = {
+    Reason.REDIS_PASSWORD_CHANGED: "Redis takes a new password beside the old one, until all replicas use it",
+    Reason.REDIS_PASSWORD_ROTATED: "all replicas use the new password, and Redis takes the old one no more",
+}
 _ABOUT = ("namespace", "name", "uid", "generation", "creationTimestamp")
 RESTLESS_FOR = 120.0
 """Seconds after the last change during which a crew that is not ready is looked at more often."""
@@ -283,6 +287,8 @@ class Reconciler:
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
         self._choose_primary(crew, memo)
+        if (step := memo.outcome.password) is not None:
+            await self._recorder.say(memo.about, [Note(step.word, _PASSWORD_STEPS[step])], time.time())
         memo.known = replace(
             memo.known,
             managed=crew.spec.redis.managed is not None,

@@ -4,12 +4,15 @@ import asyncio
 import base64
 import dataclasses
 import hashlib
+import time
 
 import pytest
 import redis as redis_py
 
 from crew_operator import app
+from crew_operator.api import names
 from crew_operator.desired import environment
+from crew_operator.status import conditions
 from crew_runtime.contract import env
 from support.waiting import eventually
 
@@ -167,6 +170,46 @@ async def test_a_rotation_goes_on_wherever_the_operator_ends(cluster, node, sett
 
 
 @pytest.mark.local_cluster
+async def test_a_password_of_age_is_replaced_and_told_and_others_are_not(cluster, node, operator):
+    if cluster.server is None:
+        pytest.skip("replicas are pods there")
+    await two_replicas(cluster, node, redis__managed={"passwordRotation": {"every": "24h"}})
+    await cluster.condition("Ready", "True", seconds=30)
+    old, url, crew = await auth(cluster, "password"), node.redis_url, await templates(cluster)
+    await of_age(cluster, hours=23)
+    await noticed_again(cluster)
+    assert await auth(cluster, "password") == old
+    await of_age(cluster, hours=25)
+
+    async def replaced():
+        return await auth(cluster, "password") != old
+
+    await eventually(replaced, "there is another password")
+    password = await auth(cluster, "password")
+    await eventually(lambda: handed_on(cluster, password), "replicas are given what Redis takes")
+    await node.mount_password()
+    await eventually(lambda: taken_back(cluster, url, password), "the old one is taken back")
+    await eventually(lambda: told(cluster, "RedisPasswordRotated"), "an Event tells of it")
+    assert await told(cluster, "RedisPasswordChanged")
+    for _ in range(3):
+        await noticed_again(cluster)
+    assert await auth(cluster, "password") == password, "it is new"
+    assert await templates(cluster) == crew
+
+
+async def of_age(cluster, *, hours):
+    """As if the password had been changed so long ago."""
+    when = conditions.timestamp(time.time() - hours * 3600)
+    about = {"annotations": {names.PASSWORD_TIME_ANNOTATION: when}}
+    await cluster.kube.merge("Secret", cluster.namespace, "concierge-redis-auth", {"metadata": about})
+
+
+async def told(cluster, reason):
+    events = await cluster.kube.list("Event", cluster.namespace, {})
+    return [one for one in events if one.get("reason") == reason]
+
+
+@pytest.mark.local_cluster
 async def test_a_crew_that_an_older_operator_made_is_rolled_for_the_next_password_and_no_more(
     cluster, node, settings, monkeypatch
 ):
@@ -191,9 +234,9 @@ async def test_a_crew_that_an_older_operator_made_is_rolled_for_the_next_passwor
         assert env.REDIS_CREDENTIALS in str(before)
 
 
-async def two_replicas(cluster, node):
+async def two_replicas(cluster, node, **spec):
     """That read the password out of a file, as a pod's do."""
-    await cluster.make(replicas=2)
+    await cluster.make(replicas=2, **spec)
     await node.start_redis()
     await cluster.exists("Deployment", "concierge")
     folder = {env.REDIS_CREDENTIALS: await node.mount_password()}

@@ -61,6 +61,7 @@ CREWS = {
             "storage": {"size": "20Gi", "storageClassName": "fast", "whenDeleted": "Delete"},
             "appendFsync": "always",
             "maxMemory": "50%",
+            "passwordRotation": {"every": "720h"},
             "resources": {"limits": {"memory": "2Gi"}},
         },
         "memory": {

@@ -109,6 +109,11 @@ def test_wrong_types_are_all_named_at_once():
         ({"redis__managed__storage__size": "1e99"}, "a volume has a size"),
         ({"redis__managed__storage__size": "9" * 33}, "write a quantity such as 512Mi or 5Gi"),
         ({"redis__managed__maxMemory": "75%\n"}, "write a percentage"),
+        ({"redis__managed__passwordRotation": {"every": "59m"}}, "every must be from 1h to 876000h"),
+        (
+            {"redis__managed__passwordRotation": {}},
+            "@ spec.redis.managed.passwordRotation.every",
+        ),
         ({"crew__image": "registry.example/x:1\n"}, "write a text that is not empty"),
         (
             {"redis__managed__resources": {"limits": "1Gi"}},

@@ -34,7 +34,10 @@ GOOD = {
     Reason.REDIS_DISK_NEARLY_FULL, Reason.REDIS_MEMBER_MISSING,
 }  # fmt: skip
 """Of a condition that is True; the last five say what to do as well."""
-EVENTS = {Reason.REDIS_POD_REPLACED, Reason.REDIS_FAILED_OVER, Reason.REDIS_HANDED_OVER}
+EVENTS = {
+    Reason.REDIS_POD_REPLACED, Reason.REDIS_FAILED_OVER, Reason.REDIS_HANDED_OVER, Reason.REDIS_PASSWORD_CHANGED,
+    Reason.REDIS_PASSWORD_ROTATED,
+}  # fmt: skip
 PROBLEM = (Problem("spec.x", "write y"),)
 LONG = "Traceback:\n" + "  File line\n" * 400
 

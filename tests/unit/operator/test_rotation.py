@@ -22,10 +22,10 @@ def written(users):
     return Found(data["password"], data["operator-password"], data["auth.conf"], *replicas)
 
 
-def decided(found, last=None, *, rolled_out=False, taken=()):
+def decided(found, last=None, *, taken=(), **options):
     """`taken`: passwords that Redis takes."""
-    known = tuple(map(digest, taken))
-    return rotation.decide("hotel/concierge", found, last, rolled_out=rolled_out, make=lambda: "made", taken=known)
+    asked = {"rolled_out": False, "make": lambda: "made", **options}
+    return rotation.decide("hotel/concierge", found, last, taken=tuple(map(digest, taken)), **asked)
 
 
 def changed(found, password):
@@ -130,3 +130,28 @@ def test_what_another_operator_wrote_meanwhile_is_the_truth():
 def test_a_file_of_users_that_somebody_broke_is_written_anew(text):
     users = decided(Found("first", OWN, text))
     assert (users.accepted, users.operator_password) == ((digest("first"),), OWN)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("age", "due"),
+    [(0, False), (HOUR - 1, False), (HOUR, True), (9 * HOUR, True), (-60, False), (-2 * HOUR, True)],
+    ids=["new", "a second before", "to the second", "long since", "by a clock that is ahead", "by nobody's clock"],
+)
+def test_a_password_is_due_at_its_age(age, due):
+    assert rotation.is_due(HOUR, 1e9, 1e9 + age) is due
+
+
+def test_a_password_that_is_due_is_replaced_like_one_that_somebody_wrote():
+    users = decided(FIRST, due=True, taken=("first",))
+    assert (users.crew_password, users.retiring) == ("made", (digest("first"),))
+    assert handed_on(users) == ("first", "1")
+
+
+def test_nothing_is_begun_while_there_is_something_left_to_do_or_redis_is_away():
+    assert decided(FIRST, due=True).crew_password == "first"
+    second = written(decided(changed(FIRST, "second")))
+    for taken in ((), ("second", "first")):
+        assert decided(second, due=True, taken=taken).crew_password == "second"

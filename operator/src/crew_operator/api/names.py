@@ -63,6 +63,9 @@ AUTH_ANNOTATION: Final = f"{GROUP}/auth"
 """On pod templates: stands for the credentials; at first the uid of the password's Secret, a digest of the Secrets'
 versions once new ones have rolled the pods."""
 
+PASSWORD_TIME_ANNOTATION: Final = f"{GROUP}/password-changed"
+"""On the Secret of a managed Redis: when the crew's password was last found to be another one."""
+
 PRIMARY_ANNOTATION: Final = f"{GROUP}/redis-primary"
 """On the StatefulSet of a replicated Redis: which member is the primary, and its term."""
 

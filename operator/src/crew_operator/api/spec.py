@@ -564,6 +564,16 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class PasswordRotation:
+    """When the crew gets another password for its Redis by itself."""
+
+    RULES: ClassVar = (_lasts("every", "every", "1h"),)
+
+    every: Duration
+    """Age at which the password is replaced by a random one, also where you wrote it yourself; 1h at least."""
+
+
+@dataclass(frozen=True)
 class ManagedRedis:
     """A Redis that the operator runs for this crew alone."""
 
@@ -595,6 +605,8 @@ class ManagedRedis:
         default_factory=lambda: {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
     )
     """Requests and limits of its container. Without limits.memory Redis has no maxmemory."""
+    password_rotation: PasswordRotation | None = None
+    """The crew's password is replaced at times, without a restart or a failed kickoff; only by hand when unset."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ class Inputs:
     """The crew's as its replicas are to use it."""
     redis_replica_version: str = ""
     """What stands for that in their reports."""
+    redis_password_time: str = ""
+    """When the crew's password was last changed; empty: since its Secret was made it was not."""
     redis_password_file: bool = True
     """The crew's pods read the password of the managed Redis out of a file, where all that is in them can."""
     redis_credentials: str = ""

@@ -40,6 +40,7 @@ def decide(
     rolled_out: bool,
     make: Callable[[], str],
     taken: Collection[str] = (),
+    due: bool = False,
 ) -> RedisUsers:
     """The users as they should be.
 
@@ -48,11 +49,15 @@ def decide(
         rolled_out: every pod of the crew uses what the Secret holds.
         make: a new password.
         taken: SHA-256 of passwords of the crew that the Redis that runs is known to take.
+        due: the crew's password is to be replaced, once nothing is left to do for the last one.
     """
     noted = resource.accepted(found.configuration)
     crew_password = found.crew_password or make()
     held = noted.get(CREW) or (last.accepted if last is not None else ())
     current = digest(crew_password)
+    if due and held == (current,) and current in taken and found.replica_password == crew_password:
+        crew_password = make()
+        current = digest(crew_password)
     replica_password = _handed_on(found, crew_password, held, taken)
     # An operator that has not noted this password yet has given it to no pod.
     over = rolled_out and held[:1] == (current,) and found.replica_password in ("", crew_password)
@@ -68,6 +73,12 @@ def decide(
         replica_password,
         found.replica_version if known else make()[:_VERSION_LENGTH],
     )
+
+
+def is_due(every: float, changed: float, now: float) -> bool:
+    """Whether a password has come of age. `every` in seconds, the others in Unix seconds. A time to come, by a clock
+    that was wrong or somebody's hand, would put it off for ever."""
+    return now - changed >= every or changed - now > every
 
 
 def _handed_on(found: Found, crew_password: str, held: tuple[str, ...], taken: Collection[str]) -> str:

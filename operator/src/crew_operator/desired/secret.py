@@ -12,8 +12,8 @@ from crew_operator.desired.metadata import Manifest
 from crew_operator.desired.redis_users import RedisUsers
 
 
-def auth(crew: CrewDeployment, users: RedisUsers) -> Manifest:
-    """The passwords of the managed Redis, and its users."""
+def auth(crew: CrewDeployment, users: RedisUsers, changed: str = "") -> Manifest:
+    """The passwords of the managed Redis, and its users. `changed`: when the crew's was, as an annotation."""
     values = {
         names.PASSWORD_KEY: users.crew_password,
         names.OPERATOR_PASSWORD_KEY: users.operator_password,
@@ -21,7 +21,10 @@ def auth(crew: CrewDeployment, users: RedisUsers) -> Manifest:
         names.REPLICA_PASSWORD_KEY: users.replica_password,
         names.REPLICA_PASSWORD_VERSION_KEY: users.replica_version,
     }
-    return _opaque(crew, names.redis_auth(crew.name), names.REDIS, values)
+    made = _opaque(crew, names.redis_auth(crew.name), names.REDIS, values)
+    if changed:
+        made["metadata"]["annotations"] = {names.PASSWORD_TIME_ANNOTATION: changed}
+    return made
 
 
 def api_token(crew: CrewDeployment, token: str) -> Manifest:

@@ -283,6 +283,16 @@ class Reason(Enum):
         "An Event: the primary of Redis handed its part over as planned, before its pod was replaced.",
         "Nothing to do.",
     )
+    REDIS_PASSWORD_CHANGED = (
+        "RedisPasswordChanged",
+        "An Event: there is a new password for the crew's Redis, which takes the old one until all replicas use that.",
+        "Nothing to do; RedisPasswordRotated follows. If it does not, crewctl doctor says which replica is not well.",
+    )
+    REDIS_PASSWORD_ROTATED = (
+        "RedisPasswordRotated",
+        "An Event: all replicas use the new password, and Redis takes the old one no more.",
+        "Nothing to do.",
+    )
     REPLICA_LOST_REDIS = (
         "ReplicaLostRedis",
         "Redis answers the operator, but not a replica.",
