@@ -12,7 +12,7 @@ from crew_runtime.contract.scripts import ALL, Signature
 RUNTIME = Path(__file__).parents[3] / "runtime"
 ROOMS = {
     "memory": RUNTIME / "worker/src/crew_runtime/memory/lua",
-    **{one: RUNTIME / f"server/src/crew_server/{one}/lua" for one in ("queue", "sessions", "webhooks")},
+    **{one: RUNTIME / f"server/src/crew_server/{one}/lua" for one in ("history", "queue", "sessions", "webhooks")},
 }
 SHARED = "common"
 """Of a room: says KEYS for all its scripts, and takes the root of ARGV."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+import crew_server
 from crew_runtime.contract import tokens
 from crew_runtime.contract.durability import BUFFERED
 from crew_runtime.contract.replica_reasons import FailureKind
@@ -27,6 +28,11 @@ from crew_server.execution.claiming import Claimer, Worker
 from crew_server.execution.dispatch import Dispatcher, Listeners
 from crew_server.execution.kickoff import RunningKickoff
 from crew_server.execution.takeover import Takeover
+from crew_server.history import outbox as history_outbox
+from crew_server.history.postgres import Postgres
+from crew_server.history.service import History
+from crew_server.history.shipper import Shipper
+from crew_server.history.store import Store
 from crew_server.http import api, probes
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
@@ -74,10 +80,13 @@ class App:
         # over it is done when Redis goes on, though its client was refused.
         waits = settings.durability != BUFFERED
         durability = Durability(self._waiting_client if waits else self._client, settings)
-        queue, ends = Queue(self._client, settings, durability), Ends(settings)
+        queue = Queue(self._client, settings, durability, lambda: _made_by(settings, link))
+        ends = Ends(settings)
         listeners = Listeners(self._on_ended, self._on_told, ends.ended)
         dispatcher = Dispatcher(settings, slots, queue, metrics, listeners)
         outbox = Outbox(self._client, settings.key_prefix, settings.backend_deadline)
+        noted = history_outbox.Outbox(self._client, settings.key_prefix, settings.backend_deadline)
+        history = _history_store(settings)
         self._parts = Parts(
             settings=settings,
             metrics=metrics,
@@ -98,6 +107,9 @@ class App:
             backend=Backend(settings, metrics),
             sessions=SessionStore(self._client, settings, durability),
             prober=Prober(slots, metrics),
+            outbox=noted,
+            shipper=Shipper(noted, history, settings, metrics) if history is not None else None,
+            history=History(history),
         )
         self.service = Service(self._parts)
         self._changes = Changes(self.service.condition_facts)
@@ -110,6 +122,12 @@ class App:
         metrics.watch("crewops_dead_letters", lambda: self._parts.takeover.seen.dead)
         metrics.watch("crewops_kickoff_bytes", lambda: self._parts.takeover.seen.bytes)
         metrics.watch("crewops_kickoff_bytes_limit", lambda: self._settings.budget(self._parts.backend.max_memory))
+        if (shipper := self._parts.shipper) is not None:
+            metrics.watch("crewops_history_lag_seconds", lambda: shipper.health.lag)
+            metrics.watch("crewops_history_waiting", lambda: shipper.health.waiting)
+            metrics.watch("crewops_history_bytes", lambda: shipper.health.bytes)
+            metrics.watch("crewops_history_bytes_limit", lambda: settings.history_bytes)
+            metrics.watch("crewops_history_lost", lambda: shipper.health.lost)
         metrics.watch("crewops_slots", lambda: slots.alive)
         metrics.watch("crewops_ready", lambda: float(self.service.readiness().ready))
 
@@ -142,6 +160,7 @@ class App:
             "webhooks": parts.deliverer.run,
             "sweep": Sweeper(parts.sessions, settings.session_ttl, parts.metrics).run,
             "lag": self._measure_lag,
+            **({"history": parts.shipper.run} if parts.shipper else {}),
         }
         for name, run in background.items():
             self._supervisor.start(name, run)
@@ -163,6 +182,8 @@ class App:
         await parts.backend.close()
         await parts.claimer.close()
         await parts.deliverer.close()
+        if parts.shipper is not None:
+            await parts.shipper.close()
         await parts.ends.close()
         await parts.following.close()
         await self._waiting_client.aclose()
@@ -212,6 +233,8 @@ class App:
 
     def _on_ended(self, kickoff: RunningKickoff) -> None:
         self._on_told(kickoff)
+        if self._parts.shipper is not None:
+            self._parts.shipper.poke()
         outcome = kickoff.outcome
         if outcome is not None and outcome.status in ("error", "timeout"):
             self.service.failed(outcome.reason, outcome.error, kickoff.id)
@@ -246,6 +269,25 @@ async def _farewell(server: uvicorn.Server, until: float) -> None:
     loop = asyncio.get_running_loop()
     while server.server_state.connections and loop.time() < until:  # noqa: ASYNC110 - uvicorn signals no change of it
         await asyncio.sleep(FAREWELL_LOOK)
+
+
+def _made_by(settings: Settings, link: WorkerLink) -> dict[str, str]:
+    """What a kickoff runs on, for the durable history."""
+    worker = link.state().report
+    found = {
+        "image": settings.image,
+        "crewops": crew_server.__version__,
+        "crewai": worker.crewai_version,
+        "python": worker.python_version,
+    }
+    return {name: one for name, one in found.items() if one}
+
+
+def _history_store(settings: Settings) -> Store | None:
+    """Of a crew that has a durable history."""
+    if not settings.history_postgres:
+        return None
+    return Store(Postgres(settings.history_postgres, settings.history_ca_file), settings.key_prefix)
 
 
 def _signing_key(settings: Settings) -> bytes | None:

@@ -4,6 +4,8 @@ CrewServerError
 ├── SettingsError         the environment is wrong; every problem at once
 ├── BackendError          Redis did not do what it was asked; `reason` is one of `contract.report.BackendHealth`'s
 │   └── NotAcknowledgedError   it took a write, which did not come as far in time as the spec asks
+├── HistoryError          Postgres did not do what it was asked; `reason` is a `HistoryReason`
+├── NoHistoryError        the crew has no durable history
 ├── NotReadyError         no kickoff can be taken now; try again after `retry_after`
 │   └── QueueFullError    as many kickoffs wait as may wait
 ├── RequestError          the request is wrong and says where
@@ -55,6 +57,22 @@ class NotAcknowledgedError(BackendError):
         super().__init__(BackendReason.NOT_ACKNOWLEDGED, message)
         self.answer = answer
         """What Redis answered to what wrote it."""
+
+
+class HistoryError(CrewServerError):
+    """Postgres failed a call."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class NoHistoryError(CrewServerError):
+    """Nothing is written to any Postgres."""
+
+    def __init__(self) -> None:
+        super().__init__("the crew has no durable history: name its Postgres by spec.history.postgres")
 
 
 class NotReadyError(CrewServerError):

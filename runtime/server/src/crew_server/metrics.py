@@ -48,6 +48,15 @@ class Metrics:
             ["channel", "result"],
             registry=self.registry,
         )
+        self.history_entries = Counter(
+            "crewops_history_entries",
+            "Entries of the durable history: written to Postgres, or dead-lettered",
+            ["result"],
+            registry=self.registry,
+        )
+        self.history_failures = Counter(
+            "crewops_history_failures", "Failed tries to write to Postgres", ["reason"], registry=self.registry
+        )
         self.lost_slots = Counter(
             "crewops_slots_lost", "Slots lost with a kickoff in them", ["why"], registry=self.registry
         )
@@ -79,6 +88,11 @@ class Metrics:
             "crewops_dead_letters": "Entries of the whole crew that could not be read, kept for 7 days",
             "crewops_kickoff_bytes": "Bytes of Redis that the crew's kickoffs take",
             "crewops_kickoff_bytes_limit": "Bytes that they may take",
+            "crewops_history_lag_seconds": "How long the oldest entry waits for the durable history",
+            "crewops_history_waiting": "Entries of the whole crew that wait for it",
+            "crewops_history_bytes": "Bytes of Redis that they take",
+            "crewops_history_bytes_limit": "Bytes that they may take",
+            "crewops_history_lost": "Entries of the whole crew that were not kept because too much waited",
             "crewops_slots": "Warm slots",
             "crewops_ready": "1 when /readyz says so",
         }

@@ -32,6 +32,9 @@ from crew_server.events.following import Following, Told
 from crew_server.execution.claiming import Claimer
 from crew_server.execution.dispatch import Dispatcher
 from crew_server.execution.takeover import Takeover
+from crew_server.history.outbox import Outbox
+from crew_server.history.service import History
+from crew_server.history.shipper import Shipper
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
 from crew_server.prober import Prober
@@ -71,6 +74,10 @@ class Parts:
     backend: Backend
     sessions: SessionStore
     prober: Prober
+    outbox: Outbox
+    shipper: Shipper | None
+    """None: the crew has no durable history."""
+    history: History
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +104,8 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.metrics = parts.metrics
-        self.sessions = Sessions(parts.sessions, self.cancel)
+        self.history = parts.history
+        self.sessions = Sessions(parts.sessions, self.cancel, self._note_erasure if parts.shipper else None)
         self.draining = False
         self._leaving = False
         self._served = False
@@ -308,6 +316,7 @@ class Service:
             slots=parts.slots.alive,
             worker=worker.report,
             backend=parts.backend.health,
+            history=parts.shipper.health if parts.shipper else None,
             # Their texts quote inputs and results, and who asks needs no token.
             failures=tuple(dataclasses.replace(one, message="") for one in self._failures),
         )
@@ -315,10 +324,12 @@ class Service:
     def condition_facts(self) -> object:
         """What conditions are made of in `report`, to be compared: no latency, and nothing that moves with kickoffs."""
         worker, verdict, backend = self._parts.link.state(), self.readiness(), self._parts.backend.health
+        history = self._parts.shipper.health if self._parts.shipper else None
         return (
             (worker.phase, worker.report, self.draining),
             (verdict.ready, verdict.reason, verdict.message),
             (backend.ready, backend.reason, backend.message, backend.server_version),
+            history and (history.reason, history.message, history.lag > reports.HISTORY_LAG, history.lost),
         )
 
     def failures(self) -> Sequence[reports.Failure]:
@@ -360,6 +371,12 @@ class Service:
         if known:
             log.info("kickoff is known by its idempotency key", kickoff_id=accepted.kickoff_id)
         return AcceptedKickoff(accepted.kickoff_id, accepted.session_id, known)
+
+    async def _note_erasure(self, session_id: str, counts: Mapping[str, Any]) -> None:
+        """Raises BackendError."""
+        await self._parts.outbox.erase(session_id, counts, self._parts.settings.history_bytes)
+        if self._parts.shipper is not None:
+            self._parts.shipper.poke()
 
     def _refuse_unless_ready(self) -> None:
         verdict = health.acceptance(self._facts())

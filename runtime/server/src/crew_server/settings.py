@@ -51,6 +51,16 @@ class Settings:
     """Name of the input that is what the user said; empty: all of them are."""
     history_messages: int = 200
     """How many are kept of a session."""
+    history_postgres: str = ""
+    """URL of the Postgres with the durable history; empty: there is none. What is wrong with it is told where it is
+    used: a history keeps no crew from serving."""
+    history_ca_file: str | None = None
+    history_retention: float | None = None
+    """After which a month of it goes; None: never."""
+    history_bytes: int = 64 << 20
+    """Of Redis that may wait for it."""
+    image: str = ""
+    """The crew's, for the durable history."""
     kickoff_bytes: int | None = None
     """Of Redis' memory that all kickoffs may take; beyond it a client gets 503. None: see `budget`."""
     processes: str = env.PER_KICKOFF
@@ -112,6 +122,11 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
         ),
         history_input=reader.text(env.HISTORY_INPUT),
         history_messages=reader.whole(env.HISTORY_MAX_MESSAGES, 200, least=2, most=10_000),
+        history_postgres=reader.text(env.HISTORY_POSTGRES_URL),
+        history_ca_file=reader.optional(env.HISTORY_POSTGRES_CA_FILE),
+        history_retention=reader.seconds(env.HISTORY_POSTGRES_RETENTION, 0.0, least=0.0) or None,
+        history_bytes=reader.whole(env.HISTORY_POSTGRES_BYTES, 64 << 20, least=1 << 16, most=1 << 50),
+        image=reader.text(env.IMAGE),
         kickoff_bytes=reader.whole(env.KICKOFF_BYTES, 0, least=1 << 16, most=1 << 50) or None,
         processes=reader.choice(env.PROCESSES, env.PER_KICKOFF, env.PROCESSES_VALUES),
         retry_lost=reader.choice(env.ON_REPLICA_LOSS, RETRY, (RETRY, FAIL)) == RETRY,

@@ -47,7 +47,7 @@ def create(service: Service, token: str | None) -> FastAPI:
         app.add_middleware(BearerToken, token=token)
     app.add_middleware(Leaving, is_leaving=lambda: service.draining)
 
-    sessions.install(app, service.sessions)
+    sessions.install(app, service.sessions, service.history)
     events.install(app, service)
     failures.install(app, service)
 

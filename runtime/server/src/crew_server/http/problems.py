@@ -18,8 +18,10 @@ from crew_runtime.contract.replica_reasons import ApiReason
 from crew_server.errors import (
     BackendError,
     EndedError,
+    HistoryError,
     IdempotencyKeyReusedError,
     MissingInputsError,
+    NoHistoryError,
     NotReadyError,
     RequestError,
     ResumeError,
@@ -47,11 +49,12 @@ _TITLES = {
 }
 _HANDLED: tuple[type[Exception], ...] = (
     RequestError, UnknownKickoffError, UnknownSessionError, SessionBusyError, ResumeError, EndedError, NotReadyError,
-    BackendError, UnreadableError, RequestValidationError, HTTPException,
+    BackendError, HistoryError, NoHistoryError, UnreadableError, RequestValidationError, HTTPException,
 )  # fmt: skip
 _NOT_FOUND: dict[type[Exception], tuple[int, ApiReason]] = {
     UnknownKickoffError: (404, ApiReason.UNKNOWN_KICKOFF),
     UnknownSessionError: (404, ApiReason.UNKNOWN_SESSION),
+    NoHistoryError: (404, ApiReason.NO_HISTORY),
     UnreadableError: (500, ApiReason.UNREADABLE),
 }
 RETRY_AFTER = 5
@@ -90,7 +93,7 @@ def of(error: Exception) -> Json:
             return problem(422, ApiReason.IDEMPOTENCY_KEY_REUSED, error.message, details={"field": error.field})
         case RequestError():
             return problem(422, ApiReason.INVALID_FIELD, error.message, details={"field": error.field})
-        case UnknownKickoffError() | UnknownSessionError() | UnreadableError():
+        case UnknownKickoffError() | UnknownSessionError() | NoHistoryError() | UnreadableError():
             return problem(*_NOT_FOUND[type(error)], str(error))
         case SessionBusyError():
             return problem(409, ApiReason.SESSION_BUSY, str(error), details={"running": error.running})
@@ -101,9 +104,9 @@ def of(error: Exception) -> Json:
             return problem(409, error.reason, error.message, details={"status": error.status})
         case NotReadyError():
             return problem(503, error.reason, error.message, headers={"Retry-After": str(error.retry_after)})
-        case BackendError():  # of which `MemoryNotAcknowledged` may have been done all the same
-            headers = {"Retry-After": str(RETRY_AFTER)}
-            return problem(503, replica_reasons.of_backend(error.reason), error.message, headers=headers)
+        case BackendError() | HistoryError():  # `MemoryNotAcknowledged` may have been done all the same
+            reason = replica_reasons.of_backend(error.reason) if isinstance(error, BackendError) else error.reason
+            return problem(503, reason, error.message, headers={"Retry-After": str(RETRY_AFTER)})
         case RequestValidationError():
             return _validation(error)
         case HTTPException():

@@ -9,15 +9,21 @@ from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crew_server import requests
+from crew_server.history.service import History
 from crew_server.http import problems
 from crew_server.sessions.service import Sessions
 from crew_server.sessions.types import Erased, Export, MessagePage, SessionDetails, SessionPage
 
 MAX_LIMIT = 1000
+MAX_HISTORY = 100
 _PREFIX = b"/sessions/"
 _ABSENT: dict[int | str, dict[str, Any]] = {404: {"description": "Nothing is kept of this session."}}
 _BUSY: dict[int | str, dict[str, Any]] = {
     409: {"description": "A kickoff of this session runs; wait for its end, or send ?force=true."}
+}
+_NO_HISTORY: dict[int | str, dict[str, Any]] = {
+    404: {"description": "The crew has no durable history (spec.history.postgres)."},
+    503: {"description": "Postgres does not answer; `reason` says why."},
 }
 SessionId = Annotated[str, Path(description="Percent-encoded: `a/b` is `a%2Fb`.")]
 
@@ -35,13 +41,13 @@ class EncodedIds:
         await self._app(scope, receive, send)
 
 
-def install(app: FastAPI, sessions: Sessions) -> None:
+def install(app: FastAPI, sessions: Sessions, history: History) -> None:
     """Add the routes."""
     app.add_middleware(EncodedIds)
-    app.include_router(_router(sessions))
+    app.include_router(_router(sessions, history))
 
 
-def _router(sessions: Sessions) -> APIRouter:
+def _router(sessions: Sessions, history: History) -> APIRouter:
     router = APIRouter(prefix="/sessions", tags=["sessions"])
 
     @router.get("", summary="The sessions that used the crew's memory, newest first", response_model=SessionPage)
@@ -71,6 +77,20 @@ def _router(sessions: Sessions) -> APIRouter:
         cursor: Annotated[str, Query(max_length=20, description="As the page before returned it.")] = "",
     ) -> Response:
         return problems.Json((await sessions.messages(_decoded(session_id), limit, cursor)).model_dump())
+
+    @router.get(
+        "/{session_id}/history",
+        summary="The kickoffs of a session as the durable history in Postgres has them, newest first",
+        responses=_NO_HISTORY,
+    )
+    async def durable(
+        session_id: SessionId,
+        limit: Annotated[
+            int, Query(ge=1, le=MAX_HISTORY, description="Kickoffs on a page; long ones make it shorter.")
+        ] = 20,
+        cursor: Annotated[str, Query(max_length=400, description="As the page before returned it.")] = "",
+    ) -> Response:
+        return problems.Json(await history.page(_decoded(session_id), limit, cursor))
 
     @router.get(
         "/{session_id}/export",

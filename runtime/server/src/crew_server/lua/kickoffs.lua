@@ -84,3 +84,35 @@ local function try(act)
   end
   error(found)
 end
+
+-- Bytes that an entry of the durable history's outbox counts for beside its texts, and the longest text in one.
+local HISTORY_OVERHEAD, HISTORY_TEXT = 512, 1048576
+local history_total = root .. 'history:bytes'
+
+-- Puts something into the outbox of the durable history: {field, value, ...}. A text that is too long is left out, and how
+-- long it is told. Beyond `budget` bytes nothing is taken, which is counted. What lies in the outbox's place keeps nothing
+-- else from being done.
+local function note(budget, fields)
+  local _, why = try(function()
+    local size, omitted, kept = HISTORY_OVERHEAD, {}, {}
+    for i = 1, #fields, 2 do
+      local text = tostring(fields[i + 1])
+      if #text > HISTORY_TEXT then
+        omitted[fields[i]] = #text
+      else
+        kept[#kept + 1], kept[#kept + 2] = fields[i], text
+        size = size + #text
+      end
+    end
+    if next(omitted) then kept[#kept + 1], kept[#kept + 2] = 'omitted', cjson.encode(omitted) end
+    local waits = tonumber(redis.call('GET', history_total) or '0')
+    if waits + size > tonumber(budget) then
+      redis.call('HINCRBY', root .. 'history:lost', 'count', 1)
+      redis.call('HSET', root .. 'history:lost', 'at', now_ms())
+      return
+    end
+    redis.call('XADD', root .. 'history', '*', 'size', size, unpack(kept))
+    redis.call('INCRBY', history_total, size)
+  end)
+  if why then bury('history', '', '', why) end
+end

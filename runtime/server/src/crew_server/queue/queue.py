@@ -15,7 +15,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -137,19 +137,31 @@ class Settings(Protocol):
     def history_input(self) -> str: ...  # noqa: D102
     @property
     def history_messages(self) -> int: ...  # noqa: D102
+    @property
+    def history_postgres(self) -> str: ...  # noqa: D102
+    @property
+    def history_bytes(self) -> int: ...  # noqa: D102
 
 
 class Queue:
     """The queue of one crew, as one server process sees it. Every method raises BackendError."""
 
-    def __init__(self, client: redis_client.Client, settings: Settings, durability: Durability | None = None) -> None:
-        """`durability`: how promises are kept; by default over the client too."""
+    def __init__(
+        self,
+        client: redis_client.Client,
+        settings: Settings,
+        durability: Durability | None = None,
+        made_by: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`durability`: how promises are kept; by default over the client too. `made_by`: image and versions of this
+        replica, for the durable history."""
         self._client = client
         self._settings = settings
         self._ttl = math.ceil(settings.retention)
         """Seconds that a kickoff's state is kept after its end, and an idempotency key after its acceptance."""
         self._living = math.ceil(settings.human_input_timeout) + LONGEST_RUN
         """Seconds that what belongs to a kickoff is kept while it has not ended."""
+        self._made_by = made_by
         self._scripts = Scripts(client, settings.key_prefix, durability or Durability(client, settings))
         # A server that was restarted under the same pod's name is another owner: its slots are gone.
         self.owner = f"{settings.replica}/{uuid.uuid4().hex[:12]}"
@@ -177,7 +189,7 @@ class Queue:
         try:
             what, kickoff_id, session_id, given = await self._run(
                 "accept",
-                record.flat(record.request_fields(request)),
+                record.flat({**record.request_fields(request), **self._noted()}),
                 id=request.kickoff_id,
                 session=request.session_id,
                 ordered=int(request.ordered),
@@ -246,7 +258,7 @@ class Queue:
 
     async def restore(self, claim: state.Claim, seconds: float, more: Mapping[str, str]) -> bool:
         """Write a kickoff that runs here since `seconds` and that Redis lost; whether that was needed."""
-        fields = {**record.claim_fields(claim), "replica": self._settings.replica, **more}
+        fields = {**record.claim_fields(claim), **self._noted(), "replica": self._settings.replica, **more}
         written = await self._run(
             "restore",
             record.flat(fields),
@@ -276,6 +288,7 @@ class Queue:
         """
         fields = {
             **record.request_fields(claim.request),
+            **self._noted(),
             "replica": self._settings.replica,
             **record.outcome_fields(outcome),
             **more,
@@ -411,6 +424,12 @@ class Queue:
             "most_messages": settings.history_messages,
             "session_ttl": round((settings.session_ttl or 0) * 1000),
         }
+
+    def _noted(self) -> Mapping[str, str]:
+        """Fields by which a kickoff's end is put into the outbox of the durable history."""
+        if not self._settings.history_postgres:
+            return {}
+        return {"history": str(self._settings.history_bytes), "made_by": json.dumps(self._made_by())}
 
     async def _bury(self, kickoff_id: str, attempt: str, error: Exception) -> None:
         """Put an own kickoff aside that nobody can run: it ends, and what is there of it is kept."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from crew_server.errors import RequestError, SessionBusyError, UnknownSessionError
@@ -18,14 +18,17 @@ PATIENCE = 15.0
 LOOK_EVERY = 0.2
 
 Cancel = Callable[[str], Awaitable[object]]
+Noted = Callable[[str, Mapping[str, Any]], Awaitable[object]]
 
 
 class Sessions:
     """The sessions of the crew, whichever replica they were used on."""
 
-    def __init__(self, store: SessionStore, cancel: Cancel) -> None:
+    def __init__(self, store: SessionStore, cancel: Cancel, noted: Noted | None = None) -> None:
+        """`noted`: has a session taken out of the durable history, given how much was erased; None: there is none."""
         self._store = store
         self._cancel = cancel
+        self._noted = noted
 
     async def page(self, limit: int, cursor: str) -> SessionPage:
         """Raises BackendError."""
@@ -118,6 +121,8 @@ class Sessions:
         log.info("session erased", **erased.model_dump(), running=running)
         if running:
             raise SessionBusyError(session_id, running)
+        if self._noted is not None:
+            await self._noted(session_id, erased.model_dump(exclude={"session_id"}))
         await self._store.erased()
         return erased
 

@@ -129,6 +129,26 @@ def hook(prefix: str, kickoff_id: str, channel: str) -> str:
     return f"{root(prefix)}hook:{kickoff_id}:{channel}"
 
 
+def history(prefix: str) -> str:
+    """STREAM, what is still to be written to the durable history in Postgres: `kind`, and the fields of each kind."""
+    return f"{root(prefix)}history"
+
+
+def history_bytes(prefix: str) -> str:
+    """STRING, the bytes that they count for."""
+    return f"{root(prefix)}history:bytes"
+
+
+def history_lost(prefix: str) -> str:
+    """HASH `count`, `at` (Redis' time, ms): what was not kept for the durable history because too much waited."""
+    return f"{root(prefix)}history:lost"
+
+
+def history_shipper(prefix: str) -> str:
+    """STRING, the server that writes to the durable history now; expires with its lease."""
+    return f"{root(prefix)}history:shipper"
+
+
 def dead_letters(prefix: str) -> str:
     """STREAM, what lay in the queue or for a webhook and could not be read: `kind`, `name`, `raw`, `why`; the last
     1,000, which expire together a week after the last."""

@@ -31,11 +31,12 @@ _LIVES: Final = {
         "k:dimensions",
         *("queue", "queue:handed-back", "leases", "waiting", "pending", "hooks"),
         *("kickoffs:bytes", "kickoffs:total", "kickoffs:ends", "kickoffs:inputs"),
+        *("history", "history:bytes", "history:lost"),
     ),
     Life.WORK: ("run:", "runs:", "hook:", "line:"),
     Life.EXPIRES: (
         *("health:", "acknowledged", "done:", "ends", "ev:", "dead", "idem:", "claim:", "cp:", "lock:", "erased:"),
-        "twin:",
+        *("twin:", "history:shipper"),
     ),
 }
 _KEY: Final = re.compile(r"cs:\{[^}]*\}:(?:rehearsal:\{[^}]*\}:)?(.*)", re.DOTALL)

@@ -30,6 +30,25 @@ class BackendReason(StrEnum):
     """It answered with another error, or with what is no answer of Redis."""
 
 
+class HistoryReason(StrEnum):
+    """What a call of the durable history's Postgres came to, for a replica's `HistoryHealth` and its API's errors."""
+
+    OK = "Ok"
+    NOT_CHECKED = "NotChecked"
+    """This replica has not tried: another one writes, or nothing was to be written."""
+    UNREACHABLE = "PostgresUnreachable"
+    TIMEOUT = "PostgresTimeout"
+    AUTH_FAILED = "PostgresAuthFailed"
+    READ_ONLY = "PostgresReadOnly"
+    FULL = "PostgresFull"
+    TOO_MANY_CONNECTIONS = "PostgresTooManyConnections"
+    NO_RIGHT = "PostgresNoRight"
+    MIGRATION_FAILED = "PostgresMigrationFailed"
+    DATA = "PostgresRefusedData"
+    """It will never take this row; it is put aside."""
+    ERROR = "PostgresError"
+
+
 class MemoryFailure(StrEnum):
     """Why a call of a crew's memory failed by no fault of Redis: `kind` of the worker half's `BackendError`."""
 
@@ -136,12 +155,13 @@ class ApiReason(StrEnum):
     TOO_MANY_FOLLOWERS = "TooManyFollowers"
     TOO_MANY_LISTENERS = "TooManyListeners"
     NO_PROBER = "NoProber"
+    NO_HISTORY = "NoHistory"
     INTERNAL_ERROR = "InternalError"
 
 
 WORDS: Final = frozenset(
     one.value
-    for words in (BackendReason, MemoryFailure, ReplicaReason, KickoffReason, FailureKind, ApiReason)
+    for words in (BackendReason, HistoryReason, MemoryFailure, ReplicaReason, KickoffReason, FailureKind, ApiReason)
     for one in words
 )
 """All of them."""

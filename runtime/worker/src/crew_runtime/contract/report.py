@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from crew_runtime.contract.replica_reasons import BackendReason
+from crew_runtime.contract.replica_reasons import BackendReason, HistoryReason
 
+HISTORY_LAG = 60.0
+"""Seconds that something may wait for the durable history before it is told."""
 PRELOAD = "Preload"
 """A kickoff's process is a fork of one that has imported the user's module, which left nothing that a fork breaks."""
 FORK = "Fork"
@@ -109,6 +111,25 @@ class BackendHealth:
 
 
 @dataclass(frozen=True)
+class HistoryHealth:
+    """The durable history, as a replica last saw it. What waits is the crew's, the reason the replica's own."""
+
+    reason: str = HistoryReason.NOT_CHECKED
+    """A HistoryReason of its last try; a text of another version's, when it was read."""
+    message: str = ""
+    lag: float = 0.0
+    """Seconds that the oldest entry waits; 0 when none does."""
+    waiting: int = 0
+    """Entries in Redis that are not in Postgres."""
+    bytes: int = 0
+    """That they take."""
+    lost: int = 0
+    """Entries that were not kept, because too much waited."""
+    lost_ago: float = 0.0
+    """Seconds since the last of these."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """One failure that a kickoff, a proof or a health check met."""
 
@@ -145,6 +166,8 @@ class Report:
     slots: int = 0
     worker: WorkerReport = field(default_factory=WorkerReport)
     backend: BackendHealth = field(default_factory=BackendHealth)
+    history: HistoryHealth | None = None
+    """None: the crew has no durable history, or the replica is older than it."""
     failures: tuple[Failure, ...] = ()
     """The last 20."""
 
@@ -178,6 +201,7 @@ def from_dict(data: Mapping[str, Any]) -> Report:
             **_known(Report, data),
             "worker": worker_from_dict(data.get("worker", {})),
             "backend": BackendHealth(**_known(BackendHealth, data.get("backend", {}))),
+            "history": HistoryHealth(**_known(HistoryHealth, data["history"])) if data.get("history") else None,
             "failures": failures_from(data.get("failures", ())),
         }
     )

@@ -17,7 +17,7 @@ class Signature:
     """Of one script."""
 
     room: str
-    """Whose it is: `queue`, `sessions` and `webhooks` of the server half, `memory` of the worker half."""
+    """Whose it is: `queue`, `sessions`, `webhooks` and `history` of the server half, `memory` of the worker half."""
     name: str
     """Of its file, without `.lua`."""
     keys: tuple[str, ...]
@@ -124,6 +124,12 @@ WEBHOOKS_SETTLE: Final = Signature(
 )
 WEBHOOKS_BURY: Final = Signature("webhooks", "bury", ("hooks",), ("root", "webhook", "digest", "why"))
 
+_HISTORY: Final = ("history", "history_bytes", "history_lost", "history_shipper")
+HISTORY_TAKE: Final = Signature("history", "take", _HISTORY, ("root", "shipper", "lease", "most", "most_bytes"))
+HISTORY_SETTLE: Final = Signature("history", "settle", _HISTORY, ("root", "shipper"), more="the ids")
+HISTORY_BURY: Final = Signature("history", "bury", _HISTORY, ("root", "entry", "why"))
+HISTORY_ERASE: Final = Signature("history", "erase", _HISTORY, ("root", "session", "after", "most", "budget", "counts"))
+
 MEMORY_DECLARE: Final = Signature("memory", "declare", ("meta",), ("dimension", "vector_type", "schema"))
 MEMORY_EMBEDDER: Final = Signature("memory", "embedder", ("meta", "memory_ids"), ("embedder",))
 MEMORY_WRITE: Final = Signature(
@@ -161,6 +167,7 @@ LOCK_RELEASE: Final = Signature("memory", "release", ("lock", "released"), ("tok
 
 ALL: Final = (
     *QUEUE.values(), SESSIONS_PAGE, SESSIONS_ERASE, SESSIONS_STRIP, SESSIONS_SWEEP, SESSIONS_MESSAGES, WEBHOOKS_TAKE,
-    WEBHOOKS_SETTLE, WEBHOOKS_BURY, MEMORY_DECLARE, MEMORY_EMBEDDER, MEMORY_WRITE, MEMORY_DELETE, MEMORY_TOUCH,
+    WEBHOOKS_SETTLE, WEBHOOKS_BURY, HISTORY_TAKE, HISTORY_SETTLE, HISTORY_BURY, HISTORY_ERASE, MEMORY_DECLARE,
+    MEMORY_EMBEDDER, MEMORY_WRITE, MEMORY_DELETE, MEMORY_TOUCH,
     MEMORY_USE, MEMORY_KEEP, MEMORY_MESSAGES, LOCK_TAKE, LOCK_EXTEND, LOCK_RELEASE,
 )  # fmt: skip

@@ -162,6 +162,21 @@ local function wake(id, status)
   redis.call('EXPIRE', ends, ENDS_TTL)
 end
 
+-- What the durable history is told of a kickoff that has ended.
+local HISTORY = {'session_id', 'status', 'error', 'memory', 'inputs', 'meta', 'result', 'extra', 'attempt',
+  'losses', 'created_at', 'started_at', 'ended_at', 'execution_ms', 'replica', 'made_by', 'reason'}
+
+-- Puts an end into the outbox of the durable history, if the kickoff's server has one.
+local function note_end(id)
+  local budget = redis.call('HGET', run_key(id), 'history')
+  if not budget then return end
+  local fields, have = {'kind', 'kickoff', 'kickoff_id', id}, redis.call('HMGET', run_key(id), unpack(HISTORY))
+  for i, name in ipairs(HISTORY) do
+    if have[i] then fields[#fields + 1], fields[#fields + 2] = name, have[i] end
+  end
+  note(budget, fields)
+end
+
 -- Ends a kickoff whose other fields are set, for everybody who asks or waits. Its line moves on by `leave`.
 local function conclude(id, end_id, status, ttl)
   redis.call('HSET', run_key(id), 'status', status, 'end', end_id, 'ended_at', now_ms())
@@ -171,6 +186,7 @@ local function conclude(id, end_id, status, ttl)
   redis.call('UNLINK', finished_key(id))
   redis.call('EXPIRE', run_key(id), ttl)
   redis.call('EXPIRE', runs_key(redis.call('HGET', run_key(id), 'session_id') or ''), ttl)
+  note_end(id)
   wake(id, status)
   tell(id, 'end', redis.call('HGET', run_key(id), 'attempt') or 0, '{}', 'crew', ttl)
   forget_credentials(id)

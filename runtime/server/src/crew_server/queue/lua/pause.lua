@@ -20,6 +20,11 @@ drop(id, 'answer')
 redis.call('PERSIST', runs_key(have[6]))
 redis.call('ZREM', leases, id)
 redis.call('ZADD', pending, now + ARGV[6], id)
+local budget = redis.call('HGET', run, 'history')
+if budget then
+  note(budget, {'kind', 'question', 'kickoff_id', id, 'session_id', have[6], 'question_id', asked, 'attempt', attempt,
+    'at', tostring(now), 'question', ARGV[7]})
+end
 wake(id, PENDING)
 tell(id, 'human_input_requested', attempt, ARGV[7], 'human', ARGV[8])
 return {1, PENDING}

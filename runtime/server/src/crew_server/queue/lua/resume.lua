@@ -26,5 +26,10 @@ redis.call('PERSIST', runs_key(have[5]))
 redis.call('ZREM', pending, id)
 redis.call('ZADD', waiting, now, id)
 enqueue(id, handed_back)
+local budget = redis.call('HGET', run, 'history')
+if budget then
+  note(budget, {'kind', 'answer', 'kickoff_id', id, 'session_id', have[5], 'question_id', asked, 'attempt',
+    redis.call('HGET', run, 'attempt'), 'at', tostring(now), 'answer', ARGV[8] or ''})
+end
 tell(id, 'human_input_received', redis.call('HGET', run, 'attempt'), '{}', '', ARGV[5])
 return {'resumed', have[5]}
