@@ -268,7 +268,11 @@ class Reconciler:
             memo.known = Observed(generation=generation, problems=error.problems)
             crew = memo.crew  # its children are kept right as long as we know what they should be
         else:
-            memo.known = Observed(generation=generation, ignored_env=environment.ignored(crew))
+            memo.known = Observed(
+                generation=generation,
+                ignored_env=environment.ignored(crew),
+                durable_history=crew.spec.history.postgres is not None,
+            )
         if crew is None:
             memo.known = replace(
                 memo.known, workload=await self._workload(memo), api=access.of_no_spec(memo.status) or {}

@@ -58,6 +58,11 @@ async def read(kube: KubeClient, crew: CrewDeployment) -> References:
         if external.ca_from is not None:
             found.ca = await reader.file(external.ca_from, "spec.redis.external.caFrom") or ""
             found.files["ca"] = found.ca
+    if (postgres := crew.spec.history.postgres) is not None:
+        path = "spec.history.postgres"
+        await reader.credential(postgres.url_from, f"{path}.urlFrom", credentials.HISTORY_URL)
+        if postgres.ca_from is not None:
+            found.files["history-ca"] = await reader.file(postgres.ca_from, f"{path}.caFrom") or ""
     if (told := crew.spec.crew.definition) is not None:
         if told.config_map_ref is not None:
             found.files |= await reader.definition(told.config_map_ref.name, "spec.crew.definition.configMapRef")

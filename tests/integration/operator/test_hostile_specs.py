@@ -181,7 +181,15 @@ EVERYTHING = {
             "resources": {"requests": {"cpu": "50m"}, "limits": {"memory": "1e9"}},
         }
     },
-    "history": {"messages": {"enabled": True, "format": "LangChain", "input": "a", "maxMessages": 9, "turns": 3}},
+    "history": {
+        "messages": {"enabled": True, "format": "LangChain", "input": "a", "maxMessages": 9, "turns": 3},
+        "postgres": {
+            "urlFrom": {"secretKeyRef": {"name": "a", "key": "b"}},
+            "caFrom": {"secretKeyRef": {"name": "a", "key": "b"}},
+            "retention": "48h",
+            "maxBytes": "1Mi",
+        },
+    },
     "memory": {"keyPrefix": "p", "sessionTTL": "720h", "embedder": {"provider": "openai", "dimension": 3}},
     "template": {
         "labels": {"a": "b"},

@@ -37,7 +37,16 @@ EVERYTHING = {
         "humanInputTimeout": "24h",
         "memory": "2Gi",
     },
-    "history": {"messages": {"enabled": True, "input": "message", "maxMessages": 50, "turns": 5}},
+    "crew__image": "registry.example/concierge:3",
+    "history": {
+        "messages": {"enabled": True, "input": "message", "maxMessages": 50, "turns": 5},
+        "postgres": {
+            "urlFrom": {"secretKeyRef": {"name": "audit", "key": "url"}},
+            "caFrom": {"configMapKeyRef": {"name": "audit", "key": "ca"}},
+            "retention": "8760h",
+            "maxBytes": "1Gi",
+        },
+    },
     "memory": {
         "durability": "Fsync",
         "embedder": {"provider": "openai", "model": "m", "dimension": 8},

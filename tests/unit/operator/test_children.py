@@ -79,7 +79,13 @@ CREWS = {
                 "input": "message",
                 "maxMessages": 50,
                 "turns": 5,
-            }
+            },
+            "postgres": {
+                "urlFrom": {"secretKeyRef": {"name": "audit", "key": "url"}},
+                "caFrom": {"secretKeyRef": {"name": "audit", "key": "ca.pem"}},
+                "retention": "8760h",
+                "maxBytes": "256Mi",
+            },
         },
         "template": {
             "labels": {"team": "lobby", "app.kubernetes.io/component": "mine"},

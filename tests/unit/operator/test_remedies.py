@@ -24,16 +24,16 @@ from crew_operator.status.observed import (
 )
 from crew_runtime.contract.pods import ContainerTrouble
 from crew_runtime.contract.reasons import Reason
-from crew_runtime.contract.replica_reasons import BackendReason
-from crew_runtime.contract.report import BackendHealth, Report, StateKind, WorkerReport
-from support.observations import LOOK, OK, good, replica
+from crew_runtime.contract.replica_reasons import BackendReason, HistoryReason
+from crew_runtime.contract.report import BackendHealth, HistoryHealth, Report, StateKind, WorkerReport
+from support.observations import LOOK, OK, WORKER, good, replica
 
 GOOD = {
     Reason.AVAILABLE, Reason.COMPATIBLE, Reason.ROLLING_OUT, Reason.ROLLOUT_COMPLETE, Reason.ANSWERS, Reason.DURABLE,
     Reason.PROVEN, Reason.ALL_GOOD, Reason.ENV_IGNORED, Reason.API_OPEN, Reason.REDIS_NEARLY_FULL,
-    Reason.REDIS_DISK_NEARLY_FULL, Reason.REDIS_MEMBER_MISSING,
+    Reason.REDIS_DISK_NEARLY_FULL, Reason.REDIS_MEMBER_MISSING, Reason.HISTORY_WRITTEN,
 }  # fmt: skip
-"""Of a condition that is True; the last five say what to do as well."""
+"""Of a condition that is True; five of them say what to do as well."""
 EVENTS = {
     Reason.REDIS_POD_REPLACED, Reason.REDIS_FAILED_OVER, Reason.REDIS_HANDED_OVER, Reason.REDIS_PASSWORD_CHANGED,
     Reason.REDIS_PASSWORD_ROTATED,
@@ -62,6 +62,20 @@ NOT_KEPT = Report(
     replica="b", phase="ready", backend=BackendHealth(reason=BackendReason.NOT_ACKNOWLEDGED, message="no replica")
 )
 LOCAL = WorkerReport(crewai_version="1.15.30", state=(StateKind("memory", "lancedb", local=True),))
+
+
+def history(told=None, **changes):
+    """Of a crew with a durable history; `told`: what its replicas tell of that."""
+    told = told or (HistoryHealth(reason=HistoryReason.OK, **changes),)
+    with_history = [
+        replica(name, report=Report(name, phase="ready", backend=OK, worker=WORKER, history=one))
+        for name, one in zip("ab", (*told, None), strict=False)
+    ]
+    return good(replicas=tuple(with_history), durable_history=True)
+
+
+AWAY = HistoryHealth(HistoryReason.UNREACHABLE, "connection refused", lag=5.0, waiting=3)
+WRITES = HistoryHealth(HistoryReason.OK, lag=5.0, waiting=3)
 PRIMARY = RedisMember("redis-0", 0, "uid", "10.0.0.1")
 NOBODY = good(workload=Workload(wanted=2), replicas=())
 STUCK = Workload(wanted=2, replicas=3, ready=2, updated=1, deadline_exceeded=True)
@@ -88,12 +102,35 @@ SEEN: list[Observed] = [
     good(redis=replace(LOOK, persistence=Persistence(appends=True, failing="aof_last_write_status"))),
     proven(subject="other"), proven(ok=False, message="b did not read it"),
     good(replicas=(replica("a", report=Report("a", phase="ready", backend=OK, worker=LOCAL)),)),
+    history(told=(AWAY,)), history(lag=90.0, waiting=7), history(lost=2, lost_ago=60.0), history(told=(None,)),
 ]  # fmt: skip
 
 
 def told(seen):
     """Each condition that is not True, as kubectl shows it."""
     return [one for one in merge((), chains.verdicts(seen), 1, 0.0) if one["status"] != "True"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (history(), Reason.HISTORY_WRITTEN),
+        (history(lag=59.0, waiting=3), Reason.HISTORY_WRITTEN),
+        (history(lost=2, lost_ago=90_000.0), Reason.HISTORY_WRITTEN),  # a day ago
+        (history(told=(AWAY, WRITES)), Reason.HISTORY_WRITTEN),  # one of them writes for all
+        (history(told=(replace(AWAY, lag=90.0), WRITES)), Reason.HISTORY_NOT_WRITTEN),
+        (history(told=(AWAY, HistoryHealth())), Reason.HISTORY_NOT_WRITTEN),
+        (history(told=(replace(AWAY, lost=1), WRITES)), Reason.HISTORY_LOST),
+        (history(told=(None,)), Reason.NO_REPLICAS),
+    ],
+)
+def test_the_durable_history_is_as_current_as_its_replicas_say(seen, reason):
+    found = chains.verdicts(seen)
+    assert found[Type.HISTORY_CURRENT].reason is reason
+    assert found[Type.READY].status == "True", "the crew serves whatever Postgres does"
+    holds = found[Type.HISTORY_CURRENT].status != "False"
+    assert holds or "HistoryCurrent: " in found[Type.READY].message
+    assert Type.HISTORY_CURRENT not in chains.verdicts(replace(seen, durable_history=False))
 
 
 @pytest.mark.parametrize("seen", SEEN)

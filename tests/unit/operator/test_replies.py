@@ -8,7 +8,7 @@ from crew_operator.api.names import ConditionType
 from crew_operator.status import chains, replies
 from crew_operator.status.replies import NotAReportError
 from crew_runtime.contract import report as reports
-from crew_runtime.contract.report import BackendHealth, Failure, Report, StateKind, WorkerReport
+from crew_runtime.contract.report import BackendHealth, Failure, HistoryHealth, Report, StateKind, WorkerReport
 from support.observations import good, replica
 
 FULL = Report(
@@ -20,6 +20,7 @@ FULL = Report(
         tasks=None, dimension=384, crew_inputs=("guest",), state=(StateKind("memory", "redis", False),)
     ),
     backend=BackendHealth(ready=True, checked_at=12.0),
+    history=HistoryHealth(reason="Ok", lag=1.5, waiting=2, bytes=900, lost=1, lost_ago=7.0),
     failures=(Failure(1.0, "CrewFailed", "boom", "k1"),),
 )
 JSON = st.recursive(
@@ -59,7 +60,8 @@ def test_a_lie_in_any_field_is_refused_or_can_be_judged(path, value):
         found = replies.report(data)
     except NotAReportError:
         return
-    assert set(chains.verdicts(good(replicas=(replica("a", report=found), replica("b"))))) == set(ConditionType)
+    seen = good(replicas=(replica("a", report=found), replica("b")), durable_history=True)
+    assert set(chains.verdicts(seen)) == set(ConditionType)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300, 10**400, "1", None, True])

@@ -524,11 +524,31 @@ class Messages:
 
 
 @dataclass(frozen=True)
+class PostgresHistory:
+    """A Postgres in which kickoffs are kept beyond their retention in Redis, for whoever has to account for them."""
+
+    RULES: ClassVar = (_lasts("retention", "retention", "24h"),)
+
+    url_from: SecretSource
+    """`postgresql://[user[:password]@]host[:port]/database[?sslmode=require]`, out of a Secret. The user makes the
+    schema `crewops` and its tables, or owns them."""
+    ca_from: FileSource | None = None
+    """PEM certificate to verify the server with; it is not verified when unset, unless the URL asks for it."""
+    retention: Duration | None = None
+    """How long rows are kept; a month goes when all of it is older. For ever when unset."""
+    max_bytes: Quantity = "64Mi"
+    """Of Redis' memory that may wait for Postgres while it is away; what is beyond is not kept, and HistoryCurrent says
+    so."""
+
+
+@dataclass(frozen=True)
 class History:
     """What is kept of what was said, beside the crew's memory."""
 
     messages: Messages = field(default_factory=Messages)
     """What the user and the crew said, by session. Lives as long as the session, see memory.sessionTTL."""
+    postgres: PostgresHistory | None = None
+    """A durable history of kickoffs, task outputs, questions to people and erasures; none when unset."""
 
 
 @dataclass(frozen=True)

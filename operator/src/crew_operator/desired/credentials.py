@@ -17,6 +17,8 @@ CREW = names.CREW
 """The workloads, by their names in the status."""
 API_TOKEN = "apiToken"  # noqa: S105 - what for, in `Credentials.versions`
 """Of the crew's API, whoever made it: a Secret that changes its maker and no more rolls nothing."""
+HISTORY_URL = "historyUrl"
+"""Of the Postgres with the durable history."""
 
 
 @dataclass(frozen=True)

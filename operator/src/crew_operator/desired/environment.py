@@ -16,6 +16,7 @@ from crew_operator.api.spec import (
     Kickoffs,
     Memory,
     Messages,
+    PostgresHistory,
     Processes,
     VectorType,
 )
@@ -87,6 +88,7 @@ def server(crew: CrewDeployment, access: Access, *, password_file: bool = True) 
     return [
         *shared(crew, password_file=password_file),
         *_plain(values),
+        *_durable_history(crew),
         *([_secret(env.API_TOKEN, token)] if token else []),
     ]
 
@@ -220,6 +222,20 @@ def _history(messages: Messages) -> dict[str, str | None]:
         env.HISTORY_INPUT: messages.input,
         env.HISTORY_MAX_MESSAGES: _unless(messages.max_messages, Messages.max_messages, str),
     }
+
+
+def _durable_history(crew: CrewDeployment) -> list[EnvVar]:
+    """Where kickoffs are kept for good, and what they are told to have run on."""
+    postgres = crew.spec.history.postgres
+    if postgres is None:
+        return []
+    values = {
+        env.HISTORY_POSTGRES_CA_FILE: f"{names.HISTORY_CA_PATH}/{names.CA_FILE}" if postgres.ca_from else None,
+        env.HISTORY_POSTGRES_RETENTION: _seconds(postgres.retention) if postgres.retention else None,
+        env.HISTORY_POSTGRES_BYTES: _unless(postgres.max_bytes, PostgresHistory.max_bytes, _bytes),
+        env.IMAGE: crew.spec.crew.image,
+    }
+    return [_secret(env.HISTORY_POSTGRES_URL, postgres.url_from.secret_key_ref), *_plain(values)]
 
 
 def _plain(values: Mapping[str, str | None]) -> list[EnvVar]:

@@ -100,7 +100,7 @@ def _server(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
         "livenessProbe": _probe("/livez", period=10, failures=6),
         "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
         "securityContext": {**_RESTRICTED, "readOnlyRootFilesystem": True},
-        "volumeMounts": [_RUN_MOUNT, _SERVER_TMP_MOUNT, *_redis_mounts(crew, inputs)],
+        "volumeMounts": [_RUN_MOUNT, _SERVER_TMP_MOUNT, *_redis_mounts(crew, inputs), *_history_ca_mounts(crew)],
     }
 
 
@@ -150,9 +150,11 @@ def _volumes(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
     if (config_map := definition.config_map_name(crew)) is not None:
         volumes.append({"name": "definition", "configMap": {"name": config_map}})
     if (source := _ca(crew)) is not None:
-        volumes.append(_ca_volume(source))
+        volumes.append(_ca_volume("redis-ca", source))
     if inputs.redis_password_file and environment.reads_password(crew):
         volumes.append(_password_volume(crew))
+    if (source := _history_ca(crew)) is not None:
+        volumes.append(_ca_volume("history-ca", source))
     return volumes
 
 
@@ -161,13 +163,18 @@ def _ca(crew: CrewDeployment) -> FileSource | None:
     return external.ca_from if external is not None else None
 
 
-def _ca_volume(source: FileSource) -> dict[str, Any]:
+def _history_ca(crew: CrewDeployment) -> FileSource | None:
+    postgres = crew.spec.history.postgres
+    return postgres.ca_from if postgres is not None else None
+
+
+def _ca_volume(name: str, source: FileSource) -> dict[str, Any]:
     if (secret := source.secret_key_ref) is not None:
         items = [{"key": secret.key, "path": names.CA_FILE}]
-        return {"name": "redis-ca", "secret": {"secretName": secret.name, "items": items}}
+        return {"name": name, "secret": {"secretName": secret.name, "items": items}}
     if (config := source.config_map_key_ref) is not None:
         items = [{"key": config.key, "path": names.CA_FILE}]
-        return {"name": "redis-ca", "configMap": {"name": config.name, "items": items}}
+        return {"name": name, "configMap": {"name": config.name, "items": items}}
     raise ValueError("a file's source without a reference: the parser lets none pass")
 
 
@@ -185,6 +192,13 @@ def _redis_mounts(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
     if inputs.redis_password_file and environment.reads_password(crew):
         return [{"name": "redis-password", "mountPath": names.CREDENTIALS_PATH, "readOnly": True}]
     return [{"name": "redis-ca", "mountPath": names.CA_PATH, "readOnly": True}] if _ca(crew) is not None else []
+
+
+def _history_ca_mounts(crew: CrewDeployment) -> list[dict[str, Any]]:
+    """Of the server alone: the user's code has no business with that Postgres."""
+    if _history_ca(crew) is None:
+        return []
+    return [{"name": "history-ca", "mountPath": names.HISTORY_CA_PATH, "readOnly": True}]
 
 
 def _pod_security(crew: CrewDeployment) -> dict[str, Any]:

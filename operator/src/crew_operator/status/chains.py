@@ -54,6 +54,13 @@ RUNTIME_COMPATIBLE: Chain = (
     checks.runtime_was_reported,
 )
 
+HISTORY_CURRENT: Chain = (
+    checks.history_was_told,
+    checks.no_history_was_lost,  # which cannot be mended
+    checks.postgres_takes_the_history,
+    checks.history_keeps_up,
+)
+
 PROGRESSING: Chain = (
     checks.passes_end,
     checks.spec_is_valid,
@@ -79,6 +86,8 @@ def verdicts(seen: Observed) -> dict[ConditionType, Verdict]:
         ConditionType.RUNTIME_COMPATIBLE: _decide(seen, RUNTIME_COMPATIBLE, _compatible),
         ConditionType.PROGRESSING: _decide(seen, PROGRESSING, _complete),
     }
+    if seen.durable_history:
+        found[ConditionType.HISTORY_CURRENT] = _decide(seen, HISTORY_CURRENT, _written)
     return {ConditionType.READY: _ready(seen, found), **found}
 
 
@@ -110,7 +119,7 @@ def _ready(seen: Observed, found: dict[ConditionType, Verdict]) -> Verdict:
     )
     if seen.broken:
         return Verdict("Unknown", Reason.INTERNAL_ERROR, found[ConditionType.PROGRESSING].message)
-    but = _but(seen, found[ConditionType.MEMORY_DURABLE])
+    but = _but(seen, found[ConditionType.MEMORY_DURABLE], found.get(ConditionType.HISTORY_CURRENT))
     words = "; ".join(text for _, text in but)
     for type_ in order:
         verdict = found[type_]
@@ -127,7 +136,7 @@ def _is_others_to_say(seen: Observed) -> bool:
     return not seen.managed and seen.loss is None
 
 
-def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
+def _but(seen: Observed, durable: Verdict, history: Verdict | None) -> list[tuple[Reason, str]]:
     """What somebody should know of a crew that serves, the worst first."""
     found = []
     if durable.status == "False" and _is_others_to_say(seen):
@@ -137,6 +146,8 @@ def _but(seen: Observed, durable: Verdict) -> list[tuple[Reason, str]]:
         found.append((Reason.API_OPEN, text))
     if away := _away(seen):
         found.append((Reason.REDIS_MEMBER_MISSING, away))
+    if history is not None and history.status == "False":
+        found.append((history.reason, f"HistoryCurrent: {history.message.rstrip('.')}"))
     if seen.redis_nearly_full:
         found.append((Reason.REDIS_NEARLY_FULL, "Redis is more than 85 % full"))
     if seen.disk_nearly_full:
@@ -197,6 +208,10 @@ def _compatible(seen: Observed) -> Verdict:
     workers = [report.worker for _, report in reports(seen.live_replicas) if report.worker.crewai_version]
     found = sorted({f"CrewAI {one.crewai_version} on Python {one.python_version}" for one in workers})
     return Verdict("True", Reason.COMPATIBLE, f"{' and '.join(found)}, in {workers[-1].interpreter or 'the image'}")
+
+
+def _written(seen: Observed) -> Verdict:
+    return Verdict("True", Reason.HISTORY_WRITTEN, "what has ended is in Postgres")
 
 
 def _complete(seen: Observed) -> Verdict:

@@ -8,8 +8,8 @@ from crew_operator.errors import Problem
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
 from crew_operator.words import quoted
 from crew_runtime.contract.reasons import BY_WORD, Reason
-from crew_runtime.contract.replica_reasons import BackendReason
-from crew_runtime.contract.report import Report
+from crew_runtime.contract.replica_reasons import BackendReason, HistoryReason
+from crew_runtime.contract.report import HISTORY_LAG, HistoryHealth, Report
 
 Status = Literal["True", "False", "Unknown"]
 
@@ -381,6 +381,55 @@ def proof_succeeded(seen: Observed) -> Verdict | None:
     if seen.proof is None or seen.proof.ok:
         return None
     return _bad(Reason.PROOF_FAILED, seen.proof.message)
+
+
+# Durable history -----------------------------------------------------------------------------------------------------
+
+LOSS_TOLD = 24 * 3600.0
+"""Seconds for which something that was not kept is told."""
+
+
+def history_was_told(seen: Observed) -> Verdict | None:
+    """By a replica."""
+    if _histories(seen):
+        return None
+    return _unknown(Reason.NO_REPLICAS, "no replica has told yet how far the durable history is written")
+
+
+def no_history_was_lost(seen: Observed) -> Verdict | None:
+    """It was not away for so long that what waited had no room."""
+    lost = max((one.lost for _, one in _histories(seen) if one.lost and one.lost_ago < LOSS_TOLD), default=0)
+    return _bad(Reason.HISTORY_LOST, f"{lost} entries of the durable history were not kept") if lost else None
+
+
+def postgres_takes_the_history(seen: Observed) -> Verdict | None:
+    """Of some replica, when not of all: one of them writes for all."""
+    told = _histories(seen)
+    failing = [(name, one) for name, one in told if one.reason not in (HistoryReason.OK, HistoryReason.NOT_CHECKED)]
+    writes = any(one.reason == HistoryReason.OK for _, one in told)
+    if not failing or (writes and _lag(seen) <= HISTORY_LAG):
+        return None
+    name, one = failing[0]
+    waits = f"{one.waiting} entries wait, the first for {round(_lag(seen))} s" if one.waiting else "nothing waits yet"
+    return _bad(Reason.HISTORY_NOT_WRITTEN, f"{name}: {one.reason}: {one.message}; {waits}")
+
+
+def history_keeps_up(seen: Observed) -> Verdict | None:
+    """Nothing waits for long."""
+    lag = _lag(seen)
+    if lag <= HISTORY_LAG:
+        return None
+    waiting = max(one.waiting for _, one in _histories(seen))
+    return _bad(Reason.HISTORY_BEHIND, f"{waiting} entries wait for Postgres, the first for {round(lag)} s")
+
+
+def _histories(seen: Observed) -> list[tuple[str, HistoryHealth]]:
+    found = ((one.name, report.history) for one, report in reports(seen.live_replicas))
+    return [(name, one) for name, one in found if one is not None]
+
+
+def _lag(seen: Observed) -> float:
+    return max((one.lag for _, one in _histories(seen)), default=0.0)
 
 
 def _wanted(seen: Observed) -> int:

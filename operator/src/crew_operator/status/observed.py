@@ -247,6 +247,8 @@ class Observed:
     rollout: Mapping[str, str] = field(default_factory=dict)
     """What the crew's pods are made of, by its name in `status.crew`; empty when that was not decided now."""
     ignored_env: tuple[str, ...] = ()
+    durable_history: bool = False
+    """The spec asks for one."""
     api: Mapping[str, Any] = field(default_factory=dict)
     """`status.api`."""
     open_as_before: bool = False

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from crew_runtime.contract import history
 
-CONNECTION: Final = "CREWOPS_HISTORY_CONNECTION"
+CONNECTION: Final = "HISTORY_CONNECTION"
 """What libpq connects by, all in one: set by the server for this process alone."""
 LOCK: Final = 0x63726577_6F707301
 """Of all who migrate, or make partitions."""

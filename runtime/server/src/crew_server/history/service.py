@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from crew_runtime.contract.replica_reasons import HistoryReason
 from crew_server.errors import HistoryError, NoHistoryError, RequestError
 from crew_server.history.store import Place, Store, shown
 
@@ -31,7 +32,7 @@ class History:
             async with asyncio.timeout(WAIT_SECONDS):
                 await self._free.acquire()
         except TimeoutError as error:
-            raise HistoryError("PostgresTimeout", "too many read the history at once; try again") from error
+            raise HistoryError(HistoryReason.TIMEOUT, "too many read the history at once; try again") from error
         try:
             found, following = await self._store.page(session_id, limit, place)
         finally:

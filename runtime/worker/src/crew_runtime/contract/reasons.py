@@ -365,6 +365,28 @@ class Reason(Enum):
         "See MemoryReady.",
     )
 
+    # Durable history
+    HISTORY_WRITTEN = (
+        "HistoryWritten",
+        "What has ended is in Postgres, but for the last minute.",
+        "Nothing to do.",
+    )
+    HISTORY_NOT_WRITTEN = (
+        "HistoryNotWritten",
+        "Postgres does not take the durable history. Kickoffs go on; what is to be written waits in Redis.",
+        "Correct what the message names, in Postgres or in spec.history.postgres; what waits is then written by itself.",
+    )
+    HISTORY_BEHIND = (
+        "HistoryBehind",
+        "Something waits for more than a minute to be written to Postgres, which takes the rest.",
+        "Wait; if it stays, Postgres is too slow for as many kickoffs: see crewops_history_lag_seconds.",
+    )
+    HISTORY_LOST = (
+        "HistoryLost",
+        "More waited for Postgres than spec.history.postgres.maxBytes: some of it was not kept, within the last day.",
+        "Bring Postgres back, and raise spec.history.postgres.maxBytes to what the longest outage needs.",
+    )
+
     ALL_GOOD = (
         "AllGood",
         "The newest spec runs, serves, and shares its memory.",

@@ -41,6 +41,9 @@ class ConditionType(StrEnum):
     MEMORY_SHARED = "MemoryShared"
     """True when a nonce written through one replica's CrewAI memory was read through every other one's (one replica:
     read back from the store), for exactly the replicas that are ready now and the Redis process that runs now."""
+    HISTORY_CURRENT = "HistoryCurrent"
+    """Only with spec.history.postgres. True when what has ended is in Postgres, but for the last minute. It never makes
+    Ready False, which names it instead."""
     RUNTIME_COMPATIBLE = "RuntimeCompatible"
     """True when every replica's worker half runs in the crew's interpreter, with a CrewAI whose state it can move."""
     PROGRESSING = "Progressing"

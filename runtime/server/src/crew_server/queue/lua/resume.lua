@@ -29,7 +29,7 @@ enqueue(id, handed_back)
 local budget = redis.call('HGET', run, 'history')
 if budget then
   note(budget, {'kind', 'answer', 'kickoff_id', id, 'session_id', have[5], 'question_id', asked, 'attempt',
-    redis.call('HGET', run, 'attempt'), 'at', tostring(now), 'answer', ARGV[8] or ''})
+    redis.call('HGET', run, 'attempt'), 'at', tostring(now), 'answer', redis.call('HGET', run, 'answer') or ''})
 end
 tell(id, 'human_input_received', redis.call('HGET', run, 'attempt'), '{}', '', ARGV[5])
 return {'resumed', have[5]}
