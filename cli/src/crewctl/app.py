@@ -11,7 +11,7 @@ from crewctl import __version__, commands, extra
 from crewctl.errors import CrewctlError
 from crewctl.screen import plain
 
-_FIRST = ("demo", "verify", "up", "down", "status", "doctor", "rotate", "webhook_key", "env", "kubectl")
+_FIRST = ("demo", "verify", "up", "down", "status", "doctor", "history", "rotate", "webhook_key", "env", "kubectl")
 
 
 def _verbs() -> list[str]:

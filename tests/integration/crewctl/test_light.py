@@ -26,6 +26,7 @@ HEAVY = {
     "kopf",
     "kubernetes",
     "localcluster",
+    "psycopg",
     "pydantic",
     "starlette",
     "uvicorn",
@@ -76,7 +77,7 @@ def crewctl(environment, tmp_path):
 
 def test_it_asks_for_nothing_heavy():
     assert closure("crewctl") & HEAVY == set()
-    assert closure("crewctl", "local") >= HEAVY
+    assert closure("crewctl", "local") | closure("crewctl", "history") >= HEAVY
 
 
 def test_the_environment_holds_what_is_declared_and_no_more(environment, tmp_path):
@@ -87,7 +88,7 @@ def test_the_environment_holds_what_is_declared_and_no_more(environment, tmp_pat
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["verify", "doctor", "rotate", "webhook-key"])
+@pytest.mark.parametrize("verb", ["verify", "doctor", "rotate", "webhook-key", "history"])
 def test_a_light_verb_explains_itself(crewctl, verb):
     done = crewctl(verb, "--help")
     assert (done.returncode, done.stderr) == (0, "")
@@ -99,6 +100,12 @@ def test_the_list_of_verbs_says_what_is_missing(crewctl):
     assert done.returncode == 0
     text = " ".join(done.stdout.split())
     assert text.count("needs the local cluster: pip install 'crewctl[local]'") == len(NEEDING_THE_CLUSTER)
+
+
+def test_history_says_in_one_sentence_what_to_install(crewctl):
+    done = crewctl("history")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == ("crewctl: 'history' needs psycopg, which is not installed: pip install 'crewctl[history]'\n")
 
 
 @pytest.mark.parametrize(

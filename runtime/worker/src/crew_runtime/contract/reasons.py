@@ -374,7 +374,7 @@ class Reason(Enum):
     HISTORY_NOT_WRITTEN = (
         "HistoryNotWritten",
         "Postgres does not take the durable history. Kickoffs go on; what is to be written waits in Redis.",
-        "Correct what the message names, in Postgres or in spec.history.postgres; what waits is then written by itself.",
+        "Correct what the message names, in Postgres or spec.history.postgres; what waits is then written by itself.",
     )
     HISTORY_BEHIND = (
         "HistoryBehind",
