@@ -288,6 +288,33 @@ async def test_replica_serves_though_its_url_or_its_certificate_is_wrong(make, p
     await told(replica, lambda found: found["reason"] == "PostgresUnreachable", "no certificate is no server")
 
 
+async def test_another_database_that_is_empty_is_made_ready_without_a_restart(audited, postgres):
+    replica = await audited()
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await rows(postgres, 1)
+    postgres.query("DROP SCHEMA crewops CASCADE")
+    later = await replica.kickoff("ada", do="echo")
+    await replica.ended(later)
+    await rows(postgres, 1)
+    assert postgres.query("SELECT kickoff_id FROM crewops.kickoffs") == [(later,)]
+
+
+async def test_user_without_rights_is_told_what_it_lacks(make, postgres):
+    postgres.query("CREATE USER clerk PASSWORD 'c'")
+    url = postgres.url.replace("audit:s3cret-pg", "clerk:c")
+    replica = await make("r1", CREWOPS_HISTORY_POSTGRES_URL=url)
+    seen = await told(replica, lambda found: found["reason"] == "PostgresNoRight", "the right is named")
+    assert "permission denied for database" in seen["message"]
+    postgres.query("GRANT CREATE ON DATABASE postgres TO clerk")
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await rows(postgres, 1)
+    postgres.query("ALTER USER clerk SET default_transaction_read_only = on")
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await told(replica, lambda found: found["reason"] == "PostgresReadOnly", "a standby is told")
+    postgres.query("ALTER USER clerk RESET default_transaction_read_only")
+    await rows(postgres, 2, seconds=90)
+
+
 async def test_months_that_are_too_old_go_and_other_crews_keep_theirs(audited, postgres):
     await asyncio.to_thread(migrate.upgrade, postgres.url)
     own, shared = datetime.now(UTC) - timedelta(days=100), datetime.now(UTC) - timedelta(days=200)

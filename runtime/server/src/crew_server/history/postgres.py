@@ -131,7 +131,7 @@ _CODES: Final[tuple[tuple[tuple[str, ...], HistoryReason, str], ...]] = (
     (("53100", "53200"), HistoryReason.FULL, "Postgres has no room left: {}"),
     (("53300",), HistoryReason.TOO_MANY_CONNECTIONS, "Postgres takes no more connections: {}"),
     (("57014", "55P03"), HistoryReason.TIMEOUT, "Postgres took too long: {}"),
-    (("42501", "3F000"), HistoryReason.NO_RIGHT, "the user of Postgres lacks a right: {}"),
+    (("42501",), HistoryReason.NO_RIGHT, "the user of Postgres lacks a right: {}"),
     (("23514",), HistoryReason.ERROR, "a partition is missing: {}"),
     (("22", "23", "54"), HistoryReason.DATA, "Postgres will never take this: {}"),
     (("08", "57P"), HistoryReason.UNREACHABLE, "the connection to Postgres ended: {}"),

@@ -167,6 +167,7 @@ class Shipper:
             log.warning("the durable history cannot be written", reason=error.reason, error=error.message)
         self.health = dataclasses.replace(self.health, reason=error.reason, message=error.message)
         self._metrics.history_failures.labels(error.reason).inc()
+        self._prepared = False  # what answers next may be another server, or an emptied one
         await self.close()
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 - to spread them
