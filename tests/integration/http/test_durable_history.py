@@ -237,6 +237,20 @@ async def test_outbox_that_something_else_lies_in_the_place_of_keeps_no_kickoff_
     await rows(postgres, 1)
 
 
+async def test_messages_are_there_where_they_are_kept_and_go_with_their_session(audited, postgres):
+    replica = await audited(CREWOPS_HISTORY_FORMAT="LangChain", CREWOPS_HISTORY_INPUT="say")
+    for session in ("ada", "eve"):
+        await replica.ended(await replica.kickoff(session, do="echo", say=f"I am {session}"))
+    await rows(postgres, 4, "messages")
+    query = "SELECT type, content FROM crewops.messages WHERE session_id = %s ORDER BY type DESC"
+    assert postgres.query(query, "ada") == [("human", "I am ada"), ("ai", "I am ada")]
+    assert (await replica.api.delete("/sessions/ada")).status_code == 200
+    await rows(postgres, 1, "erasures")
+    assert postgres.query(query, "ada") == []
+    assert postgres.query("SELECT count(*) FROM crewops.messages WHERE content IS NULL") == [(2,)]
+    assert len(postgres.query(query, "eve")) == 2
+
+
 async def test_what_has_no_room_is_counted_and_told(audited, postgres, redis):
     replica = await audited(CREWOPS_HISTORY_POSTGRES_BYTES=str(1 << 16))
     postgres.kill()

@@ -31,6 +31,7 @@ SHORT: Final[Mapping[str, tuple[str, ...]]] = {
     "kickoffs": ("ended_at", "session_id", "status", "reason", "seconds", "total_tokens", "kickoff_id"),
     "task_outputs": ("ended_at", "session_id", "number", "name", "agent", "output"),
     "human_input": ("at", "session_id", "event", "content", "kickoff_id"),
+    "messages": ("at", "session_id", "type", "content"),
     "erasures": ("at", "session_sha256", "counts"),
 }
 """The columns of a table that are shown when none are named; files get all."""

@@ -548,7 +548,7 @@ class History:
     messages: Messages = field(default_factory=Messages)
     """What the user and the crew said, by session. Lives as long as the session, see memory.sessionTTL."""
     postgres: PostgresHistory | None = None
-    """A durable history of kickoffs, task outputs, questions to people and erasures; none when unset."""
+    """A durable history of kickoffs, task outputs, messages, questions to people and erasures; none when unset."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from crew_runtime.contract import history
+from crew_runtime.contract import history, messages
 from crew_runtime.contract.history import Table
 from crew_server.queue import state
 
@@ -48,7 +48,7 @@ class Erasure:
 
 def of(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:
     """What an entry says. Raises one of UNREADABLE."""
-    kinds = {"kickoff": _kickoff, "question": _human, "answer": _human, "erasure": _erasure}
+    kinds = {"kickoff": _kickoff, "question": _human, "answer": _human, "turn": _turn, "erasure": _erasure}
     return kinds[fields["kind"]](crew, fields)
 
 
@@ -124,6 +124,28 @@ def _human(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:
     if "erased_at" in fields:
         values["erased_at"] = _time(fields["erased_at"])
     return [Row(history.HUMAN_INPUT, values)]
+
+
+def _turn(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:
+    """Of an erased session only that there was one is known, which its kickoff says."""
+    found: list[Row | Erasure] = []
+    for name in ("said", "answered"):
+        if name not in fields:
+            continue
+        message = messages.read(fields[name])
+        if message is None:
+            raise ValueError(f"{name} is no message")
+        values = {
+            "crew": crew,
+            "message_id": _word(str(message["data"]["id"])),
+            "kickoff_id": _word(fields["kickoff_id"]),
+            "session_id": _session(fields),
+            "type": _word(message["type"]),
+            "content": text(messages.text(message)),
+            "at": _time(fields["at"]),
+        }
+        found.append(Row(history.MESSAGES, values))
+    return found
 
 
 def _erasure(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:

@@ -106,6 +106,21 @@ HUMAN_INPUT: Final = Table(
     },
     content=("session_id", "content"),
 )
+MESSAGES: Final = Table(
+    "messages",
+    "at",
+    ("crew", "message_id"),
+    {
+        "crew": _TEXT,
+        "message_id": _TEXT,
+        "kickoff_id": _TEXT,
+        "session_id": _TEXT,
+        "type": _TEXT,
+        "content": _TEXT,
+        "at": _TIME,
+    },
+    content=("session_id", "content"),
+)
 ERASURES: Final = Table(
     "erasures",
     "at",
@@ -119,5 +134,7 @@ ERASURES: Final = Table(
     once=False,
 )
 
-TABLES: Final[Mapping[str, Table]] = {one.name: one for one in (KICKOFFS, TASK_OUTPUTS, HUMAN_INPUT, ERASURES)}
+TABLES: Final[Mapping[str, Table]] = {
+    one.name: one for one in (KICKOFFS, TASK_OUTPUTS, HUMAN_INPUT, MESSAGES, ERASURES)
+}
 """All of them, by name."""

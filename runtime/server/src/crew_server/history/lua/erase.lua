@@ -2,7 +2,7 @@
 -- ARGV: root, session, after (the id that the last call ended with, or '-'), most (entries to look at), budget (bytes that
 -- may wait), counts (of what was erased, JSON).
 -- Returns the id to go on with; '' when all was looked at, and the erasure itself is written.
-local CONTENT = ' session_id error inputs meta result extra omitted size question answer '
+local CONTENT = ' session_id error inputs meta result extra omitted size question answer said answered '
 local from = ARGV[3] == '-' and '-' or '(' .. ARGV[3]
 local found = redis.call('XRANGE', history, from, '+', 'COUNT', ARGV[4])
 for _, entry in ipairs(found) do

@@ -62,6 +62,21 @@ CREATE TABLE crewops.human_input (
 CREATE INDEX human_input_by_session ON crewops.human_input (crew, session_id, at);
 CREATE INDEX human_input_by_time ON crewops.human_input (crew, at);
 
+CREATE TABLE crewops.messages (
+  crew text NOT NULL,
+  message_id text NOT NULL,
+  kickoff_id text NOT NULL,
+  session_id text,
+  type text NOT NULL,
+  content text,
+  at timestamptz NOT NULL,
+  written_at timestamptz NOT NULL DEFAULT now(),
+  erased_at timestamptz,
+  PRIMARY KEY (crew, message_id, at)
+) PARTITION BY RANGE (at);
+CREATE INDEX messages_by_session ON crewops.messages (crew, session_id, at);
+CREATE INDEX messages_by_time ON crewops.messages (crew, at);
+
 CREATE TABLE crewops.erasures (
   crew text NOT NULL,
   session_sha256 text NOT NULL,

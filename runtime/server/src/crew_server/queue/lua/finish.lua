@@ -59,6 +59,11 @@ if answered ~= '' then
   -- Messages that something else lies in the place of must not keep the kickoff from its end.
   local _, why = try(remember)
   if why then bury('messages', session, answered, why) end
+  local budget = redis.call('HGET', run_key(id), 'history')
+  if budget then
+    note(budget, {'kind', 'turn', 'kickoff_id', id, 'session_id', session, 'said', said, 'answered', answered,
+      'at', string.format('%.0f', now_ms())})
+  end
 end
 conclude(id, end_id, status, ARGV[7])
 if ARGV[8] == '1' or not redis.call('ZSCORE', leases, id) then leave(id) end

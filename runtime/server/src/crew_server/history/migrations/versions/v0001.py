@@ -1,4 +1,4 @@
-"""The first tables: kickoffs, task outputs, human input, erasures."""
+"""The first tables: kickoffs, task outputs, human input, messages, erasures."""
 
 from importlib import resources
 
