@@ -1,4 +1,4 @@
-"""The durable history of a crew on two replicas, from its spec to `crewctl history`, with its Postgres away meanwhile."""
+"""The durable history of a crew on two replicas, from its spec to `crewctl history`, its Postgres away meanwhile."""
 
 import json
 
