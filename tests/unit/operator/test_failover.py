@@ -250,6 +250,15 @@ def test_a_primary_that_is_told_to_go_hands_over_before():
     assert rollout((going, replace(B, terminating=True), C), replace(KEEP, primary=going)) == Switch(C)
 
 
+def test_members_with_volumes_from_another_time_leave_the_primary_alone_as_long_as_they_copy():
+    """They are no reason to seal anybody: nothing can be elected out of them."""
+    others = [replica(linked=False, term=3)] * 2
+    before = decide.suspicion(picture(RECORD, primary(replicas=0), *others), Suspicion(), NOW)
+    assert before.alone_since == 0.0
+    whole = decide.suspicion(picture(WHOLE, primary(replicas=0), *others), Suspicion(), NOW)
+    assert whole.alone_since == NOW
+
+
 # From three to one -------------------------------------------------------------------------------------------------
 
 
@@ -281,6 +290,12 @@ def test_one_that_goes_on_alone_is_the_only_one_that_can_be_primary():
     assert step(leaving(ALONE, primary(fenced=False, replicas=0), None, None)) == Alone(A, 4)
     assert isinstance(step(leaving(ALONE, Contact.REFUSES, sealed(), sealed())), Wait)
     assert isinstance(step(leaving(ALONE, None, sealed(), sealed())), Wait)
+
+
+def test_when_the_record_is_taken_away_at_the_end_none_is_made_anew():
+    assert step(leaving(None, primary(fenced=False, replicas=0), None, None)) == Wait(
+        "the others are gone, and so is the record", sure=False
+    )
 
 
 def test_one_that_went_on_alone_gets_a_new_term_when_others_come_again():

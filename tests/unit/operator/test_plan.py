@@ -32,28 +32,33 @@ def deployment(durability):
     return made
 
 
+def asks(found):
+    return found.crew.spec.durability is Durability.REPLICATED
+
+
 def test_three_from_the_start():
     found = plan(crew(3), None, None, None, ())
     assert (found.members, found.by_role, found.crew_should_wait, found.leaving) == (3, True, True, False)
 
 
 def test_one_that_ran_alone_is_on_record_before_others_begin_and_the_crew_asks_when_all_hold_the_same():
-    alone, asks = deployment(""), deployment("Replicated")
+    alone, asking = deployment(""), deployment("Replicated")
     begun = plan(crew(3), stateful_set(None, 1), service(by_role=False), alone, (FIRST,))
-    assert (begun.members, begun.by_role, begun.crew_should_wait) == (1, False, False)
+    assert (begun.members, begun.by_role, asks(begun)) == (1, False, False)
+    assert begun.crew_should_wait, "no switch before it does"
     known = plan(crew(3), stateful_set(Record(1, FIRST), 1), service(by_role=False), alone, (FIRST,))
-    assert (known.members, known.by_role, known.crew_should_wait) == (3, True, False)
+    assert (known.members, known.by_role, asks(known), known.crew_should_wait) == (3, True, False, True)
     whole = plan(crew(3), stateful_set(Record(1, FIRST, whole=True)), service(by_role=True), alone, (FIRST, SECOND))
-    assert (whole.members, whole.by_role, whole.crew_should_wait) == (3, True, True)
-    assert plan(crew(3), stateful_set(Record(2, SECOND)), service(by_role=True), asks, ()).crew_should_wait
+    assert (whole.members, whole.by_role, asks(whole), whole.crew_should_wait) == (3, True, True, True)
+    assert asks(plan(crew(3), stateful_set(Record(2, SECOND)), service(by_role=True), asking, ()))
 
 
 def test_two_of_three_leave_when_the_crew_has_stopped_to_ask_for_them():
-    asks, pods = deployment("Replicated"), (FIRST, SECOND)
+    asking, pods = deployment("Replicated"), (FIRST, SECOND)
     by_role = service(by_role=True)
-    begun = plan(crew(1), stateful_set(Record(4, SECOND, whole=True)), by_role, asks, pods)
+    begun = plan(crew(1), stateful_set(Record(4, SECOND, whole=True)), by_role, asking, pods)
     assert (begun.members, begun.by_role, begun.leaving, begun.crew_should_wait) == (3, True, True, True)
-    ready = plan(crew(1), stateful_set(Record(5, FIRST, True, Leaving.READY)), by_role, asks, pods)
+    ready = plan(crew(1), stateful_set(Record(5, FIRST, True, Leaving.READY)), by_role, asking, pods)
     assert (ready.members, ready.by_role, ready.leaving, ready.crew_should_wait) == (3, True, True, False)
     alone = stateful_set(Record(5, FIRST, leaving=Leaving.ALONE))
     going = plan(crew(1), alone, by_role, deployment(""), pods)
@@ -76,4 +81,4 @@ def test_three_again_in_the_middle_of_it():
     found = plan(
         crew(3), stateful_set(Record(5, FIRST, leaving=Leaving.ALONE)), service(by_role=True), deployment(""), (FIRST,)
     )
-    assert (found.members, found.by_role, found.leaving, found.crew_should_wait) == (3, True, False, False)
+    assert (found.members, found.by_role, found.leaving, asks(found)) == (3, True, False, False)

@@ -160,13 +160,19 @@ def reads_password(crew: CrewDeployment) -> bool:
     secret = names.redis_auth(crew.name)
     return not (
         any(_names_password(one, secret) for one in _own(crew))
-        or any((one.get("secretRef") or {}).get("name") == secret for one in spec.env_from)
+        or any(_mapping(_mapping(one).get("secretRef")).get("name") == secret for one in spec.env_from)
     )
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """As it is, or an empty one: what the schema leaves to Kubernetes may be anything until Kubernetes refuses it."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def _names_password(variable: Mapping[str, Any], secret: str) -> bool:
-    by_key = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
-    return f"$({env.REDIS_PASSWORD})" in str(variable.get("value") or "") or by_key.get("name") == secret
+    by_key = _mapping(_mapping(_mapping(variable).get("valueFrom")).get("secretKeyRef"))
+    named = f"$({env.REDIS_PASSWORD})" in str(_mapping(variable).get("value") or "")
+    return named or by_key.get("name") == secret
 
 
 def has_password_file(deployment: Mapping[str, Any]) -> bool:

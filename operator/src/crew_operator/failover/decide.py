@@ -100,6 +100,8 @@ def suspicion(picture: Picture, before: Suspicion, now: float) -> Suspicion:
 def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
     """The next step. `now`: seconds of the monotonic clock that looks have."""
     record = picture.record
+    if record is None and picture.leaving:
+        return Wait("the others are gone, and so is the record", sure=False)
     if record is None:
         return _unrecorded(picture)
     if record.leaving is Leaving.ALONE:
@@ -129,7 +131,7 @@ def _is_alone(picture: Picture, name: str) -> bool:
         answer is not None
         and answer.is_primary
         and not answer.replicas
-        and sum(one.holds_data for one in others) >= QUORUM
+        and sum(_may_vote(picture.record, one) for one in others) >= QUORUM
         and not any(_hears(one) or one.syncing for one in others)
     )
 
@@ -193,9 +195,7 @@ def _seal_or_elect(picture: Picture, why: str, without: str = "") -> Step:
     if astray and len(asked) >= QUORUM:
         return Seal(astray, why)
     record = picture.record
-    # Before all have held the same, a volume that is left from other times is no voter: its term is another one.
-    needed = record.term if record is not None and not record.whole else 0
-    voters = [(one, said) for one, said in asked if said.is_sealed and said.holds_data and said.term >= needed]
+    voters = [(one, said) for one, said in asked if said.is_sealed and _may_vote(record, said)]
     if len(voters) < QUORUM and len(asked) >= picture.wanted:
         voters = asked  # what these do not have nobody has
     if len(voters) < QUORUM:
@@ -204,6 +204,12 @@ def _seal_or_elect(picture: Picture, why: str, without: str = "") -> Step:
         return Wait(f"{why}; {needs}, and {there} can be asked")
     term = max(record.term if record is not None else 0, *(said.term for _, said in voters)) + 1
     return Elect(_newest(voters), term, why)
+
+
+def _may_vote(record: Record | None, said: Answer) -> bool:
+    """It holds data that count: before all have held the same, those of the primary on record alone, and not what is
+    left on a volume from other times, which has another term."""
+    return said.holds_data and (record is None or record.whole or said.term >= record.term)
 
 
 def _unrecorded(picture: Picture) -> Step:

@@ -27,6 +27,8 @@ class Plan:
 
     crew: CrewDeployment
     """As its Deployment should ask of Redis for now."""
+    crew_should_wait: bool = False
+    """For the next primary, when one goes: pods that do not are made anew before a planned switch."""
     members: int = 1
     """How many its StatefulSet should have for now."""
     by_role: bool = False
@@ -37,11 +39,6 @@ class Plan:
     """The others are gone, and the record is of no use."""
     pod_management: str = ""
     """Of the live StatefulSet, which cannot change it; empty: there is none."""
-
-    @property
-    def crew_should_wait(self) -> bool:
-        """For the next primary, when one goes."""
-        return self.crew.spec.durability is Durability.REPLICATED
 
 
 def plan(
@@ -60,18 +57,22 @@ def plan(
     if wanted > 1:
         by_role = _selects_by_role(service) or record.is_there(stateful_set)
         asking = _until_replicated(crew, deployment, known)
-        return Plan(asking, wanted if by_role else 1, by_role, pod_management=policy)
+        return Plan(asking, _waits(crew), wanted if by_role else 1, by_role, pod_management=policy)
     if known is None or stateful_set is None:
         return Plan(crew, pod_management=policy)
     if known.leaving is not Leaving.ALONE:
         asking = crew
         if known.leaving is Leaving.NO and deployment is not None and environment.asks_for_replicas(deployment):
             asking = _asking(crew, Durability.REPLICATED)
-        return Plan(asking, MEMBERS, by_role=True, leaving=True, pod_management=policy)
+        return Plan(asking, _waits(asking), MEMBERS, by_role=True, leaving=True, pod_management=policy)
     others = int((stateful_set.get("spec") or {}).get("replicas") or 1) > 1 or set(member_pods) - {
         resource.redis_pod(crew.name)
     }
-    return Plan(crew, 1, by_role=bool(others), leaving=True, over=not others, pod_management=policy)
+    return Plan(crew, by_role=bool(others), leaving=True, over=not others, pod_management=policy)
+
+
+def _waits(crew: CrewDeployment) -> bool:
+    return crew.spec.durability is Durability.REPLICATED
 
 
 def _selects_by_role(service: Object | None) -> bool:

@@ -27,6 +27,10 @@ class PasswordInFolder(CredentialProvider):
         self._password = redis_credentials.password(self._read(redis_credentials.PASSWORD)) or self._password
         return (self._username, self._password) if self._username else (self._password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """The same; redis-py's own says at each connection that it should be overridden."""
+        return self.get_credentials()
+
     async def begin(self, connection: Any) -> None:
         """Begin a connection, as its `on_connect` does. Where Redis refuses a password that is another one by now, once
         more. Raises redis-py's errors."""
