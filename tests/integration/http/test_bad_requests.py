@@ -123,6 +123,7 @@ async def test_documentation_is_open_and_describes_the_api(asks):
         "/sessions",
         "/sessions/{session_id}",
         "/sessions/{session_id}/export",
+        "/sessions/{session_id}/history",
         "/sessions/{session_id}/messages",
         "/failures",
     }

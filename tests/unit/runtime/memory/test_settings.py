@@ -19,6 +19,7 @@ def test_every_variable_is_read():
         {
             **GOOD,
             "CREWOPS_REDIS_PASSWORD": " secret ",
+            "CREWOPS_REDIS_CREDENTIALS": "/redis",
             "CREWOPS_REDIS_CA_FILE": "/ca",
             "CREWOPS_KEY_PREFIX": "other",
             "CREWOPS_BACKEND_DEADLINE": "0.5",
@@ -31,7 +32,7 @@ def test_every_variable_is_read():
         }
     )
     assert settings == Settings(
-        "redis://r:6379/0", "other", " secret ", "/ca", 0.5, "Crew", 3600.0, "Degrade", "openai", "m", 1536
+        "redis://r:6379/0", "other", " secret ", "/redis", "/ca", 0.5, "Crew", 3600.0, "Degrade", "openai", "m", 1536
     )
 
 
