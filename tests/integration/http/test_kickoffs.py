@@ -7,6 +7,7 @@ import pytest
 
 from support.processes import alive
 from support.replicas import wait_until
+from support.waiting import BUSY
 
 
 async def test_kickoff_completes_in_the_shape_of_crewais_platform(replica):
@@ -138,8 +139,8 @@ async def test_cancelled_kickoff_is_dead_within_a_second(replica, act):
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 3)
-    assert time.monotonic() - begun < 1.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 1.0 * BUSY
     assert (await replica.status(kickoff))["status"] == "cancelled"
     assert [(await replica.ended(one))["status"] for one in others] == ["completed"]
 
@@ -154,8 +155,8 @@ async def test_kickoff_over_its_timeout_is_dead_within_a_second(make, act):
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 5)
-    assert time.monotonic() - begun < 2.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 2.0 * BUSY
     seen = await replica.ended(kickoff)
     assert (seen["status"], seen["reason"]) == ("timeout", "KickoffTimeout")
     assert "1 s" in seen["error"]
@@ -202,7 +203,7 @@ async def test_stop_has_the_answers_of_crewais_platform(replica):
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 3)
+    await wait_until(dead, "the slot is dead", 10)
     assert (await replica.status(kickoff))["status"] == "cancelled"
     again = await replica.api.post(f"/stop/{kickoff}")
     assert (again.status_code, again.json()["detail"]) == (400, "Cannot stop execution. Current state: REVOKED")

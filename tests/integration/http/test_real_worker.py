@@ -10,6 +10,7 @@ import pytest
 from support.processes import alive
 from support.receiver import receiver
 from support.replicas import real_worker, wait_until
+from support.waiting import BUSY
 
 TESTS = Path(__file__).parents[2]
 
@@ -52,8 +53,8 @@ async def test_tool_that_cannot_be_asked_to_stop_is_dead_within_a_second(real, d
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 5)
-    assert time.monotonic() - begun < 1.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 1.0 * BUSY
     assert answer.json()["status"] == "cancelled"
     assert (await replica.ended(other))["status"] == "completed"
     assert (await replica.ended(await replica.kickoff(deed="again")))["status"] == "completed"
@@ -85,7 +86,7 @@ async def test_probes_answer_while_a_real_tool_holds_the_gil(real):
         assert (await replica.health.get("/readyz")).status_code == 200
         taken.append(time.perf_counter() - begun)
         await asyncio.sleep(0.02)
-    assert sorted(taken)[56] < 0.05, sorted(taken)[-5:]
+    assert sorted(taken)[56] < 0.05 * BUSY, sorted(taken)[-5:]
 
 
 async def test_tasks_and_steps_of_a_real_crew_are_told_with_what_they_gave(real):

@@ -14,6 +14,7 @@ from support.processes import alive
 from support.relay import relay
 from support.replica_fixtures import PASSWORD, RedisProcess
 from support.replicas import wait_until
+from support.waiting import BUSY
 
 
 async def test_stopped_redis_is_noticed_and_recovery_is_by_itself(replica, redis):
@@ -83,8 +84,8 @@ async def test_cancel_while_redis_is_stopped_still_kills_within_a_second(replica
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 5)
-    assert time.monotonic() - begun < 1.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 1.0 * BUSY
     assert (await request).json()["status"] == "cancelled"
     redis.signal(signal.SIGCONT)
     assert (await replica.ended(kickoff))["status"] == "cancelled"

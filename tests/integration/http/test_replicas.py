@@ -7,6 +7,7 @@ import time
 from support.processes import alive
 from support.relay import relay
 from support.replicas import wait_until
+from support.waiting import BUSY
 
 
 async def test_status_is_answered_by_any_replica(make):
@@ -29,8 +30,8 @@ async def test_cancel_by_another_replica_kills_within_a_second(make):
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 4)
-    assert time.monotonic() - begun < 1.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 1.0 * BUSY
     assert (await first.status(kickoff))["status"] == "cancelled"
     assert (await first.ended(await first.kickoff()))["status"] == "completed"
 
@@ -163,4 +164,4 @@ async def test_wait_is_answered_by_a_replica_that_does_not_run_the_kickoff(make)
     await second.api.delete(f"/kickoff/{on['r1']}")
     answer = (await waiting).json()
     assert (answer["status"], answer["replica"]) == ("completed", "r1")
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 10

@@ -9,6 +9,7 @@ import pytest
 
 from support.processes import alive
 from support.replicas import dead, wait_until
+from support.waiting import BUSY
 
 
 async def test_server_listens_and_is_live_before_any_worker_comes(make):
@@ -16,7 +17,7 @@ async def test_server_listens_and_is_live_before_any_worker_comes(make):
     begun = time.monotonic()
     replica.start_server()
     await replica.listening()
-    assert time.monotonic() - begun < 2.0  # 0.6 s on a quiet machine
+    assert time.monotonic() - begun < 2.0 * BUSY  # 0.6 s on a quiet machine
     seen = await replica.ready(wanted=False, reason="WorkerNotConnected")
     assert seen["message"]
     startup = await replica.health.get("/startupz")
@@ -165,7 +166,7 @@ async def test_prober_that_hangs_is_told_within_its_deadline_and_replaced(make):
     answer, seconds = await wait_until(asked, "the prober takes the proof")
     assert answer["ok"] is False
     assert "5 s" in answer["error"]
-    assert seconds < 6.5
+    assert seconds < 5 + 1.5 * BUSY
 
     async def refilled():
         return (await replica.health.post("/proof", json={"action": "write", "nonce": "n"})).status_code == 200
@@ -182,8 +183,8 @@ async def test_slot_that_is_stopped_is_cancelled_all_the_same(replica):
     async def dead():
         return not alive(pid)
 
-    await wait_until(dead, "the slot is dead", 3)
-    assert time.monotonic() - begun < 1.0
+    await wait_until(dead, "the slot is dead", 10)
+    assert time.monotonic() - begun < 1.0 * BUSY
 
 
 @pytest.mark.timeout(90)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)  # environments are installed, several with all that CrewAI needs
+
 TESTS = Path(__file__).parents[2]
 CREWAI = "crewai==1.15.30"
 NEWEST = (CREWAI, "redis", "fastapi", "prometheus-client")
@@ -55,7 +57,7 @@ def injected(make, payload, tmp_path):
 async def test_crew_finds_its_environment_as_it_was(environment, injected, requirements, python):
     venv = environment(*requirements, python=python)
     replica = await injected(venv, "inventory:crew")
-    ended = await replica.ended(await replica.kickoff(message="hi"), 60)
+    ended = await replica.ended(await replica.kickoff(message="hi"), 120)
     inside = told(ended)
     alone = json.loads(
         subprocess.run(
@@ -89,7 +91,7 @@ async def test_spawned_slots_come_from_the_launcher_too(environment, injected, t
     )
     replica = await injected(environment(CREWAI), "plain:crew", PYTHONPATH=f"{tmp_path}/early:{TESTS}")
     assert (await replica.report())["worker"]["fork_mode"] == "Spawn"
-    ended = await replica.ended(await replica.kickoff(message="hi"), 60)
+    ended = await replica.ended(await replica.kickoff(message="hi"), 120)
     assert ended["result"]["output"] == "two hi"
 
 
@@ -102,11 +104,11 @@ async def test_module_of_the_users_that_has_the_name_of_one_of_ours(environment,
     (replica.folder / f"{name}.py").write_text("from collections import deque as Empty\nmine = True\n")
     replica.start_worker()
     await replica.ready()
-    ended = await replica.ended(await replica.kickoff(message="hi"), 60)
+    ended = await replica.ended(await replica.kickoff(message="hi"), 120)
     assert ended["result"]["output"] == "two hi"
 
 
 async def test_image_whose_home_cannot_be_written(environment, injected, tmp_path):
     replica = await injected(environment(CREWAI), "inventory:crew", HOME="/proc")
-    ended = await replica.ended(await replica.kickoff(message="hi"), 60)
+    ended = await replica.ended(await replica.kickoff(message="hi"), 120)
     assert told(ended)["home"] == str(tmp_path)

@@ -15,6 +15,8 @@ from crew_operator.desired import definition
 from support.interpreters import crew_python
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.timeout(360)  # two rehearsals each, which import CrewAI from a cold disk
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
 CONCIERGE = EXAMPLES / "concierge"
 
@@ -74,7 +76,7 @@ def verify(monkeypatch):
     def run(path: Path, *options: str, python: str = "") -> tuple[int, str, str]:
         argv = [sys.executable, "-m", "crewctl", "verify", str(path), *options]
         argv += ["--python", python or crew_python()]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=110)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout, done.stderr
 
     return run
