@@ -12,6 +12,12 @@ from support.hotel import FACT, NOTICED, QUESTION, WORD
 from support.waiting import wait_until
 
 
+@pytest.fixture(scope="module")
+def spec():
+    """A machine that runs all tests at once may take longer for a call of Redis than a memory waits by default."""
+    return {"memory": {"timeout": "10s"}}
+
+
 def main_process(hotel, pod, container):
     return hotel.pids(pod["metadata"]["name"], container)[0]
 

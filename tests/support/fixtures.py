@@ -59,12 +59,12 @@ def hotel(cluster: clusters.Cluster, namespace: str, spec: dict[str, Any]) -> Ho
 
 
 @pytest.fixture(scope="module")
-def slow_hotel(cluster: clusters.Cluster, namespace: str) -> Hotel:
+def slow_hotel(cluster: clusters.Cluster, namespace: str, spec: dict[str, Any]) -> Hotel:
     """One replica of a crew that thinks for seconds about a message that begins with "slowly"."""
     made = Hotel(cluster, namespace, "slow")
     path = os.pathsep.join([str(ROOT / "tests" / "faults" / "crews"), str(ROOT / "examples" / "concierge")])
     crew = {"entrypoint": "slow_concierge:crew", "env": [{"name": "PYTHONPATH", "value": path}]}
-    made.apply(replicas=1, crew=crew)
+    made.apply(replicas=1, crew=crew, **spec)
     made.wait_ready()
     return made
 
