@@ -32,9 +32,10 @@ START, ANSWER = 60, 40
 """Seconds; importing CrewAI takes 3 of them on a quiet machine."""
 
 
-@pytest.fixture(scope="module", params=["index", "plain"])
-def server(request, tmp_path_factory):
-    with start_redis(tmp_path_factory.mktemp(request.param), with_search=request.param == "index") as made:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """With its search module: how a memory is searched without it is for tests/integration/memory."""
+    with start_redis(tmp_path_factory.mktemp("redis"), with_search=True) as made:
         yield made
 
 
