@@ -63,6 +63,7 @@ class Zygote:
         self._wakeup, wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._pipes = [_Fd(self._wakeup), _Fd(wakeup_write)]
         self._terminated = False
+        self._next_look = limits.WATCH_EVERY
 
     # -- what the start sequence says -----------------------------------------------------------------------------
 
@@ -131,10 +132,11 @@ class Zygote:
             if one.memory.exceeded():
                 log.warning("killing a slot over its memory", child=one.pid, budget_mib=one.memory.budget >> 20)
                 self.children.kill(one.pid, "oom")
+        self._next_look = limits.next_look(self._next_look, grew=any(one.memory.grew for one in self.children))
 
     def _wait(self) -> None:
         assert self._connection is not None  # noqa: S101 - for the type checker; _turn has seen to it
-        timeout = limits.WATCH_EVERY if len(self.children) else LONGEST_WAIT
+        timeout = self._next_look if len(self.children) else LONGEST_WAIT
         with selectors.PollSelector() as selector:
             writing = selectors.EVENT_WRITE if self._connection.wants_to_write else 0
             selector.register(self._connection, selectors.EVENT_READ | writing)
