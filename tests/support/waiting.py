@@ -11,8 +11,8 @@ POLL = 0.05
 """Seconds between two looks."""
 
 BUSY = 4.0
-"""How many times what is promised of a quiet machine one that runs all tests at once may take: a test tells a second from
-never, a benchmark one figure from another."""
+"""How many times what is promised of a quiet machine one that runs all tests at once may take: a test tells a second
+from never, a benchmark one figure from another."""
 
 
 def wait_until(predicate: Callable[[], Seen], description: str, timeout: float) -> Seen:

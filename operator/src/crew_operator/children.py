@@ -45,7 +45,6 @@ from crew_operator.settings import Settings
 from crew_operator.status import conditions, pods
 from crew_operator.status.observed import Workload
 from crew_runtime.contract import resource, tokens
-from crew_runtime.contract.reasons import Reason
 
 Object = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -76,8 +75,6 @@ class Outcome:
     """How many members a managed Redis should have for now; None when this pass did not come to it."""
     retiring: bool = False
     """Redis still takes an earlier password of the crew's."""
-    password: Reason | None = None
-    """What was done for a new password of the crew's, if anything was."""
 
     @property
     def clean(self) -> bool:
@@ -252,7 +249,6 @@ class Children:
         crew, live = job.crew, job.live
         plan = self._plan(crew, live)
         users, password, token = None, Generated(), Generated()
-        before = resource.accepted(_found_users(live, crew).configuration).get(CREW, ())
         try:
             if crew.spec.redis.managed is not None:
                 users, password = await self._auth(job)
@@ -280,7 +276,6 @@ class Children:
             rollout=_rollout(job, wanted, rejected),
             retiring=bool(users and users.retiring),
             redis=plan,
-            password=_step(before, users.accepted if users else ()),
         )
 
     def _plan(self, crew: CrewDeployment, live: Live) -> Plan:
@@ -589,15 +584,6 @@ def _password_time(live: Live, crew: CrewDeployment) -> str:
     except ValueError:
         return ""
     return told
-
-
-def _step(before: tuple[str, ...], now: tuple[str, ...]) -> Reason | None:
-    """What a change of the passwords that Redis takes means; their SHA-256, the current one first."""
-    if not before or not now:
-        return None
-    if now[0] != before[0]:
-        return Reason.REDIS_PASSWORD_CHANGED
-    return Reason.REDIS_PASSWORD_ROTATED if len(now) == 1 < len(before) else None
 
 
 def _has_password_file(crew: CrewDeployment, live: Live) -> bool:

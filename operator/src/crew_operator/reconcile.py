@@ -26,7 +26,7 @@ from crew_operator.api.names import ConditionType
 from crew_operator.api.spec import MEMBERS, CrewDeployment, OnLoss
 from crew_operator.children import Children, InUse, Outcome
 from crew_operator.cluster_cache import ClusterCache
-from crew_operator.desired import environment
+from crew_operator.desired import environment, rotation
 from crew_operator.doorbells import Doorbells
 from crew_operator.errors import (
     ApiError,
@@ -129,6 +129,8 @@ class Memo:
     disk_nearly_full: bool = False
     in_use: InUse = field(default_factory=InUse)
     """Passwords of the managed Redis."""
+    passwords: tuple[str, ...] = ()
+    """SHA-256 of those that it took when it last answered, the current one first."""
     ledger: Ledger = field(default_factory=Ledger)
     """What the store has to have, and whether it has."""
     was_ready: bool = False
@@ -291,8 +293,6 @@ class Reconciler:
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
         self._choose_primary(crew, memo)
-        if (step := memo.outcome.password) is not None:
-            await self._recorder.say(memo.about, [Note(step.word, _PASSWORD_STEPS[step])], time.time())
         memo.known = replace(
             memo.known,
             managed=crew.spec.redis.managed is not None,
@@ -393,7 +393,7 @@ class Reconciler:
             memo.nearly_full = filling.nearly_full(memo.nearly_full, seen.redis)
             memo.disk_nearly_full = filling.disk_nearly_full(memo.disk_nearly_full, seen.redis, _volume(memo))
             self._follow_store(key, memo, seen.redis)
-        self._follow_password(key, memo, target, seen)
+        await self._follow_password(key, memo, target, seen)
         return replace(
             seen,
             proof=memo.proof,
@@ -415,7 +415,7 @@ class Reconciler:
         if memo.ledger.loss is not None and known is None:
             self._metrics.memory_losses.labels(*key).inc()
 
-    def _follow_password(self, key: Key, memo: Memo, target: Target | None, seen: Observed) -> None:
+    async def _follow_password(self, key: Key, memo: Memo, target: Target | None, seen: Observed) -> None:
         """Which passwords Redis takes and replicas use. The next step of a rotation is a whole pass' to take."""
         if target is None or target.users is None or memo.outcome is None:
             return
@@ -423,6 +423,11 @@ class Reconciler:
         if isinstance(seen.redis, RedisLook):
             answers = seen.redis.state is RedisState.OK
             known = replace(known, taken=target.users.accepted if answers else ())
+            if answers:
+                # A look that Redis answered has brought it to these.
+                taken_before, memo.passwords = memo.passwords, target.users.accepted
+                if (step := rotation.step(taken_before, memo.passwords)) is not None:
+                    await self._recorder.say(memo.about, [Note(step.word, _PASSWORD_STEPS[step])], time.time())
         if not isinstance(seen.replicas, Failure):
             there = {one.name for one in seen.replicas}
             told = {one.name: one.report.backend.credentials for one in seen.replicas if isinstance(one.report, Report)}

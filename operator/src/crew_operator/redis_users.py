@@ -24,11 +24,12 @@ _IDLE: Final = 2
 log = logging.getLogger(__name__)
 
 
-async def bring(ask: Ask, users: RedisUsers, cut_off: Callable[[], Awaitable[None]]) -> None:
+async def bring(ask: Ask, users: RedisUsers, cut_off: Callable[[], Awaitable[None]] | None) -> None:
     """Raises ErrorReply when the server does not take the users, and what `ask` raises.
 
     Args:
-        cut_off: ends the connections of who is let in no more; called when the server knows the users.
+        cut_off: ends the connections of who is let in no more; called when the server knows the users. None leaves that,
+            and the note that it was done, to somebody else.
     """
     search = await _holds(ask, HAS_SEARCH)
     if await _holds(ask, users.question(search=search)):
@@ -36,6 +37,8 @@ async def bring(ask: Ask, users: RedisUsers, cut_off: Callable[[], Awaitable[Non
     for command in users.update(search=search):
         await ask(*command)
     if not users.retiring:
+        if cut_off is None:
+            return
         await cut_off()
     await ask(*users.note(search=search))
     log.info("Redis has its users", extra={"search": search, "retiring": len(users.retiring)})

@@ -9,6 +9,7 @@ from crew_operator.api import parse
 from crew_operator.desired import rotation, secret
 from crew_operator.desired.redis_users import RedisUsers, digest
 from crew_operator.desired.rotation import Found
+from crew_runtime.contract.reasons import Reason
 from support.crews import crew_manifest
 
 OWN = "0perator"
@@ -155,3 +156,20 @@ def test_nothing_is_begun_while_there_is_something_left_to_do_or_redis_is_away()
     second = written(decided(changed(FIRST, "second")))
     for taken in ((), ("second", "first")):
         assert decided(second, due=True, taken=taken).crew_password == "second"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        ((), ("new",), None),
+        (("old",), (), None),
+        (("old",), ("old",), None),
+        (("old",), ("new", "old"), Reason.REDIS_PASSWORD_CHANGED),
+        (("new", "old"), ("new", "old"), None),
+        (("new", "older", "old"), ("new", "old"), None),
+        (("new", "old"), ("new",), Reason.REDIS_PASSWORD_ROTATED),
+        (("old",), ("new",), Reason.REDIS_PASSWORD_CHANGED),
+    ],
+)
+def test_a_step_is_told_by_what_redis_takes(before, now, told):
+    assert rotation.step(before, now) is told

@@ -13,6 +13,7 @@ from typing import Final
 
 from crew_operator.desired.redis_users import CREW, OPERATOR, RedisUsers, digest
 from crew_runtime.contract import resource
+from crew_runtime.contract.reasons import Reason
 
 _VERSION: Final = re.compile(r"[0-9a-z]{1,64}", re.ASCII)
 _VERSION_LENGTH: Final = 16
@@ -73,6 +74,16 @@ def decide(
         replica_password,
         found.replica_version if known else make()[:_VERSION_LENGTH],
     )
+
+
+def step(before: tuple[str, ...], now: tuple[str, ...]) -> Reason | None:
+    """What it means that Redis takes other passwords than when it was last seen: their SHA-256, the current one first;
+    empty where nothing is known."""
+    if not before or not now:
+        return None
+    if now[0] != before[0]:
+        return Reason.REDIS_PASSWORD_CHANGED
+    return Reason.REDIS_PASSWORD_ROTATED if len(now) == 1 < len(before) else None
 
 
 def is_due(every: float, changed: float, now: float) -> bool:

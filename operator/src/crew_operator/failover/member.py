@@ -217,7 +217,8 @@ class Door:
         self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         password = self._users.operator_password
         await self._ask("AUTH", OPERATOR, password)
-        await redis_users.bring(self._ask, self._users, _nobody_is_cut_off)
+        # Clients are connected to the primary, which the operator's look takes care of.
+        await redis_users.bring(self._ask, self._users, None)
         await self._ask(
             "CONFIG", "SET", "masteruser", OPERATOR, "masterauth", password, "replica-announce-ip", self._ip
         )
@@ -227,10 +228,6 @@ class Door:
         self._writer.write(request(*words))
         await self._writer.drain()
         return await self._replies.next()
-
-
-async def _nobody_is_cut_off() -> None:
-    """Clients are connected to the primary, which the operator's look takes care of."""
 
 
 def _is_online(replica: str) -> bool:

@@ -57,8 +57,8 @@ FAREWELL, FAREWELL_LOOK = 3.0, 0.05
 """Seconds from the signal to stop on in which clients that keep a connection open are answered, and between two looks
 whether there are any."""
 IDLE_CONNECTION = 75
-"""Seconds that a connection may rest between two requests: more than the 60 of nginx and of most load balancers, and than the
-5 of many HTTP clients. Whoever rests for longer than the server breaks a request on a connection that just closed."""
+"""Seconds that a connection may rest between two requests: more than the 60 of nginx and of most load balancers, and
+than the 5 of many HTTP clients. Who keeps one for longer than the server does sends a request into its end."""
 _KEEPALIVE = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
 """Seconds of silence, seconds between probes, and how many: a peer that is gone is noticed after a minute."""
 

@@ -11,8 +11,9 @@ from crew_runtime.worker import processes
 
 MIB = 1024 * 1024
 WATCH_EVERY, WATCH_AT_REST = 0.05, 0.4
-"""Seconds between two looks while memory grows, and when nothing does: one look at one slot takes 0.02 ms, but a replica that
-has nothing to do would spend most of its time on them. What a slot takes until it is seen to grow, RLIMIT_DATA bounds."""
+"""Seconds between two looks while memory grows, and when nothing does. One look at one slot takes 0.02 ms, but a
+replica that has nothing to do would spend most of its time on them. What a slot takes before it is seen to grow is
+bounded by RLIMIT_DATA."""
 VIRTUAL_SLACK = 512 * MIB
 """RLIMIT_DATA counts virtual memory: 8 MiB for the stack of each thread (CrewAI's pools have up to 30) and the arenas
 of the allocator. With a budget of 1 GiB a 2 GB allocation is refused, while the watchdog stops slow growth at 1 GiB."""
