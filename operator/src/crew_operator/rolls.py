@@ -91,7 +91,7 @@ class Rolls:
         was = credentials.annotation(there)
         # An operator that kept no record of versions wrote the Secret's uid.
         replaced = not recorded and was not in ("", password.secret_id)
-        # Kept before anything is written: when this pass or its status fails, the next one finds the operator's own write.
+        # Kept before anything is written: when this pass or its status fails, the next one finds the operator's write.
         past = self._past.setdefault(crew.uid, {}).setdefault(workload, deque([found], maxlen=_STATES))
         if replaced or credentials.changed(now, recorded, tuple(past)):
             log.info("rolling for new credentials", extra={"object": there["metadata"]["name"]})
