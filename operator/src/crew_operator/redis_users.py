@@ -28,8 +28,8 @@ async def bring(ask: Ask, users: RedisUsers, cut_off: Callable[[], Awaitable[Non
     """Raises ErrorReply when the server does not take the users, and what `ask` raises.
 
     Args:
-        cut_off: ends the connections of who is let in no more; called when the server knows the users. None leaves that,
-            and the note that it was done, to somebody else.
+        cut_off: ends the connections of who is let in no more; called when the server knows the users. None leaves
+            that, and the note that it was done, to somebody else.
     """
     search = await _holds(ask, HAS_SEARCH)
     if await _holds(ask, users.question(search=search)):

@@ -54,7 +54,7 @@ class Server:
                 return "OK"
             raise ErrorReply("ERR")
         self.asked.append(words)
-        if words in {USERS.note(search=False)}:
+        if words == USERS.note(search=False):
             self.held.add(USERS.question(search=False))
         return "OK"
 
