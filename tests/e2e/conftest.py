@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """A crew's first start is part of a module's first test."""
     ours = [item for item in items if item.path.is_relative_to(FOLDER)]
     for item in ours:
-        item.add_marker(pytest.mark.timeout(240))
+        item.add_marker(pytest.mark.timeout(420))
         if real_cluster.wanted() and item.get_closest_marker(selection.LOCAL_CLUSTER):
             item.add_marker(pytest.mark.skip("needs the local cluster, whose processes and folders are this machine's"))
     if selection.only_local():

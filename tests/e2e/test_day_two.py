@@ -69,23 +69,23 @@ def test_a_rollout_fails_no_request(hotel, remembered, asked, change):
 def test_kubectl_rollout_restart_is_left_to_its_work(hotel, remembered, asked):
     old = hotel.replicas()
     hotel.kubectl("rollout", "restart", f"deployment/{hotel.name}")
-    hotel.kubectl("rollout", "status", f"deployment/{hotel.name}", "--timeout=120s")
+    hotel.kubectl("rollout", "status", f"deployment/{hotel.name}", "--timeout=120s", timeout=130)
     rolled(hotel, asked, old)
     remembered()
 
 
 def test_a_new_password_fails_no_kickoff(hotel, remembered, asked):
     old, redis = every_pod(hotel), hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"]
-    passwords = [hotel.secret(f"{hotel.name}-redis-auth", "password")]
-    for _ in range(2):
-        done = hotel.crewctl("rotate", hotel.name, timeout=600)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.endswith("Redis takes the new password alone\n")
-        passwords.append(hotel.secret(f"{hotel.name}-redis-auth", "password"))
-        assert passwords[-1] not in done.stdout
-        already = asked()
-        wait_until(lambda before=already: asked() > before, "kickoffs go on", 60)
-    assert len(set(passwords)) == 3
+    password = hotel.secret(f"{hotel.name}-redis-auth", "password")
+    # A kubelet takes up to 90 s to show a pod what is new in a Secret.
+    done = hotel.crewctl("rotate", hotel.name, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Redis takes the new password alone\n")
+    new = hotel.secret(f"{hotel.name}-redis-auth", "password")
+    assert new != password
+    assert new not in done.stdout
+    already = asked()
+    wait_until(lambda: asked() > already, "kickoffs go on", 60)
     assert every_pod(hotel) == old, "no pod was made anew for it"
     assert hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"] == redis
     remembered()

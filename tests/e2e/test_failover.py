@@ -61,7 +61,7 @@ def test_a_new_password_reaches_every_member_and_fails_no_kickoff(hotel):
     before = {name: hotel.pod(name)["metadata"]["uid"] for name in MEMBERS}
     old = names(hotel.replicas())
     with calling(hotel, retries=True) as asked:
-        done = hotel.crewctl("rotate", hotel.name, timeout=600)
+        done = hotel.crewctl("rotate", hotel.name, timeout=300)
         assert done.returncode == 0, done.stderr
         already = asked()
         wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)
