@@ -34,7 +34,7 @@ def test_three_members_become_one(hotel):
 
     with calling(hotel, retries=True) as asked:
         hotel.patch({"redis": {"managed": {"replicas": 1}}})
-        wait_until(alone, "one member, and no primary to choose", 210)
+        wait_until(alone, "one member, and no primary to choose", 400)
         hotel.wait_ready(180)
         already = asked()
         wait_until(lambda: asked() > already, "kickoffs go on, and none failed", 60)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,8 +18,13 @@ from pathlib import Path
 import pytest
 import redis.exceptions
 
+from crew_operator import desired
+from crew_operator.api import names, parse
 from crew_operator.failover.facts import Leaving, Record
+from crew_operator.failover.plan import plan
+from crew_operator.failover.record import shown
 from crew_runtime.contract import durability
+from support.crews import crew_manifest
 from support.trio import Trio, Writers, trio
 
 TESTS = Path(__file__).parents[2]
@@ -216,7 +222,18 @@ async def test_one_that_ran_alone_becomes_the_primary_of_three(tmp_path):
 
 
 ALONE = ("--min-replicas-to-write", "0")
-"""The template of a Redis that runs alone: its process begins as a primary, which needs no replica."""
+"""The file of a Redis that runs alone: its process begins as a primary, which needs no replica."""
+
+
+def begins_with(record: Record | None) -> tuple[str, ...]:
+    """What a member is started with, by the file that there is while two of three leave."""
+    crew = parse.crew_deployment(crew_manifest(redis__managed={"replicas": 1}))
+    annotations = {names.PRIMARY_ANNOTATION: shown(record)} if record is not None else {}
+    there = {"metadata": {"annotations": annotations}, "spec": {"replicas": 3}}
+    planned = plan(crew, there, {"spec": {"selector": {names.ROLE_LABEL: names.PRIMARY}}}, None, ())
+    inputs = desired.Inputs(runtime_image="", redis_image="", redis_password="p", redis_members=planned.members)
+    made = next(one for one in desired.children(planned.crew, inputs) if one["kind"] == "ConfigMap")
+    return () if "replicaof" in made["data"]["redis.conf"] else ALONE
 
 
 async def leave(found: Trio, writers: Writers) -> None:
@@ -230,6 +247,8 @@ async def leave(found: Trio, writers: Writers) -> None:
     board.crew = (False, False)
     while board.record.leaving is not Leaving.ALONE or not any(one.state.wanted == 1 for one, _ in found.controllers):
         await asyncio.sleep(0.01)
+    board.options = begins_with(board.record)
+    assert board.options == ALONE
 
 
 async def begin_to_leave(found: Trio, primary: int) -> None:
@@ -245,7 +264,7 @@ async def begin_to_leave(found: Trio, primary: int) -> None:
         await found.whole()
     for one, _ in list(found.controllers):
         await found.end(one)
-    found.board.options = ALONE
+    found.board.options = begins_with(found.board.record)
     found.board.crew = (True, True)
     found.board.outdated = {one.member.name for one in found.servers}
     found.told.clear()
@@ -327,7 +346,7 @@ async def test_an_operator_that_dies_while_two_leave_is_followed_by_one_that_end
 
 
 async def test_a_first_member_that_dies_while_two_leave_loses_nothing(tmp_path):
-    """It begins as a primary again, with what its own disk has: not with what its replicas had acknowledged."""
+    """What its own disk has is not more than what its replicas had acknowledged."""
     async with under_load(tmp_path) as (found, writers):
         await begin_to_leave(found, 0)
         controller = found.begin(leaving=True)
@@ -336,12 +355,43 @@ async def test_a_first_member_that_dies_while_two_leave_loses_nothing(tmp_path):
             await asyncio.sleep(0.01)
         term = found.board.record.term
         first.kill()
-        first.start(*ALONE)
+        first.start(*begins_with(found.board.record))
         while found.board.record.term == term:
             await asyncio.sleep(0.01)
         assert found.board.record.leaving is Leaving.NO or found.board.record.primary == first.member.name
         await leave(found, writers)
         assert controller.state.wanted == 1
+        for one in found.servers[1:]:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
+async def test_a_primary_that_begins_from_an_older_disk_while_two_leave_overwrites_nobody(tmp_path):
+    """Nor while no operator looks: its replicas find it again at its address, and would copy what it has."""
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, 0)
+        controller = found.begin(leaving=True)
+        first = found.servers[0]
+        while not (found.board.record.leaving is Leaving.READY and found.board.record.primary == first.member.name):
+            await asyncio.sleep(0.01)
+        await writers.until_acknowledged(time.monotonic())
+        first.stop()
+        shutil.copytree(first.folder / "appendonlydir", tmp_path / "older")
+        first.go_on()
+        await writers.until_acknowledged(time.monotonic())
+        await asyncio.sleep(0.5)
+        await found.end(controller)
+        first.kill()
+        shutil.rmtree(first.folder / "appendonlydir")
+        shutil.move(tmp_path / "older", first.folder / "appendonlydir")
+        first.start(*begins_with(found.board.record))
+        await asyncio.sleep(3)
+        found.begin(leaving=True)
+        await writers.until_acknowledged(time.monotonic())
+        await leave(found, writers)
         for one in found.servers[1:]:
             one.kill()
         await writers.until_acknowledged(time.monotonic())

@@ -166,8 +166,19 @@ def test_before_all_have_held_the_same_a_volume_from_another_time_is_no_voter():
 def test_a_primary_that_takes_writes_without_replicas_after_it_had_some_was_started_again():
     """From its own disk: acknowledged writes may be missing there."""
     found = step(picture(WHOLE, primary(fenced=False), replica(), replica()), Suspicion())
-    assert found == Seal((A, B, C), "redis-0 was started again")
+    assert found == Seal((B, C), "redis-0 was started again")
     assert isinstance(step(picture(RECORD, primary(fenced=False), replica(), replica()), Suspicion()), Keep)
+
+
+def test_what_such_a_primary_has_counted_since_does_not_elect_it():
+    """Each of its refused writes counts a position that stands for nothing which it holds."""
+    began = primary(fenced=False, position=110, replicas=0)
+    found = step(picture(WHOLE, began, sealed(position=105), sealed(position=104)), Suspicion())
+    assert (found.member, found.term) == (B, 5)
+    found = step(picture(WHOLE, began, sealed(position=105), None), Suspicion())
+    assert found == Seal((A,), "redis-0 was started again"), "without the third member there is nobody else to ask"
+    found = step(picture(WHOLE, began, sealed(position=105), sealed(term=0)), Suspicion())
+    assert found == Seal((A,), "redis-0 was started again"), "nor with one that holds nothing"
 
 
 def test_a_term_that_is_in_the_data_alone_is_never_used_twice():

@@ -1,6 +1,11 @@
 """Promise: while the number of members changes nobody asks for a replica that is not there, or that is about to go."""
 
-from crew_operator.api import parse
+import dataclasses
+
+import pytest
+
+from crew_operator import desired
+from crew_operator.api import names, parse
 from crew_operator.api.spec import Durability
 from crew_operator.desired import environment
 from crew_operator.failover.facts import Leaving, Record
@@ -66,6 +71,10 @@ def test_two_of_three_leave_when_the_crew_has_stopped_to_ask_for_them():
     going = plan(crew(1), alone, by_role, deployment(""), (FIRST,))
     assert not going.over, "its StatefulSet may still make them"
     gone = plan(crew(1), stateful_set(Record(5, FIRST, leaving=Leaving.ALONE), 1), by_role, deployment(""), (FIRST,))
+    assert (gone.members, gone.by_role, gone.leaving, gone.over) == (1, False, True, False), "its pod may have the file"
+    over = Record(5, FIRST, leaving=Leaving.OVER)
+    assert not plan(crew(1), stateful_set(over, 1), by_role, deployment(""), pods).over
+    gone = plan(crew(1), stateful_set(over, 1), by_role, deployment(""), (FIRST,))
     assert (gone.members, gone.by_role, gone.leaving, gone.over) == (1, False, True, True)
     after = plan(crew(1), stateful_set(None, 1), service(by_role=False), deployment(""), (FIRST,))
     assert (after.members, after.by_role, after.leaving, after.over) == (1, False, False, False)
@@ -82,3 +91,42 @@ def test_three_again_in_the_middle_of_it():
         crew(3), stateful_set(Record(5, FIRST, leaving=Leaving.ALONE)), service(by_role=True), deployment(""), (FIRST,)
     )
     assert (found.members, found.by_role, found.leaving, asks(found)) == (3, True, False, False)
+
+
+def begins_sealed(replicas, record, live=3):
+    """Whether a container that is started now takes no write, and what the template stands for."""
+    inputs = desired.Inputs(runtime_image="r", redis_image="redis:8", redis_password="p")
+    spec, there = crew(replicas), stateful_set(record, live) if live else None
+    by_role = service(by_role=record is not None) if live else None
+    found = plan(spec, there, by_role, deployment("Replicated"), (FIRST,))
+    made = desired.children(found.crew, dataclasses.replace(inputs, redis_members=found.members))
+    told = next(one for one in made if one["kind"] == "ConfigMap")["data"]["redis.conf"]
+    template = next(one for one in made if one["kind"] == "StatefulSet")["spec"]["template"]
+    assert ("replicaof" in told) is ("min-replicas-to-write" in told)
+    return "replicaof" in told, template["metadata"]["annotations"][names.CONFIG_ANNOTATION]
+
+
+@pytest.mark.parametrize("stage", [Leaving.NO, Leaving.READY])
+def test_while_two_of_three_leave_no_member_begins_as_a_primary(stage):
+    assert begins_sealed(1, Record(5, FIRST, whole=True, leaving=stage))[0]
+
+
+@pytest.mark.parametrize("stage", [Leaving.ALONE, Leaving.OVER])
+def test_one_that_goes_on_alone_begins_by_itself(stage):
+    assert not begins_sealed(1, Record(5, FIRST, leaving=stage))[0]
+    assert not begins_sealed(1, Record(5, FIRST, leaving=stage), 1)[0]
+    assert begins_sealed(3, Record(5, FIRST, leaving=stage))[0], "it has others again"
+
+
+def test_a_member_of_three_begins_as_a_primary_only_where_it_runs_alone_and_is_not_on_record():
+    assert begins_sealed(3, None, 0)[0]
+    assert not begins_sealed(3, None, 1)[0], "nobody could tell it what it is"
+    assert begins_sealed(3, Record(1, FIRST), 1)[0]
+
+
+def test_pods_are_made_anew_once_while_two_leave():
+    """The one that stays is of the last template from the beginning."""
+    stages = [Record(5, FIRST, whole=True, leaving=stage) for stage in Leaving]
+    templates = {begins_sealed(1, one)[1] for one in stages} | {begins_sealed(1, None, 1)[1]}
+    assert len(templates) == 1
+    assert templates != {begins_sealed(3, Record(5, FIRST, whole=True))[1]}

@@ -29,7 +29,7 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
         several = redis_objects.are_several(managed, inputs)
         redis = (
             secret.auth(crew, users, inputs.redis_password_time),
-            redis_config.config_map(crew, managed),
+            redis_config.config_map(crew, managed, inputs.redis_members),
             redis_objects.headless_service(crew),
             redis_objects.service(crew, inputs),
             *([redis_objects.disruption_budget(crew)] if several else []),

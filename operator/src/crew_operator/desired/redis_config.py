@@ -6,18 +6,26 @@ from crew_operator.desired import metadata
 from crew_operator.desired.metadata import Manifest
 
 
-def config_map(crew: CrewDeployment, redis: ManagedRedis) -> Manifest:
-    """The ConfigMap with redis.conf; the password is in the Secret."""
+def config_map(crew: CrewDeployment, redis: ManagedRedis, members: int | None = None) -> Manifest:
+    """The ConfigMap with redis.conf; the password is in the Secret.
+
+    While the number of members changes it is the file of those that there are, and the template stands for the file of
+    those that there will be: what a container is started with follows the ConfigMap, and only what is to be made anew
+    follows the template.
+
+    Args:
+        members: how many there are for now; None: as many as the spec says.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata.of(crew, names.redis_config(crew.name), names.REDIS),
-        "data": {names.CONFIG_FILE: text(crew, redis)},
+        "data": {names.CONFIG_FILE: text(crew, redis, redis.replicas if members is None else members)},
     }
 
 
-def text(crew: CrewDeployment, redis: ManagedRedis) -> str:
-    """The file."""
+def text(crew: CrewDeployment, redis: ManagedRedis, members: int) -> str:
+    """The file of one of so many members."""
     lines = {
         "port": "6379",
         "protected-mode": "no",  # there is a password; the mode would only shut out other pods
@@ -33,7 +41,7 @@ def text(crew: CrewDeployment, redis: ManagedRedis) -> str:
         "tcp-keepalive": "60",
         "timeout": "0",
     }
-    if redis.replicas > 1:
+    if members > 1:
         lines |= _REPLICATED
     return "".join(f"{name} {value}\n" for name, value in lines.items())
 

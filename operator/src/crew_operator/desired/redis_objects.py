@@ -64,7 +64,7 @@ def stateful_set(crew: CrewDeployment, redis: ManagedRedis, inputs: Inputs) -> M
                 "metadata": {
                     "labels": metadata.labels(crew, names.REDIS),
                     "annotations": {
-                        names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(crew, redis)),
+                        names.CONFIG_ANNOTATION: metadata.checksum(redis_config.text(crew, redis, redis.replicas)),
                         **({names.AUTH_ANNOTATION: inputs.redis_credentials} if inputs.redis_credentials else {}),
                     },
                 },

@@ -38,6 +38,8 @@ REPLACED_EVERY: Final = 120.0
 SWITCH_AGAIN: Final = 60.0
 """Seconds after a planned switch that failed: each try lets writes wait for some seconds."""
 RECORD_TRIES: Final = 10
+FILE_AFTER: Final = 150.0
+"""Seconds after which a kubelet has brought a changed ConfigMap to a pod that runs: a minute and a half by default."""
 GRACE: Final = 5
 """Seconds for a pod that is replaced to end by itself."""
 
@@ -92,6 +94,8 @@ class Controller:
         self._replaced_at = 0.0
         self._switch_at = 0.0
         """When the next planned switch may be tried."""
+        self._alone_since = 0.0
+        """Since when the StatefulSet has one member; 0: it has more."""
 
     def aim(self, users: RedisUsers, *, crew_should_wait: bool, leaving: bool) -> None:
         """Who the members should know from now on, and what the crew's pods and the members should do."""
@@ -136,10 +140,18 @@ class Controller:
             return EVERY
         now = time.monotonic()
         picture = Picture(
-            found.members, await self._look(found.members), found.record, self._wanted, self._port, self._leaving
+            found.members,
+            await self._look(found.members),
+            found.record,
+            self._wanted,
+            self._port,
+            self._leaving,
+            found.replicas,
         )
         self._suspicion = decide.suspicion(picture, self._suspicion, now)
         step = decide.step(picture, self._suspicion, time.monotonic())
+        if not isinstance(step, Alone):
+            self._alone_since = 0.0
         match step:
             case Keep():
                 return await self._keep(found, picture, step)
@@ -150,7 +162,7 @@ class Controller:
             case Elect():
                 return await self._elect(found, step)
             case Alone():
-                return await self._alone(picture, step)
+                return await self._alone(found, picture, step)
         if step.sure:
             await self._wait(picture, step)
         return SUSPICIOUS
@@ -214,14 +226,22 @@ class Controller:
             return replace(record, whole=whole, leaving=Leaving.READY)
         return replace(record, whole=False, leaving=Leaving.ALONE)
 
-    async def _alone(self, picture: Picture, alone: Alone) -> float:
-        """Nothing that it takes from now on needs a replica. The pass lets the others go meanwhile."""
+    async def _alone(self, found: Found, picture: Picture, alone: Alone) -> float:
+        """Nothing that it takes from now on needs a replica. The pass lets the others go meanwhile, and changes the
+        file that it would be started with: before that is sure to have reached its pod it is not left to itself."""
         if alone.fenced:
             self._board.fence()
             await self._door(alone.member).need_no_replicas()
             await self._tell(News(False, f"{alone.member.name} goes on alone, as spec.redis.managed.replicas says"))
         others = ", ".join(one.name for one in picture.members if one.name != alone.member.name)
-        await self._show(Members(alone.member, alone.term, 1, missing=f"{others} leave" if others else ""))
+        record, now = found.record, time.monotonic()
+        self._alone_since = (self._alone_since or now) if picture.replicas == 1 else 0.0
+        settled = self._alone_since and now - self._alone_since >= FILE_AFTER
+        if settled and record is not None and record.leaving is Leaving.ALONE:
+            await self._put_on_record(replace(record, leaving=Leaving.OVER), found)
+            return 0.0
+        missing, stage = f"{others} leave" if others else "", record.leaving if record is not None else ""
+        await self._show(Members(alone.member, alone.term, 1, missing=missing, leaving=stage))
         return EVERY
 
     async def _let_follow(self, keep: Keep) -> None:
@@ -236,7 +256,7 @@ class Controller:
                 log.warning("a member cannot be told to follow", extra={"pod": one.name, "error": str(result)})
             elif isinstance(result, BaseException):
                 raise result
-            elif one in keep.demoted and not self._leaving:  # one that is to go on alone begins as a primary
+            elif one in keep.demoted:
                 message = (
                     f"{one.name} was still a primary, and follows {keep.primary.name} now: what it took is dropped"
                 )
@@ -266,7 +286,7 @@ class Controller:
         # whole: a write that two members have acknowledged is known to be one from then on, whatever happens to them
         await self._put_on_record(Record(elect.term, elect.member.name, _is_whole(before)), found)
         self._board.fence()
-        await self._door(elect.member).need_replicas()  # one that is to go on alone begins without
+        await self._door(elect.member).need_replicas()  # one that ran alone takes writes without
         await self._door(elect.member).promote(elect.term)
         log.warning("Redis has another primary", extra={"pod": elect.member.name, "term": elect.term, "why": elect.why})
         await self._board.label(elect.member, PRIMARY)
@@ -281,7 +301,7 @@ class Controller:
         primary on record which is none, and elects: among members that all have the same."""
         self._board.fence()
         log.info("handing over the primary's part", extra={"pod": keep.primary.name, "to": heir.name})
-        await self._door(heir).need_replicas()  # one that is to go on alone begins without
+        await self._door(heir).need_replicas()  # one that ran alone takes writes without
         await self._door(keep.primary).hand_over((heir.ip, self._port))
         term = keep.term + 1
         await self._put_on_record(Record(term, heir.name, _is_whole(found.record)), found)

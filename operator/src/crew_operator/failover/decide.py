@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crew_operator.failover.facts import Answer, Contact, Leaving, Member, Picture, Record, Suspicion
+from crew_operator.failover.facts import Answer, Contact, Member, Picture, Record, Suspicion
 
 QUORUM = 2
 """Members of three that have to be sealed: an acknowledged write lies on two, so one of any two has it."""
@@ -104,7 +104,7 @@ def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
         return Wait("the others are gone, and so is the record", sure=False)
     if record is None:
         return _unrecorded(picture)
-    if record.leaving is Leaving.ALONE:
+    if record.is_alone:
         return _alone(picture, record)
     primary, answer = picture.member(record.primary), picture.answer(record.primary)
     if primary is not None and answer is not None and answer.is_primary:
@@ -112,8 +112,11 @@ def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
             why = f"{record.primary} has been cut off from the other members for {ALONE_AFTER:g} s"
             return _seal_or_elect(picture, why, without=record.primary)
         if record.whole and not answer.fenced:
-            # As one that runs alone begins, from its own disk, which may lack what its replicas have acknowledged.
-            return _seal_or_elect(picture, f"{record.primary} was started again")
+            # As one that runs alone begins, from its own disk, which may lack what its replicas have acknowledged. Its
+            # clients count on with each write that nobody acknowledges: its position is greater than what it has.
+            others = [said for one, said in picture.answering if one.name != record.primary]
+            without = record.primary if sum(_may_vote(record, one) for one in others) >= QUORUM else ""
+            return _seal_or_elect(picture, f"{record.primary} was started again", without=without)
         return _keep(picture, primary, answer, record.term)
     why = _gone(picture, primary, answer, suspicion, now)
     if not why:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from crew_operator.api.spec import MEMBERS
 from crew_operator.status.observed import RedisMember
 from crew_runtime.contract import REDIS_PORT
 
@@ -81,6 +82,8 @@ class Leaving(StrEnum):
     """The first one is primary, of the newest template, and all hold the same: the crew need not ask for replicas."""
     ALONE = "alone"
     """No pod of the crew asks for one: the first one takes writes without, and no other one may be elected."""
+    OVER = "over"
+    """Whatever starts the first one again starts it as one that runs alone: the record is of no use without others."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ class Record:
     whole: bool = False
     """All members have once held the same data: from then on a write can be acknowledged by two."""
     leaving: Leaving = Leaving.NO
+
+    @property
+    def is_alone(self) -> bool:
+        """The primary takes writes that nobody else has."""
+        return self.leaving in (Leaving.ALONE, Leaving.OVER)
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,8 @@ class Picture:
     port: int = REDIS_PORT
     leaving: bool = False
     """The spec wants the first member alone."""
+    replicas: int = MEMBERS
+    """How many members the StatefulSet is to have for now."""
 
     def look(self, name: str) -> Look | None:
         """The last look at a member."""

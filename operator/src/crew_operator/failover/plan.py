@@ -4,7 +4,9 @@ From one to three: the member that runs is put on record and labelled as the pri
 and others begin; the crew asks for replicas when all hold the same.
 
 From three to one: the member that stays, the first, becomes primary by a planned switch; then the crew is rolled, so
-that it asks for no replica; when none of its pods does any more the others go.
+that it asks for no replica; when none of its pods does any more the others go. Until then redis.conf is that of
+several: a member that is started again serves nobody before it is told whom to follow. From then on it is that of one,
+and the first member needs nobody to be started again once its kubelet has brought that file to its pod.
 """
 
 from collections.abc import Collection, Mapping
@@ -60,15 +62,14 @@ def plan(
         return Plan(asking, _waits(crew), wanted if by_role else 1, by_role, pod_management=policy)
     if known is None or stateful_set is None:
         return Plan(crew, pod_management=policy)
-    if known.leaving is not Leaving.ALONE:
+    if not known.is_alone:
         asking = crew
         if known.leaving is Leaving.NO and deployment is not None and environment.asks_for_replicas(deployment):
             asking = _asking(crew, Durability.REPLICATED)
         return Plan(asking, _waits(asking), MEMBERS, by_role=True, leaving=True, pod_management=policy)
-    others = int((stateful_set.get("spec") or {}).get("replicas") or 1) > 1 or set(member_pods) - {
-        resource.redis_pod(crew.name)
-    }
-    return Plan(crew, by_role=bool(others), leaving=True, over=not others, pod_management=policy)
+    others = record.replicas(stateful_set) > 1 or bool(set(member_pods) - {resource.redis_pod(crew.name)})
+    over = known.leaving is Leaving.OVER and not others
+    return Plan(crew, by_role=others, leaving=True, over=over, pod_management=policy)
 
 
 def _waits(crew: CrewDeployment) -> bool:

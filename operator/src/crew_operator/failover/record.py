@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from crew_operator.api import names
+from crew_operator.api.spec import MEMBERS
 from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.errors import OperatorError
 from crew_operator.failover.facts import Leaving, Member, Record
@@ -25,6 +26,8 @@ class Found:
     """By which the record is changed: whoever has written meanwhile makes it another."""
     crew: tuple[bool, ...] = ()
     """For each of the crew's pods whether it asks for replicas, and waits for the next primary when this one goes."""
+    replicas: int = MEMBERS
+    """How many members the StatefulSet is to have for now."""
 
 
 class Board(Protocol):
@@ -72,6 +75,7 @@ class ClusterBoard:
             of(found),
             str(found["metadata"]["resourceVersion"]),
             pods.wait_for_failover(listed),
+            replicas(found),
         )
 
     async def write(self, record: Record, version: str) -> None:
@@ -102,6 +106,11 @@ class ClusterBoard:
 def is_there(stateful_set: Mapping[str, Any] | None) -> bool:
     """Whether there is one, readable or not."""
     return names.PRIMARY_ANNOTATION in (((stateful_set or {}).get("metadata") or {}).get("annotations") or {})
+
+
+def replicas(stateful_set: Mapping[str, Any]) -> int:
+    """How many members it is to have."""
+    return int((stateful_set.get("spec") or {}).get("replicas") or 1)
 
 
 def of(stateful_set: Mapping[str, Any]) -> Record | None:
