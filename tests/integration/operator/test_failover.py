@@ -325,6 +325,33 @@ async def test_volumes_from_another_time_elect_nobody(tmp_path):
         assert await writers.lost() == []
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["three again", "the file is old"])
+async def test_one_that_went_on_alone_is_primary_again_when_it_begins_as_one_of_three(tmp_path, again):
+    async with under_load(tmp_path) as (found, writers):
+        await begin_to_leave(found, 0)
+        controller = found.begin(leaving=True)
+        await leave(found, writers)
+        first, *others = found.servers
+        for one in others:
+            one.kill()
+        await writers.until_acknowledged(time.monotonic())
+        if again:
+            await found.end(controller)
+        first.kill()
+        first.start()
+        if again:
+            found.begin()
+            for one in others:
+                one.start()  # with volumes that are old by now
+            await found.whole()
+        await writers.until_acknowledged(time.monotonic())
+        assert found.board.record.primary == first.member.name
+        assert found.board.record.is_alone is not again
+        writers.ended = True
+        await asyncio.sleep(1)
+        assert await writers.lost() == []
+
+
 @pytest.mark.parametrize("acts", range(1, 12))
 async def test_an_operator_that_dies_while_two_leave_is_followed_by_one_that_ends_it(tmp_path, acts):
     async with under_load(tmp_path) as (found, writers):

@@ -303,6 +303,16 @@ def test_one_that_goes_on_alone_is_the_only_one_that_can_be_primary():
     assert isinstance(step(leaving(ALONE, None, sealed(), sealed())), Wait)
 
 
+@pytest.mark.parametrize("others", [(None, None), (sealed(position=9), sealed(term=7)), (primary(), Contact.LOADING)])
+@pytest.mark.parametrize("seen", [picture, leaving])
+def test_one_that_went_on_alone_and_is_started_again_as_one_of_several_is_elected_by_itself(seen, others):
+    """Whatever the others have is old. The spec wants them again, or its kubelet still has the file of three."""
+    terms = [said.term for said in others if isinstance(said, Answer)]
+    found = step(seen(ALONE, sealed(), *others))
+    assert (found.member, found.term, found.alone) == (A, max(4, *terms, 0) + 1, True)
+    assert step(seen(ALONE, replica(source=(B.ip, REDIS_PORT)), *others)).members == (A,), "it follows nobody"
+
+
 def test_when_the_record_is_taken_away_at_the_end_none_is_made_anew():
     assert step(leaving(None, primary(fenced=False, replicas=0), None, None)) == Wait(
         "the others are gone, and so is the record", sure=False

@@ -284,10 +284,12 @@ class Controller:
     async def _elect(self, found: Found, elect: Elect) -> float:
         before = found.record
         # whole: a write that two members have acknowledged is known to be one from then on, whatever happens to them
-        await self._put_on_record(Record(elect.term, elect.member.name, _is_whole(before)), found)
+        stage = before.leaving if before is not None and elect.alone else Leaving.NO
+        await self._put_on_record(Record(elect.term, elect.member.name, _is_whole(before), stage), found)
         self._board.fence()
-        await self._door(elect.member).need_replicas()  # one that ran alone takes writes without
-        await self._door(elect.member).promote(elect.term)
+        door = self._door(elect.member)
+        await (door.need_no_replicas() if elect.alone else door.need_replicas())  # whatever it began with
+        await door.promote(elect.term)
         log.warning("Redis has another primary", extra={"pod": elect.member.name, "term": elect.term, "why": elect.why})
         await self._board.label(elect.member, PRIMARY)
         if before is not None:

@@ -47,6 +47,8 @@ class Elect:
     member: Member
     term: int
     why: str
+    alone: bool = False
+    """It goes on without others, as it did: it needs no replica."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +144,17 @@ def _is_alone(picture: Picture, name: str) -> bool:
 def _alone(picture: Picture, record: Record) -> Step:
     """None of the others has what it takes from now on, so none may be elected."""
     member, answer = picture.member(record.primary), picture.answer(record.primary)
-    if member is None or answer is None or not answer.is_primary:
+    if member is None or answer is None:
         return Wait(f"{record.primary} has gone on alone, and does not serve")
+    term = max(record.term, *(said.term for _, said in picture.answering)) + 1
+    if not answer.is_primary:
+        # Started with the file of several: it has not reached its pod that it is alone, or the spec wants others again.
+        why = f"{member.name} was started again, and has gone on alone"
+        return Elect(member, term, why, alone=True) if answer.is_sealed else Seal((member,), why)
     if picture.leaving:
         return Alone(member, record.term, answer.fenced)
     # The spec wants several again: what the others have is old from here on, and their term says so.
-    return Adopt(member, max(record.term, *(said.term for _, said in picture.answering)) + 1)
+    return Adopt(member, term)
 
 
 def _keep(picture: Picture, primary: Member, answer: Answer, term: int) -> Keep:
