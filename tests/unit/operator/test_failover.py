@@ -314,9 +314,14 @@ def test_one_that_went_on_alone_and_is_started_again_as_one_of_several_is_electe
 
 
 def test_when_the_record_is_taken_away_at_the_end_none_is_made_anew():
-    assert step(leaving(None, primary(fenced=False, replicas=0), None, None)) == Wait(
-        "the others are gone, and so is the record", sure=False
-    )
+    seen = leaving(None, primary(fenced=False, replicas=0), None, None)
+    assert step(replace(seen, replicas=1)) == Wait("the others are gone, and so is the record", sure=False)
+
+
+def test_when_the_record_is_lost_while_the_others_are_there_one_is_made_anew():
+    assert step(leaving(None, primary(term=5), replica(term=5), replica(term=5))) == Adopt(A, 6)
+    found = step(leaving(None, None, sealed(term=5, position=8), sealed(term=5, position=9)))
+    assert (found.member, found.term) == (C, 6)
 
 
 def test_one_that_went_on_alone_gets_a_new_term_when_others_come_again():

@@ -81,6 +81,46 @@ def test_two_of_three_leave_when_the_crew_has_stopped_to_ask_for_them():
     assert after.pod_management == "Parallel", "it cannot change"
 
 
+BROKEN = {
+    "metadata": {"annotations": {names.PRIMARY_ANNOTATION: "{"}},
+    "spec": {"replicas": 3, "podManagementPolicy": "Parallel"},
+}
+
+
+@pytest.mark.parametrize(
+    ("there", "led"),
+    [
+        (BROKEN, service(by_role=True)),
+        (BROKEN, None),
+        (stateful_set(None), service(by_role=True)),
+        (None, service(by_role=True)),
+    ],
+    ids=["damaged", "damaged, without a Service", "lost", "without a StatefulSet"],
+)
+def test_three_without_a_record_are_not_taken_for_one_that_ran_alone(there, led):
+    """Two of them may hold what the first one does not."""
+    found = plan(crew(1), there, led, deployment("Replicated"), ())
+    assert (found.members, found.by_role, found.leaving, asks(found)) == (3, True, True, True)
+    assert found.crew_should_wait
+    assert not asks(plan(crew(1), there, led, deployment("Fsync"), ()))
+
+
+@pytest.mark.parametrize(
+    ("there", "led"),
+    [
+        (None, None),
+        (stateful_set(None, 1), service(by_role=False)),
+        (stateful_set(None, 3), service(by_role=False)),
+        (stateful_set(None, 1), service(by_role=True)),
+        ({**BROKEN, "spec": {"replicas": 1}}, service(by_role=True)),
+    ],
+    ids=["new", "alone", "scaled by hand", "over", "damaged when the others had left"],
+)
+def test_one_that_runs_alone_is_none_of_three(there, led):
+    found = plan(crew(1), there, led, deployment(""), (FIRST,))
+    assert (found.members, found.by_role, found.leaving, found.over) == (1, False, False, False)
+
+
 def test_a_crew_that_asked_for_no_replica_is_not_made_to():
     found = plan(crew(1), stateful_set(Record(4, SECOND, whole=True)), service(by_role=True), deployment("Fsync"), ())
     assert found.crew.spec.durability is Durability.BUFFERED

@@ -102,7 +102,7 @@ def suspicion(picture: Picture, before: Suspicion, now: float) -> Suspicion:
 def step(picture: Picture, suspicion: Suspicion, now: float) -> Step:
     """The next step. `now`: seconds of the monotonic clock that looks have."""
     record = picture.record
-    if record is None and picture.leaving:
+    if record is None and picture.leaving and picture.replicas == 1:
         return Wait("the others are gone, and so is the record", sure=False)
     if record is None:
         return _unrecorded(picture)

@@ -60,11 +60,12 @@ def plan(
         by_role = _selects_by_role(service) or record.is_there(stateful_set)
         asking = _until_replicated(crew, deployment, known)
         return Plan(asking, _waits(crew), wanted if by_role else 1, by_role, pod_management=policy)
-    if known is None or stateful_set is None:
+    if known is None and not _were_several(stateful_set, service):
         return Plan(crew, pod_management=policy)
-    if not known.is_alone:
+    if known is None or stateful_set is None or not known.is_alone:
         asking = crew
-        if known.leaving is Leaving.NO and deployment is not None and environment.asks_for_replicas(deployment):
+        begun = known is not None and known.leaving is not Leaving.NO
+        if not begun and deployment is not None and environment.asks_for_replicas(deployment):
             asking = _asking(crew, Durability.REPLICATED)
         return Plan(asking, _waits(asking), MEMBERS, by_role=True, leaving=True, pod_management=policy)
     others = record.replicas(stateful_set) > 1 or bool(set(member_pods) - {resource.redis_pod(crew.name)})
@@ -79,6 +80,15 @@ def _waits(crew: CrewDeployment) -> bool:
 def _selects_by_role(service: Object | None) -> bool:
     """One that ran alone is found by clients as before until its pod is labelled as the primary."""
     return service is None or names.ROLE_LABEL in ((service.get("spec") or {}).get("selector") or {})
+
+
+def _were_several(stateful_set: Object | None, service: Object | None) -> bool:
+    """Where nothing is on record, or nothing that can be read: that clients are led to the primary tells it, unless
+    the others were given up by then. One that somebody scaled by hand never had a primary."""
+    by_role = service is not None and _selects_by_role(service)
+    if stateful_set is None:
+        return by_role
+    return record.replicas(stateful_set) > 1 and (by_role or service is None)
 
 
 def _until_replicated(crew: CrewDeployment, deployment: Object | None, known: Record | None) -> CrewDeployment:
