@@ -1,4 +1,8 @@
-"""Promise: the member that stays of three is left to itself when it can be started again without an operator."""
+"""Promise: the member that stays of three is found by clients all the time, and is left to itself when it can begin
+again without an operator.
+"""
+
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +67,15 @@ async def alone(controller, *members, replicas=1, record=RECORD):
     found = Found(members, record, "1", replicas=replicas)
     seen = Picture(members, {}, record, 3, leaving=True, replicas=replicas)
     return await controller._alone(found, seen, Alone(FIRST, record.term))
+
+
+async def test_one_that_goes_on_alone_is_labelled_whenever_its_pod_was_made_anew(controller, board, clock):
+    """Clients are led by the label as long as another pod is there, also one that cannot end."""
+    await alone(controller, FIRST, OTHER)
+    assert board.roles == {FIRST.name: "primary", OTHER.name: "replica"}
+    board.roles.clear()
+    await alone(controller, replace(FIRST, role="primary"), replace(OTHER, role="replica"))
+    assert board.roles == {}, "nothing is written when it is right"
 
 
 async def test_the_record_is_of_use_until_the_file_of_one_has_reached_its_pod(controller, board, clock):

@@ -233,6 +233,7 @@ class Controller:
             self._board.fence()
             await self._door(alone.member).need_no_replicas()
             await self._tell(News(False, f"{alone.member.name} goes on alone, as spec.redis.managed.replicas says"))
+        await self._label(picture, alone.member)  # its pod may have been made anew while another one is still there
         others = ", ".join(one.name for one in picture.members if one.name != alone.member.name)
         record, now = found.record, time.monotonic()
         self._alone_since = (self._alone_since or now) if picture.replicas == 1 else 0.0
