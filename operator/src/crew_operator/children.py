@@ -331,11 +331,12 @@ class Children:
             files_checksum=job.found.checksum,
             stopped=job.stopped,
         )
-        return rolls, runtime_image.chosen(crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
+        return rolls, runtime_image.chosen(plan.crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
 
-    @staticmethod
-    def _is_as_wanted(job: _Job, inputs: Inputs) -> bool:
-        return runtime_image.is_rolled_out(job.crew, inputs, job.rolled_out, job.live.get("Deployment", job.crew.name))
+    def _is_as_wanted(self, job: _Job, inputs: Inputs) -> bool:
+        """Whether its pods are those of what it asks of Redis for now, which is what is applied."""
+        crew, there = self._plan(job.crew, job.live).crew, job.live.get("Deployment", job.crew.name)
+        return runtime_image.is_rolled_out(crew, inputs, job.rolled_out, there)
 
     async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
         """What the API server refuses of one child keeps no other from being put right."""
