@@ -293,6 +293,16 @@ def test_the_first_member_is_replaced_as_a_replica_and_becomes_primary_then():
     assert to_one((A, OLD_B, OLD_C), replace(KEEP, whole=False)) == (None, False)
 
 
+def test_while_the_crew_stops_to_ask_for_replicas_the_primary_from_before_comes_first_among_equals():
+    """Those of its pods that ask for the primary's disk alone, or for nothing, count no position."""
+    ready = replace(WHOLE, leaving=Leaving.READY)
+    others = sealed(position=7, keys=9, offset=900), sealed(position=7, keys=9, offset=800)
+    assert step(leaving(ready, sealed(position=7, keys=9), *others)).member == A
+    assert step(leaving(WHOLE, sealed(position=7, keys=9), *others)).member == B
+    assert step(leaving(ready, sealed(position=6, keys=9), *others)).member == B, "what is counted comes first"
+    assert step(leaving(ready, sealed(term=0), *others)).member == B
+
+
 ALONE = Record(4, A.name, leaving=Leaving.ALONE)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crew_operator.failover.facts import Answer, Contact, Member, Picture, Record, Suspicion
+from crew_operator.failover.facts import Answer, Contact, Leaving, Member, Picture, Record, Suspicion
 
 QUORUM = 2
 """Members of three that have to be sealed: an acknowledged write lies on two, so one of any two has it."""
@@ -213,7 +213,9 @@ def _seal_or_elect(picture: Picture, why: str, without: str = "") -> Step:
         needs = f"to elect another takes {QUORUM} of {picture.wanted} members that hold data"
         return Wait(f"{why}; {needs}, and {there} can be asked")
     term = max(record.term if record is not None else 0, *(said.term for _, said in voters)) + 1
-    return Elect(_newest(voters), term, why)
+    # Pods that ask for no replica any more are acknowledged without a count, and by the primary alone.
+    ready = record.primary if record is not None and record.leaving is Leaving.READY else ""
+    return Elect(_newest(voters, ready), term, why)
 
 
 def _may_vote(record: Record | None, said: Answer) -> bool:
@@ -239,13 +241,16 @@ def _unrecorded(picture: Picture) -> Step:
     return Elect(_newest(chosen), term, "no primary was on record")
 
 
-def _newest(voters: Iterable[tuple[Member, Answer]]) -> Member:
+def _newest(voters: Iterable[tuple[Member, Answer]], rather: str = "") -> Member:
     """Terms come first: an older primary may have been given more that was never acknowledged. Positions are in the
-    data, so they hold over a restart; offsets begin anew, and only decide about what nobody has acknowledged."""
-    best, _ = max(
-        voters, key=lambda one: (one[1].term, one[1].position, one[1].keys > 0, one[1].offset, -one[0].ordinal)
-    )
-    return best
+    data, so they hold over a restart; offsets begin anew, and only decide about what nobody has acknowledged. `rather`:
+    the name of one that comes before others of its term and position."""
+
+    def order(one: tuple[Member, Answer]) -> tuple[int, int, bool, bool, int, int]:
+        member, said = one
+        return said.term, said.position, member.name == rather, said.keys > 0, said.offset, -member.ordinal
+
+    return max(voters, key=order)[0]
 
 
 # Replacing members ---------------------------------------------------------------------------------------------------
