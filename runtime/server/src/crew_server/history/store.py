@@ -5,7 +5,7 @@ Every method raises HistoryError.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,12 +71,13 @@ class Store:
         kickoffs: list[dict[str, Any]] = []
         size, more = 0, False
         async with self._postgres.connection() as connection, self._postgres.transaction(connection):
-            async for row in _each(connection, query, [*given, limit + 1]):
-                more = len(kickoffs) == limit or size >= MOST_PAGE
-                if more:
-                    break
-                kickoffs.append(row)
-                size += len(json.dumps(row, default=str))
+            async with aclosing(_each(connection, query, [*given, limit + 1])) as found:
+                async for row in found:
+                    more = len(kickoffs) == limit or size >= MOST_PAGE
+                    if more:
+                        break
+                    kickoffs.append(row)
+                    size += len(json.dumps(row, default=str))
             size = 0
             for number, one in enumerate(kickoffs):
                 for name, table, order in (
@@ -85,7 +86,7 @@ class Store:
                 ):
                     query = f"SELECT * FROM {table.full_name} WHERE crew = %s AND kickoff_id = %s"  # noqa: S608
                     query += f" ORDER BY {order} LIMIT {MOST_PARTS}"
-                    one[name] = [row async for row in _each(connection, query, [self._crew, one["kickoff_id"]])]
+                    one[name] = await _all(connection, query, [self._crew, one["kickoff_id"]])
                     size += len(json.dumps(one[name], default=str))
                 if size >= MOST_PAGE and number + 1 < len(kickoffs):
                     kickoffs, more = kickoffs[: number + 1], True
@@ -198,13 +199,28 @@ def _parameters(row: Row) -> dict[str, Any]:
     return found
 
 
-async def _each(connection: Any, query: str, given: Sequence[Any]) -> Any:
-    """Rows as dicts, one at a time: who has enough stops."""
+async def _each(connection: Any, query: str, given: Sequence[Any]) -> AsyncGenerator[dict[str, Any], None]:
+    """Rows as dicts, one at a time: who has enough closes it, and the transaction goes on.
+
+    By a cursor of the server: to end a query that is under way, psycopg cancels it, and its transaction with it.
+    """
     from psycopg.rows import dict_row
 
-    async with connection.cursor(row_factory=dict_row) as cursor, aclosing(cursor.stream(query, given)) as found:
-        async for row in found:
+    async with connection.cursor("page", row_factory=dict_row) as cursor:
+        cursor.itersize = 1
+        await cursor.execute(query, given)
+        async for row in cursor:
             yield row
+
+
+async def _all(connection: Any, query: str, given: Sequence[Any]) -> list[dict[str, Any]]:
+    """Rows as dicts."""
+    from psycopg.rows import dict_row
+
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, given)
+        found: list[dict[str, Any]] = await cursor.fetchall()
+    return found
 
 
 async def _ended_months(postgres: Postgres, connection: Any, table: Table, seconds: float) -> list[str]:
