@@ -1,13 +1,16 @@
 """The tables of the durable history on a real Postgres: what its readers and its writers do to each other, no crew."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from crew_server.history import migrate, rows
+from crew_server.history import store as store_module
 from crew_server.history.postgres import Postgres
 from crew_server.history.rows import Erasure, Row
 from crew_server.history.store import Store
@@ -57,6 +60,11 @@ def kickoff(kickoff_id: str, session: str, at: datetime, **changes: Any) -> list
     return rows.of(CREW, entry)
 
 
+def question(kickoff_id: str, session: str, at: datetime) -> list[Row | Erasure]:
+    entry = {"kind": "question", "kickoff_id": kickoff_id, "session_id": session, "question_id": "q"}
+    return rows.of(CREW, {**entry, "attempt": "1", "at": milliseconds(at), "question": '"peanuts?"'})
+
+
 def erasure(session: str, at: datetime) -> list[Row | Erasure]:
     return rows.of(CREW, {"kind": "erasure", "session_id": session, "erased_at": milliseconds(at), "counts": "{}"})
 
@@ -72,3 +80,35 @@ async def test_page_that_ends_early_for_its_size_has_its_tasks_and_says_where_to
         seen += [one["kickoff_id"] for one in page]
     assert seen == [f"k{number}" for number in range(12)][::-1]
     assert pages == 4
+
+
+async def test_batch_of_a_server_that_was_overtaken_brings_no_text_of_an_erased_session_back(store, postgres):
+    """It took the batch, and another one wrote the erasure before its own write came through."""
+    old = [*kickoff("k", "ada", NOW), *kickoff("other", "eve", NOW), *question("k", "ada", NOW)]
+    await another(postgres).write(erasure("ada", NOW + timedelta(seconds=1)))
+    await store.write([*old, *kickoff("later", "ada", NOW + timedelta(seconds=2))])
+    for table, text in (("kickoffs", "result"), ("task_outputs", "output"), ("human_input", "content")):
+        found = {
+            one[0]: one[1:]
+            for one in postgres.query(f"SELECT kickoff_id, session_id, {text}, erased_at FROM crewops.{table}")
+        }
+        assert found["k"] == (None, None, NOW + timedelta(seconds=1))
+        assert {name: one[0] for name, one in found.items() if name != "k"} in (
+            {"other": "eve", "later": "ada"}, {},
+        )  # fmt: skip
+
+
+async def test_write_that_is_under_way_is_waited_for_by_an_erasure(store, postgres):
+    with psycopg.connect(postgres.url) as slow:
+        await store.write(kickoff("k0", "eve", NOW))  # its month is there
+        slow.execute("SELECT pg_advisory_xact_lock(%s)", (store_module.turn(CREW),))
+        erases = asyncio.create_task(another(postgres).write(erasure("ada", NOW)))
+        await asyncio.sleep(0.5)
+        slow.execute(
+            "INSERT INTO crewops.kickoffs (crew, kickoff_id, session_id, status, reason, result, ended_at) "
+            "VALUES (%s, 'k', 'ada', 'completed', '', '{}', %s)",
+            (CREW, NOW),
+        )
+        slow.commit()
+    await erases
+    assert postgres.query("SELECT session_id, result FROM crewops.kickoffs WHERE kickoff_id = 'k'") == [(None, None)]

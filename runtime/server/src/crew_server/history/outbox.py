@@ -14,7 +14,8 @@ from crew_runtime.contract.scripts import Argument, Signature
 from crew_server import lua, redis_client
 
 LEASE_MS = 30_000
-"""Longer than a batch may take, so that only a dead server's turn is taken by another; two at once do no harm."""
+"""Longer than a batch takes as a rule, so that only a dead server's turn is taken by another. Where Postgres is slow a
+living one's may be as well: two at once do no harm (`Store.write`)."""
 MOST = 200
 """Entries of a batch."""
 MOST_BYTES = 2 * 1024 * 1024
@@ -72,6 +73,11 @@ class Outbox:
             lost_ago=max(0, int(lost_ago)) / 1000,
             entries=tuple((str(one[0]), one[1]) for one in entries),
         )
+
+    async def renew(self, shipper: str) -> bool:
+        """Have the turn for longer; False when another one has it by now."""
+        found = await self._run(scripts.HISTORY_TAKE, shipper=shipper, lease=LEASE_MS, most=0, most_bytes=0)
+        return bool(found[0])
 
     async def settle(self, ids: Sequence[str], leaves: str = "") -> int:
         """Postgres has these; how many of them were still there. `leaves`: the shipper whose turn ends."""

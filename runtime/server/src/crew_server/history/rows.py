@@ -149,10 +149,23 @@ def _turn(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:
 
 
 def _erasure(crew: str, fields: Mapping[str, str]) -> list[Row | Erasure]:
-    session_id, at = fields["session_id"], _time(fields["erased_at"])
-    digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()
-    values = {"crew": crew, "session_sha256": digest, "counts": _json(fields, "counts"), "at": at}
-    return [Erasure(text(session_id), Row(history.ERASURES, values))]
+    session_id, at = text(fields["session_id"]), _time(fields["erased_at"])
+    values = {"crew": crew, "session_sha256": digest(session_id), "counts": _json(fields, "counts"), "at": at}
+    return [Erasure(session_id, Row(history.ERASURES, values))]
+
+
+def digest(session_id: str) -> str:
+    """What an erasure's row knows of its session: SHA-256, in hex."""
+    return hashlib.sha256(session_id.encode()).hexdigest()
+
+
+def emptied(row: Row, erased: Mapping[str, datetime]) -> Row:
+    """As an erasure would leave it. `erased`: until when a session's texts are erased, by the session's digest."""
+    session_id = row.values.get("session_id")
+    at = erased.get(digest(session_id)) if session_id is not None else None
+    if at is None or row.at > at:
+        return row
+    return Row(row.table, {**row.values, **dict.fromkeys(row.table.content), "erased_at": at})
 
 
 def _session(fields: Mapping[str, str]) -> str | None:

@@ -97,8 +97,12 @@ class Shipper:
     async def _step(self) -> tuple[float, bool]:
         """Seconds until the next one, and whether something new ends that time."""
         try:
-            batch = await self._outbox.take(self._token)
-            self._note(batch)
+            batch = await self._take()
+            if batch.mine and not self._prepared:
+                await self._store.prepare()
+                self._prepared = True
+                # That may have taken longer than the turn, and what was taken may be erased by now.
+                batch = await self._take()
             if not batch.mine:
                 return OTHERS_LOOK_EVERY, False
             await self._work(batch)
@@ -113,10 +117,12 @@ class Shipper:
         self._pause = FIRST_PAUSE
         return (0.0, False) if batch.entries else (LOOK_EVERY, True)
 
+    async def _take(self) -> Batch:
+        batch = await self._outbox.take(self._token)
+        self._note(batch)
+        return batch
+
     async def _work(self, batch: Batch) -> None:
-        if not self._prepared:
-            await self._store.prepare()
-            self._prepared = True
         if batch.entries:
             await self._ship(batch.entries)
         now = time.monotonic()
@@ -139,6 +145,8 @@ class Shipper:
                 raise
             # One of them is to blame.
             for entry_id, found in readable:
+                if not await self._outbox.renew(self._token):
+                    return
                 await self._ship_alone(entry_id, found)
         else:
             self._shipped(await self._outbox.settle([entry_id for entry_id, _ in readable]))

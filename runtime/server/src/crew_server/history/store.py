@@ -3,6 +3,7 @@
 Every method raises HistoryError.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -50,12 +51,16 @@ class Store:
         await self._postgres.prepare()
 
     async def write(self, found: Sequence[Row | Erasure]) -> None:
-        """Add rows and do erasures, in their order; all or nothing. What is there already stays as it is."""
+        """Add rows and do erasures, in their order; all or nothing. What is there already stays as it is.
+
+        What was said in a session that was erased meanwhile is not written: the batch of a server whose turn ran out
+        may come after that of the next one, which had the erasure.
+        """
         async with self._postgres.connection() as connection:
             await self._make_months(connection, found)
             try:
                 async with self._postgres.transaction(connection):
-                    await _write(connection, found)
+                    await _write(connection, self._crew, found)
             except BaseException:
                 self._months.clear()  # one of them may have been dropped
                 raise
@@ -146,15 +151,36 @@ def _row(one: Row | Erasure) -> Row:
     return one.row if isinstance(one, Erasure) else one
 
 
-async def _write(connection: Any, found: Sequence[Row | Erasure]) -> None:
+def turn(crew: str) -> int:
+    """The advisory lock of who writes for a crew: of two, the second sees all that the first one did."""
+    found = hashlib.sha256(f"{history.SCHEMA} writes for {crew}".encode()).digest()
+    return int.from_bytes(found[:8], signed=True)
+
+
+async def _write(connection: Any, crew: str, found: Sequence[Row | Erasure]) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock(%s)", (turn(crew),))
+    erased = await _erased(connection, crew, [one for one in found if isinstance(one, Row)])
     waiting: list[Row] = []
     for one in found:
-        waiting.append(_row(one))
+        waiting.append(rows.emptied(_row(one), erased))
         if isinstance(one, Erasure):
             await _insert(connection, waiting)
             waiting = []
             await _empty(connection, one)
     await _insert(connection, waiting)
+
+
+async def _erased(connection: Any, crew: str, found: Sequence[Row]) -> Mapping[str, datetime]:
+    """The last erasures that are no older than all of these rows, by their sessions' digests."""
+    sessions = {one.values["session_id"] for one in found} - {None}
+    if not sessions:
+        return {}
+    answer = await connection.execute(
+        f"SELECT session_sha256, max(at) FROM {history.ERASURES.full_name} "  # noqa: S608 - our names
+        "WHERE crew = %s AND session_sha256 = ANY(%s) AND at >= %s GROUP BY 1",
+        (crew, [rows.digest(one) for one in sessions], min(one.at for one in found)),
+    )
+    return dict(await answer.fetchall())
 
 
 async def _insert(connection: Any, found: Sequence[Row]) -> None:
