@@ -212,6 +212,54 @@ async def test_erased_session_is_emptied_where_it_waits_and_where_it_was_written
     assert counts["kickoffs"] == 2
 
 
+async def test_session_is_erased_though_the_history_was_taken_away_for_a_while(audited, make, postgres, redis):
+    one = await audited("r1")
+    await one.ended(await one.kickoff("ada", do="echo", say="peanuts"))
+    await rows(postgres, 1)
+    postgres.kill()
+    await one.ended(await one.kickoff("ada", do="echo", say="almonds"))
+    await one.close()
+    other = await make("r2")
+    assert (await other.api.delete("/sessions/ada")).status_code == 200
+    with redis.client() as client:
+        waits = client.xrange(keys.history(PREFIX))
+    assert "almonds" not in str(waits)
+    assert [entry["kind"] for _, entry in waits] == ["kickoff", "erasure"]
+    await other.close()
+    postgres.start()
+    await audited("r3")
+    await rows(postgres, 1, "erasures", seconds=90)
+    found = postgres.query("SELECT session_id, inputs, result FROM crewops.kickoffs")
+    assert found == [(None, None, None)] * 2
+    assert postgres.query("SELECT session_id, output FROM crewops.task_outputs") == [(None, None)]
+
+
+async def test_erasure_in_a_crew_that_never_had_a_history_leaves_nothing_for_one(make, redis):
+    replica = await make()
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    assert (await replica.api.delete("/sessions/ada")).status_code == 200
+    with redis.client() as client:
+        assert not client.exists(keys.history(PREFIX))
+
+
+async def test_kickoff_that_a_replica_without_a_history_runs_is_not_put_down_for_it(audited, make, redis):
+    one = await audited("r1")
+    kickoff = await one.kickoff("ada", do="ask")
+    asked = await one.reaches(kickoff, "pending_human_input")
+    await one.close()
+    other = await make("r2")
+    body = {"execution_id": kickoff, "task_id": asked["task_id"], "human_feedback": "yes", "is_approve": True}
+    assert (await other.api.post("/resume", json=body)).status_code == 200
+
+    def ended(entries):
+        return [entry for _, entry in entries if entry["kind"] == "kickoff"]
+
+    await other.ended(kickoff)
+    with redis.client() as client:
+        assert client.hmget(keys.run(PREFIX, kickoff), "history", "made_by") == [None, None]
+        assert ended(client.xrange(keys.history(PREFIX))) == []
+
+
 async def test_question_and_answer_are_there(audited, postgres):
     replica = await audited()
     kickoff = await replica.kickoff("ada", do="ask")

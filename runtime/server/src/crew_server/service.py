@@ -105,7 +105,7 @@ class Service:
         self._parts = parts
         self.metrics = parts.metrics
         self.history = parts.history
-        self.sessions = Sessions(parts.sessions, self.cancel, self._note_erasure if parts.shipper else None)
+        self.sessions = Sessions(parts.sessions, self.cancel, self._note_erasure)
         self.draining = False
         self._leaving = False
         self._served = False
@@ -374,9 +374,10 @@ class Service:
 
     async def _note_erasure(self, session_id: str, counts: Mapping[str, Any]) -> None:
         """Raises BackendError."""
-        await self._parts.outbox.erase(session_id, counts, self._parts.settings.history_bytes)
-        if self._parts.shipper is not None:
-            self._parts.shipper.poke()
+        budget, shipper = self._parts.settings.history_bytes, self._parts.shipper
+        await self._parts.outbox.erase(session_id, counts, budget, writes=shipper is not None)
+        if shipper is not None:
+            shipper.poke()
 
     def _refuse_unless_ready(self) -> None:
         verdict = health.acceptance(self._facts())

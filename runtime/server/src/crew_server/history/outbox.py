@@ -87,10 +87,11 @@ class Outbox:
         """Put one aside that Postgres will never take."""
         await self._run(scripts.HISTORY_BURY, entry=entry, why=why)
 
-    async def erase(self, session_id: str, counts: Mapping[str, Any], budget: int) -> None:
+    async def erase(self, session_id: str, counts: Mapping[str, Any], budget: int, *, writes: bool) -> None:
         """Take what was said in a session out of what waits, and have it taken out of Postgres.
 
-        `counts`: of what was erased elsewhere.
+        `counts`: of what was erased elsewhere. `writes`: this server has a durable history. One without has to ask as
+        well: a history that was taken away may have left something, and others may have one already.
         """
         after = "-"
         while after:
@@ -102,6 +103,7 @@ class Outbox:
                     most=ERASE_STEP,
                     budget=budget,
                     counts=json.dumps(dict(counts)),
+                    writes=int(writes),
                 )
             )
 

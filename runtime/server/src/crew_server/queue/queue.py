@@ -219,6 +219,7 @@ class Queue:
             "replica": self._settings.replica,
             "claim": kept,
             "lease": LEASE_MS,
+            "noted": int(bool(self._settings.history_postgres)),
         }
         while found := await self._run("claim", token=token, **server):
             kickoff_id, fields = str(found[0]), record.unflat(found[1])

@@ -25,7 +25,7 @@ class Sessions:
     """The sessions of the crew, whichever replica they were used on."""
 
     def __init__(self, store: SessionStore, cancel: Cancel, noted: Noted | None = None) -> None:
-        """`noted`: has a session taken out of the durable history, given how much was erased; None: there is none."""
+        """`noted`: has a session taken out of the durable history, given how much was erased; None: nobody has."""
         self._store = store
         self._cancel = cancel
         self._noted = noted

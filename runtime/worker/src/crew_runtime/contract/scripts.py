@@ -67,7 +67,7 @@ QUEUE: Final = {
             ),
             more=_FIELDS,
         ),
-        Signature("queue", "claim", _QUEUE, ("root", "owner", "replica", "token", "claim", "lease")),
+        Signature("queue", "claim", _QUEUE, ("root", "owner", "replica", "token", "claim", "lease", "noted")),
         Signature(
             "queue", "watch", _QUEUE, ("root", "owner", "lease", "renew_below"),
             more="id, attempt, fields of each kickoff",
@@ -128,7 +128,9 @@ _HISTORY: Final = ("history", "history_bytes", "history_lost", "history_shipper"
 HISTORY_TAKE: Final = Signature("history", "take", _HISTORY, ("root", "shipper", "lease", "most", "most_bytes"))
 HISTORY_SETTLE: Final = Signature("history", "settle", _HISTORY, ("root", "shipper"), more="the ids")
 HISTORY_BURY: Final = Signature("history", "bury", _HISTORY, ("root", "entry", "why"))
-HISTORY_ERASE: Final = Signature("history", "erase", _HISTORY, ("root", "session", "after", "most", "budget", "counts"))
+HISTORY_ERASE: Final = Signature(
+    "history", "erase", _HISTORY, ("root", "session", "after", "most", "budget", "counts", "writes")
+)
 
 MEMORY_DECLARE: Final = Signature("memory", "declare", ("meta",), ("dimension", "vector_type", "schema"))
 MEMORY_EMBEDDER: Final = Signature("memory", "embedder", ("meta", "memory_ids"), ("embedder",))

@@ -1,6 +1,6 @@
 -- Gives a server the next kickoff: first of those that were handed back, else of those that never started.
 -- ARGV: root, owner, replica, token (of this claim: asking again with it gives the same), claim (the key to keep it by),
--- lease (ms).
+-- lease (ms), noted ('1': this server has a durable history).
 -- Returns {its id, its fields {field, value, ...}}; {} when there is none. One that cannot be read is put aside.
 local owner, token, kept = ARGV[2], ARGV[4], ARGV[5]
 local last = redis.call('HMGET', kept, 'token', 'id')
@@ -20,6 +20,8 @@ for _, stream in ipairs({handed_back, queue}) do
       if have[1] ~= 'running' or have[2] or have[3] ~= entry then return nil end
       redis.call('HSET', kept, 'token', token, 'id', id)
       redis.call('EXPIRE', kept, 60)
+      -- Its end would wait for somebody to write it, and nobody may.
+      if ARGV[7] ~= '1' then drop(id, 'history', 'made_by') end
       return give(id, owner, ARGV[3], token, ARGV[6])
     end)
     if given then return {id, given} end
