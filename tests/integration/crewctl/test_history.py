@@ -114,6 +114,8 @@ def test_postgres_that_is_not_there_or_refuses_is_told_without_a_password(crewct
     for url, code, text in (
         ("", 2, "name a CrewDeployment, or say by $CREWCTL_HISTORY_URL"),
         ("postgresql://a:s3cret-pg@[x", 2, "the URL of the history is none"),
+        ("postgresql://localhost:s3cret/pg@db:5432/x", 2, "the URL of the history is none"),
+        ("postgresql://a:b@s3cret,pg@db/x", 2, "the URL of the history is none"),
         (postgres.url.replace("s3cret-pg", "wrong"), 1, "password authentication failed"),
         ("postgresql://audit:s3cret-pg@127.0.0.1:1/postgres", 1, "the history cannot be read"),
     ):

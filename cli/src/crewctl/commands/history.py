@@ -113,12 +113,14 @@ def _connection(options: argparse.Namespace, open_: contextlib.ExitStack) -> tup
         url, ca = _of_crew(kube, found, open_)
         crew = crew or found["spec"].get("memory", {}).get("keyPrefix") or f"{kube.namespace}/{options.name}"
     verified = {"sslrootcert": str(ca), "sslmode": "verify-full"} if ca else {}
+    shape = "postgresql://[user[:password]@]host[:port]/database, with what is special percent-encoded"
     try:
-        told = {"connect_timeout": 10, "application_name": "crewctl", **verified, **conninfo.conninfo_to_dict(url)}
+        parts = conninfo.conninfo_to_dict(url)
     except psycopg.Error as error:  # whose words may be those of a password
-        raise UsageError(
-            "the URL of the history is none: postgresql://[user[:password]@]host[:port]/database"
-        ) from error
+        raise UsageError(f"the URL of the history is none: {shape}") from error
+    if history.misread(parts):
+        raise UsageError(f"the URL of the history is none: {shape}")
+    told = {"connect_timeout": 10, "application_name": "crewctl", **verified, **parts}
     return conninfo.make_conninfo("", **told), crew
 
 

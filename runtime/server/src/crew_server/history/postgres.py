@@ -8,6 +8,7 @@ on the server: no prepared statement, no setting, no lock, as a pooler of transa
 import asyncio
 import contextlib
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
@@ -82,6 +83,8 @@ class Postgres:
             told: dict[str, Any] = dict(conninfo.conninfo_to_dict(self._url))
         except errors.Error as error:  # whose words may be those of a password
             raise HistoryError(HistoryReason.ERROR, f"the URL of Postgres has to be {SHAPE}") from error
+        if history.misread(told):
+            raise HistoryError(HistoryReason.ERROR, f"the URL of Postgres has to be {SHAPE}")
         told.setdefault("connect_timeout", CONNECT_SECONDS)
         told.setdefault("application_name", "crewops")
         if self._ca_file:
@@ -111,7 +114,10 @@ def explain(error: BaseException) -> tuple[HistoryReason, str]:
     if isinstance(error, TimeoutError) or type(error).__name__ == "ConnectionTimeout":
         return HistoryReason.TIMEOUT, "Postgres did not answer within the deadline"
     text = _shown(str(error)) or type(error).__name__
-    if isinstance(error, UnicodeError | OSError):
+    if isinstance(error, UnicodeError | socket.gaierror) or any(one in text for one in _NO_NAME):
+        # Without the name, which may be a piece of a password whose `@` was not percent-encoded.
+        return HistoryReason.UNREACHABLE, "Postgres cannot be reached: its host's name cannot be resolved"
+    if isinstance(error, OSError):
         return HistoryReason.UNREACHABLE, f"Postgres cannot be reached: {text}"
     code = str(getattr(error, "sqlstate", None) or "")
     for starts, reason, message in _CODES:
@@ -124,6 +130,8 @@ def explain(error: BaseException) -> tuple[HistoryReason, str]:
     return HistoryReason.ERROR, f"Postgres failed: {text}"
 
 
+_NO_NAME: Final = ("failed to resolve host", "could not translate host name")
+"""In errors of psycopg, and of libpq."""
 _CODES: Final[tuple[tuple[tuple[str, ...], HistoryReason, str], ...]] = (
     # https://www.postgresql.org/docs/current/errcodes-appendix.html
     (("28",), HistoryReason.AUTH_FAILED, "Postgres refused the credentials: {}"),

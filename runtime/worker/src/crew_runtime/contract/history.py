@@ -4,6 +4,8 @@ A table only grows: a migration adds columns and tables, and changes or removes 
 several versions work on one database. A test compares this with what the migrations make.
 """
 
+import contextlib
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -40,6 +42,29 @@ class Table:
 ADDED: Final[Mapping[str, str]] = {"written_at": "timestamp with time zone", "erased_at": "timestamp with time zone"}
 """Columns of every table: when Postgres was given the row; when its session was erased."""
 
+
+def misread(parts: Mapping[str, object]) -> bool:
+    """Whether a URL of Postgres, as libpq parted it, may have a piece of its password in another part.
+
+    An `@`, `/` or `,` in a password that is not percent-encoded ends it for libpq, which names host, port and database
+    in its errors. `parts`: by libpq's names. What is refused here and meant so is a name of a database with `@`, `/` or
+    `:` in it.
+    """
+    host, port, database = (str(parts.get(name) or "") for name in ("host", "port", "dbname"))
+    return (
+        any(one and not one.isdecimal() for one in port.split(","))
+        or any(not one.startswith("/") and not _is_ipv6(one) and set(one) & _PARTING for one in host.split(","))
+        or bool(set(database) & _PARTING)
+    )
+
+
+def _is_ipv6(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).version == 6
+    return False
+
+
+_PARTING: Final = frozenset("@/:")
 _TEXT, _JSON, _TIME = "text", "jsonb", "timestamp with time zone"
 
 KICKOFFS: Final = Table(
