@@ -311,6 +311,23 @@ async def test_what_has_no_room_is_counted_and_told(audited, postgres, redis):
     assert waits + seen["lost"] == 8
 
 
+async def test_what_waits_leaves_a_redis_that_is_full(audited, postgres, redis):
+    """It would be full for ever: what waits is a part of what fills it."""
+    replica = await audited()
+    with redis.client() as client:
+        client.set(keys.history_shipper(PREFIX), "somebody else")  # without an end: nobody writes
+        await replica.ended(await replica.kickoff("ada", do="echo"))
+        client.config_set("maxmemory", "1")
+        client.delete(keys.history_shipper(PREFIX))
+        await rows(postgres, 1)
+
+        async def none_waits():
+            return client.xlen(keys.history(PREFIX)) == 0
+
+        await wait_until(none_waits, "all is written")
+        client.config_set("maxmemory", "0")
+
+
 async def test_text_that_postgres_cannot_hold_is_written_and_what_it_refuses_is_put_aside(audited, postgres, redis):
     replica = await audited()
     body = '{"session_id": "ada", "inputs": {"do": "echo", "say": "a\\u0000b\\ud800c"}}'

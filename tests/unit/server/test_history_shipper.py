@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from crew_runtime.contract.replica_reasons import HistoryReason
-from crew_server.errors import HistoryError
+from crew_runtime.contract.replica_reasons import BackendReason, HistoryReason
+from crew_server.errors import BackendError, HistoryError
 from crew_server.history.outbox import Batch
 from crew_server.history.rows import Erasure, Row
-from crew_server.history.shipper import Shipper
+from crew_server.history.shipper import FAILURES_TOLD, Shipper
 from crew_server.metrics import Metrics
 
 
@@ -25,9 +25,12 @@ class FakeOutbox:
         self.entries = dict(entry(number) for number in range(count))
         self.did: list[str] = []
         self.mine = True
+        self.fails = False
 
     async def take(self, shipper: str, most: int = 200) -> Batch:
         self.did.append("take")
+        if self.fails:
+            raise BackendError(BackendReason.OUT_OF_MEMORY, "Redis is full")
         taken = tuple(self.entries.items())[:most] if self.mine else ()
         return Batch(self.mine, len(self.entries), 0.0, 0, 0, 0.0, taken)
 
@@ -88,3 +91,19 @@ async def test_turn_is_renewed_between_entries_that_are_written_alone_and_they_s
     await shipper(outbox, store)._step()
     assert outbox.did[-7:] == ["write", "renew", "write", "bury", "renew", "write", "renew"]
     assert store.written == [["k1"]], "the others are whoever's turn it is"
+
+
+async def test_redis_that_fails_again_and_again_is_told_and_forgotten_when_it_answers():
+    outbox = FakeOutbox(0)
+    ships = shipper(outbox, FakeStore(outbox))
+    await ships._step()
+    outbox.fails = True
+    for _ in range(FAILURES_TOLD):
+        assert ships.health.reason == HistoryReason.OK, "one alone is nothing"
+        await ships._step()
+    assert (ships.health.reason, ships.health.message) == (
+        HistoryReason.REDIS, "Redis does not give what is to be written: Redis is full",
+    )  # fmt: skip
+    outbox.fails, outbox.mine = False, False
+    await ships._step()
+    assert ships.health.reason == HistoryReason.NOT_CHECKED, "another one writes"

@@ -26,6 +26,8 @@ LOOK_EVERY: Final = 1.0
 """Seconds between two looks of the server whose turn it is."""
 OTHERS_LOOK_EVERY: Final = 5.0
 RETRY_REDIS: Final = 1.0
+FAILURES_TOLD: Final = 5
+"""Calls of Redis that fail in a row before that is told: one alone is a Redis that was restarted."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before Postgres is tried again; doubled with each failure in a row."""
 EXPIRE_EVERY: Final = 3600.0
@@ -66,6 +68,8 @@ class Shipper:
         self._prepared = False
         self._expired_at = -EXPIRE_EVERY
         self._pause = FIRST_PAUSE
+        self._failures = 0
+        """Of Redis, in a row."""
         self._poked = asyncio.Event()
         self.health = HistoryHealth()
 
@@ -103,14 +107,18 @@ class Shipper:
                 self._prepared = True
                 # That may have taken longer than the turn, and what was taken may be erased by now.
                 batch = await self._take()
-            if not batch.mine:
-                return OTHERS_LOOK_EVERY, False
-            await self._work(batch)
+            if batch.mine:
+                await self._work(batch)
         except BackendError as error:
-            log.debug("the history's outbox cannot be read", error=error.message)
+            self._redis_failed(error)
             return RETRY_REDIS, False
         except HistoryError as error:
             return await self._failed(error), False
+        self._failures = 0
+        if not batch.mine:
+            if self.health.reason == HistoryReason.REDIS:
+                self.health = dataclasses.replace(self.health, reason=HistoryReason.NOT_CHECKED, message="")
+            return OTHERS_LOOK_EVERY, False
         if self.health.reason != HistoryReason.OK:
             log.info("the durable history is written")
             self.health = dataclasses.replace(self.health, reason=HistoryReason.OK, message="")
@@ -168,6 +176,16 @@ class Shipper:
 
     def _shipped(self, count: int) -> None:
         self._metrics.history_entries.labels("written").inc(count)
+
+    def _redis_failed(self, error: BackendError) -> None:
+        self._failures += 1
+        log.debug("the history's outbox cannot be read", error=error.message)
+        if self._failures < FAILURES_TOLD:
+            return
+        if self.health.reason != HistoryReason.REDIS:
+            log.warning("Redis does not give what is to be written", reason=error.reason, error=error.message)
+        message = f"Redis does not give what is to be written: {error.message}"
+        self.health = dataclasses.replace(self.health, reason=HistoryReason.REDIS, message=message)
 
     async def _failed(self, error: HistoryError) -> float:
         """Tell it, let another server try, and wait."""

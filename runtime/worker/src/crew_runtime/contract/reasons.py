@@ -373,7 +373,7 @@ class Reason(Enum):
     )
     HISTORY_NOT_WRITTEN = (
         "HistoryNotWritten",
-        "Postgres does not take the durable history. Kickoffs go on; what is to be written waits in Redis.",
+        "Postgres does not take the durable history, or Redis does not give it. Kickoffs go on; what is new waits.",
         "Correct what the message names, in Postgres or spec.history.postgres; what waits is then written by itself.",
     )
     HISTORY_BEHIND = (

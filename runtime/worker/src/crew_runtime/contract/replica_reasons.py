@@ -47,6 +47,8 @@ class HistoryReason(StrEnum):
     DATA = "PostgresRefusedData"
     """It will never take this row; it is put aside."""
     ERROR = "PostgresError"
+    REDIS = "RedisFailed"
+    """Redis does not give what waits for Postgres."""
 
 
 class MemoryFailure(StrEnum):

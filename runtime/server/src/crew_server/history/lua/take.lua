@@ -4,7 +4,11 @@
 -- kept, ms since the last of these, {id, {field, value, ...}}, ...}.
 local holder = redis.call('GET', history_shipper)
 local mine = not holder or holder == ARGV[2]
-if mine then redis.call('SET', history_shipper, ARGV[2], 'PX', ARGV[3]) end
+if mine then
+  -- A Redis that is full refuses a script whose first write takes room, and what waits could never leave it.
+  redis.call('DEL', history_shipper)
+  redis.call('SET', history_shipper, ARGV[2], 'PX', ARGV[3])
+end
 local now, took, bytes, from = now_ms(), {}, 0, '-'
 local first = redis.call('XRANGE', history, '-', '+', 'COUNT', 1)
 local age = #first > 0 and math.max(0, now - tonumber(string.match(first[1][1], '^%d+'))) or 0
