@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from crew_runtime.contract import history
+from crew_server.errors import HistoryError
 from crew_server.history import migrate, rows
 from crew_server.history import store as store_module
 from crew_server.history.postgres import Postgres
@@ -112,3 +115,43 @@ async def test_write_that_is_under_way_is_waited_for_by_an_erasure(store, postgr
         slow.commit()
     await erases
     assert postgres.query("SELECT session_id, result FROM crewops.kickoffs WHERE kickoff_id = 'k'") == [(None, None)]
+
+
+async def test_large_session_is_emptied_in_steps_and_again_when_one_fails(store, postgres, monkeypatch):
+    monkeypatch.setattr(store_module, "EMPTY_STEP", 2)
+    found = [row for number in range(5) for row in kickoff(f"k{number}", "ada", NOW - timedelta(seconds=number))]
+    await store.write([*found, *kickoff("other", "eve", NOW)])
+    # The third row that is emptied fails: those before it are done, and so is the erasure's own row.
+    postgres.query(
+        "CREATE FUNCTION crewops.one_step() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF (SELECT count(*) FROM crewops.kickoffs WHERE session_id IS NULL) >= 2 THEN RAISE 'no more'; END IF; "
+        "RETURN NEW; END $$"
+    )
+    postgres.query(
+        "CREATE TRIGGER one_step BEFORE UPDATE ON crewops.kickoffs FOR EACH ROW EXECUTE FUNCTION crewops.one_step()"
+    )
+    batch = [*erasure("ada", NOW), *kickoff("later", "ada", NOW + timedelta(seconds=1))]
+    with pytest.raises(HistoryError):
+        await store.write(batch)
+    emptied = "SELECT count(*) FROM crewops.kickoffs WHERE session_id IS NULL"
+    assert postgres.query(emptied) == [(2,)]
+    postgres.query("DROP TRIGGER one_step ON crewops.kickoffs")
+    await store.write(batch)
+    assert postgres.query(emptied) == [(5,)]
+    kept = postgres.query("SELECT kickoff_id FROM crewops.kickoffs WHERE result IS NOT NULL ORDER BY 1")
+    assert kept == [("later",), ("other",)]
+    assert postgres.query("SELECT count(*) FROM crewops.task_outputs WHERE output IS NOT NULL") == [(2,)]
+    assert len(postgres.query("SELECT 1 FROM crewops.erasures")) == 1
+
+
+async def test_row_that_is_there_is_looked_for_in_the_months_about_its_own_alone(store, postgres):
+    """However many months there are."""
+    for month in range(0, 48, 6):
+        at = NOW - timedelta(days=31 * month)
+        await store.write(kickoff(f"k{month}", "ada", at))
+    text = store_module._insertion(history.KICKOFFS)
+    (row,) = [one for one in kickoff("k", "ada", NOW) if isinstance(one, Row) and one.table is history.KICKOFFS]
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        lines = connection.execute("EXPLAIN " + text, store_module._parameters(row)).fetchall()
+    months = {found[0] for (line,) in lines if (found := re.search(r"kickoffs_\d{6}", line))}
+    assert months == {f"kickoffs_{NOW:%Y%m}"}

@@ -51,7 +51,7 @@ class FakeStore:
 
     def __init__(self, outbox: FakeOutbox, refuses: Any = lambda ids: None) -> None:
         self._outbox = outbox
-        self._refuses = refuses
+        self.refuses = refuses
         self.written: list[list[str]] = []
 
     async def prepare(self) -> None:
@@ -60,7 +60,7 @@ class FakeStore:
     async def write(self, found: Sequence[Row | Erasure]) -> None:
         ids = [one.values["kickoff_id"] for one in found if isinstance(one, Row)]
         self._outbox.did.append("write")
-        if reason := self._refuses(ids):
+        if reason := self.refuses(ids):
             raise HistoryError(reason, "it does not")
         self.written.append(ids)
 
@@ -107,3 +107,26 @@ async def test_redis_that_fails_again_and_again_is_told_and_forgotten_when_it_an
     outbox.fails, outbox.mine = False, False
     await ships._step()
     assert ships.health.reason == HistoryReason.NOT_CHECKED, "another one writes"
+
+
+async def test_batch_that_takes_too_long_is_halved_until_it_does_not_and_grows_again():
+    outbox = FakeOutbox(500)
+    store = FakeStore(outbox, lambda ids: HistoryReason.TIMEOUT if len(ids) > 30 else None)
+    ships = shipper(outbox, store)
+    for _ in range(4):
+        await ships._step()
+    assert [len(one) for one in store.written] == [25]
+    assert ships.health.reason == HistoryReason.OK
+    store.refuses = lambda ids: None
+    while outbox.entries:
+        await ships._step()
+    assert [len(one) for one in store.written] == [25, 50, 100, 200, 125]
+
+
+async def test_one_entry_that_takes_too_long_is_tried_again():
+    outbox = FakeOutbox(3)
+    ships = shipper(outbox, FakeStore(outbox, lambda ids: HistoryReason.TIMEOUT))
+    for _ in range(12):
+        await ships._step()
+    assert len(outbox.entries) == 3
+    assert ships.health.reason == HistoryReason.TIMEOUT

@@ -60,9 +60,9 @@ class Outbox:
             for one in (scripts.HISTORY_TAKE, scripts.HISTORY_SETTLE, scripts.HISTORY_BURY, scripts.HISTORY_ERASE)
         }
 
-    async def take(self, shipper: str) -> Batch:
-        """What waits; and a batch of it, if `shipper` (a token) has the turn or nobody has."""
-        found = await self._run(scripts.HISTORY_TAKE, shipper=shipper, lease=LEASE_MS, most=MOST, most_bytes=MOST_BYTES)
+    async def take(self, shipper: str, most: int = MOST) -> Batch:
+        """What waits; and a batch of `most` entries of it, if `shipper` (a token) has the turn or nobody has."""
+        found = await self._run(scripts.HISTORY_TAKE, shipper=shipper, lease=LEASE_MS, most=most, most_bytes=MOST_BYTES)
         mine, waiting, age, size, lost, lost_ago, *entries = found
         return Batch(
             mine=bool(mine),

@@ -15,7 +15,7 @@ from crew_runtime.contract.replica_reasons import HistoryReason
 from crew_runtime.contract.report import HistoryHealth
 from crew_server.errors import BackendError, HistoryError
 from crew_server.history import rows
-from crew_server.history.outbox import Batch, Outbox
+from crew_server.history.outbox import MOST, Batch, Outbox
 from crew_server.history.rows import Erasure, Row
 from crew_server.logs import Log
 from crew_server.metrics import Metrics
@@ -70,6 +70,8 @@ class Shipper:
         self._pause = FIRST_PAUSE
         self._failures = 0
         """Of Redis, in a row."""
+        self._most = MOST
+        """Entries of a batch: as many as Postgres can do within a deadline."""
         self._poked = asyncio.Event()
         self.health = HistoryHealth()
 
@@ -126,7 +128,7 @@ class Shipper:
         return (0.0, False) if batch.entries else (LOOK_EVERY, True)
 
     async def _take(self) -> Batch:
-        batch = await self._outbox.take(self._token)
+        batch = await self._outbox.take(self._token, self._most)
         self._note(batch)
         return batch
 
@@ -149,6 +151,9 @@ class Shipper:
         try:
             await self._store.write([row for _, found in readable for row in found])
         except HistoryError as error:
+            if error.reason == HistoryReason.TIMEOUT:
+                # Unchanged it would take as long again, for ever.
+                self._most = max(1, min(self._most, len(entries)) // 2)
             if error.reason != HistoryReason.DATA:
                 raise
             # One of them is to blame.
@@ -157,6 +162,7 @@ class Shipper:
                     return
                 await self._ship_alone(entry_id, found)
         else:
+            self._most = min(MOST, 2 * self._most)
             self._shipped(await self._outbox.settle([entry_id for entry_id, _ in readable]))
 
     async def _ship_alone(self, entry_id: str, found: Sequence[Row | Erasure]) -> None:

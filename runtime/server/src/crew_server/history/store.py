@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from crew_runtime.contract import history
@@ -24,6 +24,11 @@ MOST_PAGE: Final = 2 * 1024 * 1024
 MOST_PARTS: Final = 1_000
 """Tasks, and questions and answers, of a kickoff on a page."""
 DELETE_STEP: Final = 5_000
+EMPTY_STEP: Final = 1_000
+"""Rows of an erased session that one statement empties."""
+SAME_WITHIN: Final = timedelta(days=100)
+"""Of a row that may be there under another time: more than a Redis that is brought back to an older state is behind, or
+that a kickoff waits for a person. Without a bound each row is looked for in every month that there is."""
 DROP_LOCK_MS: Final = 2_000
 """How long dropping a month waits for others; it is tried again."""
 _MONTH: Final = re.compile(r"_([0-9]{4})([0-9]{2})$")
@@ -51,7 +56,9 @@ class Store:
         await self._postgres.prepare()
 
     async def write(self, found: Sequence[Row | Erasure]) -> None:
-        """Add rows and do erasures, in their order; all or nothing. What is there already stays as it is.
+        """Add rows, all or none, and do erasures; what is there already stays as it is.
+
+        An erasure empties in steps, so a failure may leave one half done: the same again does the rest.
 
         What was said in a session that was erased meanwhile is not written: the batch of a server whose turn ran out
         may come after that of the next one, which had the erasure.
@@ -61,6 +68,9 @@ class Store:
             try:
                 async with self._postgres.transaction(connection):
                     await _write(connection, self._crew, found)
+                for one in found:
+                    if isinstance(one, Erasure):
+                        await self._empty(connection, one)
             except BaseException:
                 self._months.clear()  # one of them may have been dropped
                 raise
@@ -107,6 +117,15 @@ class Store:
                 for month in await _ended_months(self._postgres, connection, table, seconds):
                     gone += await self._expire(connection, table, month)
         return gone
+
+    async def _empty(self, connection: Any, erasure: Erasure) -> None:
+        """Take what was said in a session up to its erasure; what was said in it afterwards stays."""
+        for table in history.TABLES.values():
+            emptied = EMPTY_STEP if table.content else 0
+            while emptied >= EMPTY_STEP:
+                async with self._postgres.transaction(connection):
+                    done = await connection.execute(_emptying(table), _emptied(erasure))
+                    emptied = done.rowcount
 
     async def _expire(self, connection: Any, table: Table, month: str) -> int:
         """Drop a month that is this crew's alone, else delete its rows in steps."""
@@ -160,14 +179,7 @@ def turn(crew: str) -> int:
 async def _write(connection: Any, crew: str, found: Sequence[Row | Erasure]) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock(%s)", (turn(crew),))
     erased = await _erased(connection, crew, [one for one in found if isinstance(one, Row)])
-    waiting: list[Row] = []
-    for one in found:
-        waiting.append(rows.emptied(_row(one), erased))
-        if isinstance(one, Erasure):
-            await _insert(connection, waiting)
-            waiting = []
-            await _empty(connection, one)
-    await _insert(connection, waiting)
+    await _insert(connection, [rows.emptied(_row(one), erased) for one in found])
 
 
 async def _erased(connection: Any, crew: str, found: Sequence[Row]) -> Mapping[str, datetime]:
@@ -191,24 +203,26 @@ async def _insert(connection: Any, found: Sequence[Row]) -> None:
                 await cursor.executemany(_insertion(table), given)
 
 
-async def _empty(connection: Any, erasure: Erasure) -> None:
-    """Take what was said in a session up to its erasure; what was said in it afterwards stays."""
-    for table in history.TABLES.values():
-        if table.content:
-            emptied = ", ".join(f"{name} = NULL" for name in table.content)
-            await connection.execute(
-                f"UPDATE {table.full_name} SET {emptied}, erased_at = %s "  # noqa: S608
-                f"WHERE crew = %s AND session_id = %s AND {table.time} <= %s",
-                (erasure.row.at, erasure.row.values["crew"], erasure.session_id, erasure.row.at),
-            )
+def _emptying(table: Table) -> str:
+    """Empties the oldest rows of a session; they are its no more. Rows of one time go together."""
+    of_session = f"crew = %(crew)s AND session_id = %(session_id)s AND {table.time} <="
+    return (
+        f"UPDATE {table.full_name} SET {', '.join(f'{name} = NULL' for name in table.content)}, erased_at = %(at)s "  # noqa: S608
+        f"WHERE {of_session} (SELECT max({table.time}) FROM (SELECT {table.time} FROM {table.full_name} "
+        f"WHERE {of_session} %(at)s ORDER BY {table.time} LIMIT {EMPTY_STEP}) AS step)"
+    )
+
+
+def _emptied(erasure: Erasure) -> dict[str, Any]:
+    return {"crew": erasure.row.values["crew"], "session_id": erasure.session_id, "at": erasure.row.at}
 
 
 def _insertion(table: Table) -> str:
-    """Its values may be there, under another time too."""
+    """Its values may be there, under another time too: one that is near."""
     columns = {**table.columns, "erased_at": history.ADDED["erased_at"]}
     names, values = ", ".join(columns), ", ".join(f"%({name})s::{type_}" for name, type_ in columns.items())
-    key = (*table.key, *(() if table.once else (table.time,)))
-    same = " AND ".join(f"{name} = %({name})s" for name in key)
+    same = " AND ".join(f"{name} = %({name})s" for name in table.key)
+    same += f" AND {table.time} BETWEEN %(earliest)s AND %(latest)s"
     return (
         f"INSERT INTO {table.full_name} ({names}) SELECT {values} "  # noqa: S608
         f"WHERE NOT EXISTS (SELECT 1 FROM {table.full_name} WHERE {same}) ON CONFLICT DO NOTHING"
@@ -218,7 +232,8 @@ def _insertion(table: Table) -> str:
 def _parameters(row: Row) -> dict[str, Any]:
     from psycopg.types.json import Jsonb
 
-    found: dict[str, Any] = {"erased_at": None, **row.values}
+    within = SAME_WITHIN if row.table.once else timedelta()
+    found: dict[str, Any] = {"erased_at": None, **row.values, "earliest": row.at - within, "latest": row.at + within}
     for name, type_ in row.table.columns.items():
         if type_ == "jsonb" and found[name] is not None:
             found[name] = Jsonb(found[name])
