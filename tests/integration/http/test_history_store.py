@@ -155,3 +155,16 @@ async def test_row_that_is_there_is_looked_for_in_the_months_about_its_own_alone
         lines = connection.execute("EXPLAIN " + text, store_module._parameters(row)).fetchall()
     months = {found[0] for (line,) in lines if (found := re.search(r"kickoffs_\d{6}", line))}
     assert months == {f"kickoffs_{NOW:%Y%m}"}
+
+
+async def test_months_end_by_utc_wherever_the_user_of_postgres_says_it_is(store, postgres):
+    begin = NOW.replace(day=1, hour=0, minute=0, second=0)
+    last = begin - timedelta(hours=1)
+    await store.write(kickoff("k", "ada", last - timedelta(hours=1)))
+    postgres.query("ALTER ROLE audit SET timezone = 'Pacific/Kiritimati'")  # 14 hours ahead
+    try:
+        assert await store.expire((datetime.now(UTC) - last).total_seconds()) == 0
+        assert len(postgres.query("SELECT 1 FROM crewops.kickoffs")) == 1
+        assert await store.expire((datetime.now(UTC) - begin).total_seconds() - 60) == 2, "it and its tasks'"
+    finally:
+        postgres.query("ALTER ROLE audit RESET timezone")

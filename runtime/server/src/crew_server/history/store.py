@@ -267,7 +267,8 @@ async def _all(connection: Any, query: str, given: Sequence[Any]) -> list[dict[s
 async def _ended_months(postgres: Postgres, connection: Any, table: Table, seconds: float) -> list[str]:
     async with postgres.transaction(connection):
         found = await connection.execute(
-            "SELECT inhrelid::regclass::text, to_char(now() - make_interval(secs => %s), 'YYYYMM') "
+            "SELECT inhrelid::regclass::text, "
+            "to_char((now() - make_interval(secs => %s)) AT TIME ZONE 'UTC', 'YYYYMM') "  # as partitions are
             "FROM pg_inherits WHERE inhparent = %s::regclass ORDER BY 1",
             (seconds, table.full_name),
         )
