@@ -168,3 +168,19 @@ async def test_months_end_by_utc_wherever_the_user_of_postgres_says_it_is(store,
         assert await store.expire((datetime.now(UTC) - begin).total_seconds() - 60) == 2, "it and its tasks'"
     finally:
         postgres.query("ALTER ROLE audit RESET timezone")
+
+
+async def test_month_is_made_beside_readers(store, postgres):
+    """A long report of theirs keeps no entry from being written, nor does the entry stop other readers."""
+    await store.write(kickoff("k0", "ada", NOW))
+    with psycopg.connect(postgres.url) as reader:
+        assert len(reader.execute("SELECT 1 FROM crewops.kickoffs").fetchall()) == 1  # and its transaction stays
+        await asyncio.wait_for(store.write(kickoff("k1", "ada", NOW + timedelta(days=40))), 5)
+        reader.rollback()
+    page, _ = await store.page("ada", 20, None)
+    assert [(one["kickoff_id"], len(one["tasks"])) for one in page] == [("k1", 1), ("k0", 1)]
+    await asyncio.gather(
+        *(another(postgres).write(kickoff(f"a{n}", "eve", NOW - timedelta(days=70))) for n in range(4))
+    )
+    indexes = postgres.query("SELECT count(*) FROM pg_indexes WHERE tablename LIKE 'kickoffs_2%%' GROUP BY tablename")
+    assert indexes == [(3,)] * 3, "each month has what the table has"

@@ -151,6 +151,10 @@ class Store:
         return int(total > DELETE_STEP)
 
     async def _make_months(self, connection: Any, found: Iterable[Row | Erasure]) -> None:
+        """Make the partitions that are missing: tables that are attached, which waits for no reader and stops none.
+
+        `CREATE TABLE ... PARTITION OF` waits for each report that is under way, and everybody waits for it meanwhile.
+        """
         wanted = {_month(row.table, row.at): row for row in map(_row, found)}
         missing = {name: row for name, row in wanted.items() if name not in self._months}
         if not missing:
@@ -158,10 +162,13 @@ class Store:
         async with self._postgres.transaction(connection):
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             for name, row in missing.items():
-                begin, end = _bounds(row.at)
+                known = await (await connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))).fetchone()
+                if known[0]:
+                    continue
+                parent, (begin, end) = row.table.full_name, _bounds(row.at)
+                await connection.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)")
                 await connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {row.table.full_name} "
-                    f"FOR VALUES FROM ('{begin}') TO ('{end}')"
+                    f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES FROM ('{begin}') TO ('{end}')"
                 )
         self._months |= set(missing)
 
