@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -85,6 +86,27 @@ def test_each_line_has_all_columns_and_csv_the_same(crewctl):
     (row,) = csv.DictReader(io.StringIO(crewctl(*words, "-o", "csv").stdout))
     assert row.keys() == one.keys()
     assert json.loads(row["result"])["output"] == one["result"]["output"] == '\x1b[2Jhi, "you"\n'
+
+
+def test_reader_that_is_slow_gets_all_whatever_a_statement_may_take(postgres):
+    postgres.query(
+        "INSERT INTO crewops.kickoffs (crew, kickoff_id, status, reason, ended_at, error) "
+        "SELECT 'hotel/large', n, 'error', '', %s, repeat('x', 500000) FROM generate_series(1, 120) AS n",
+        NOW,
+    )
+    code = "import sys; from crewctl import app; from crewctl.commands import history as h; h.SECONDS = 2; "
+    words = ["history", "--crew", "hotel/large", "-o", "jsonl"]
+    env = {**os.environ, "CREWCTL_HISTORY_URL": postgres.url}
+    command = [sys.executable, "-c", f"{code} sys.exit(app.main({words}))"]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as reader:
+            first = reader.stdout.readline()
+            time.sleep(5)
+            rest, said = reader.communicate(timeout=60)
+    finally:
+        postgres.query("DELETE FROM crewops.kickoffs WHERE crew = 'hotel/large'")
+    assert (reader.returncode, said) == (0, b"")
+    assert len((first + rest).splitlines()) == 120
 
 
 @pytest.mark.parametrize("table", history.TABLES)

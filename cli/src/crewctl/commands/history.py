@@ -26,7 +26,9 @@ HELP = "read the durable history of a crew from Postgres, also when the crew is 
 URL: Final = "CREWCTL_HISTORY_URL"
 """The variable with the URL: on a command line every user of the machine would see its password."""
 SECONDS: Final = 300
-"""That a query may take."""
+"""That Postgres may take until the first rows, and until the next ones."""
+AT_ONCE: Final = 20
+"""Rows that are fetched together; one may have megabytes."""
 SHORT: Final[Mapping[str, tuple[str, ...]]] = {
     "kickoffs": ("ended_at", "session_id", "status", "reason", "seconds", "total_tokens", "kickoff_id"),
     "task_outputs": ("ended_at", "session_id", "number", "name", "agent", "output"),
@@ -186,8 +188,11 @@ def _query(
 
 
 def _rows(connection: Any, query: str, given: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    with connection.cursor() as cursor:
-        yield from cursor.stream(query, given)
+    """By a cursor of the server: a statement then lasts as long as the next few rows, however slow their reader is."""
+    with connection.cursor("rows") as cursor:
+        cursor.itersize = AT_ONCE
+        cursor.execute(query, given)
+        yield from cursor
 
 
 def _print(how: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
