@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from crew_runtime.contract import history, keys
 from crew_server.history import migrate
 from support.postgres_server import PostgresProcess
 from support.replicas import wait_until
+from support.waiting import BUSY
 
 PREFIX = "test/crew"
 
@@ -258,6 +260,47 @@ async def test_kickoff_that_a_replica_without_a_history_runs_is_not_put_down_for
     with redis.client() as client:
         assert client.hmget(keys.run(PREFIX, kickoff), "history", "made_by") == [None, None]
         assert ended(client.xrange(keys.history(PREFIX))) == []
+
+
+async def test_last_end_of_the_last_replica_is_written_before_it_goes(audited, postgres, redis):
+    replica = await audited()
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await rows(postgres, 1)
+    last = await replica.kickoff("ada", seconds=3, say="last")
+    await replica.started(last)
+    with redis.client() as client:
+        client.set(keys.history_shipper(PREFIX), "another one")  # which was faster, and goes first
+        await asyncio.sleep(1.5)  # the replica knows: it looks again in five seconds
+        replica.server.terminate()
+        await asyncio.sleep(1)
+        client.delete(keys.history_shipper(PREFIX))
+
+        async def ended():
+            return replica.server.poll() is not None
+
+        await wait_until(ended, "the replica ends", 30)
+        assert replica.server.returncode == 0
+        assert client.xlen(keys.history(PREFIX)) == 0
+        assert not client.exists(keys.history_shipper(PREFIX)), "whoever comes next need not wait"
+    assert {row[0] for row in postgres.query("SELECT kickoff_id FROM crewops.kickoffs")} >= {last}
+
+
+async def test_postgres_that_is_away_holds_up_no_end_of_a_replica(audited, postgres):
+    replica = await audited()
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await rows(postgres, 1)
+    postgres.kill()
+    await replica.ended(await replica.kickoff("ada", do="echo"))
+    await told(replica, lambda found: found["reason"] == "PostgresUnreachable", "it is told")
+    begun = time.monotonic()
+    replica.server.terminate()
+
+    async def ended():
+        return replica.server.poll() is not None
+
+    await wait_until(ended, "the replica ends", 30)
+    assert replica.server.returncode == 0
+    assert time.monotonic() - begun < 3.0 * BUSY
 
 
 async def test_question_and_answer_are_there(audited, postgres):

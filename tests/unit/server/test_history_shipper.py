@@ -1,5 +1,6 @@
 """The shipper's turn and its failures, without Redis and Postgres."""
 
+import time
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +33,7 @@ class FakeOutbox:
         if self.fails:
             raise BackendError(BackendReason.OUT_OF_MEMORY, "Redis is full")
         taken = tuple(self.entries.items())[:most] if self.mine else ()
-        return Batch(self.mine, len(self.entries), 0.0, 0, 0, 0.0, taken)
+        return Batch(self.mine, len(self.entries), 60.0, 0, 0, 0.0, taken)
 
     async def renew(self, shipper: str) -> bool:
         self.did.append("renew")
@@ -130,3 +131,22 @@ async def test_one_entry_that_takes_too_long_is_tried_again():
         await ships._step()
     assert len(outbox.entries) == 3
     assert ships.health.reason == HistoryReason.TIMEOUT
+
+
+async def test_server_that_ends_writes_what_waits_and_asks_nothing_of_postgres_when_nothing_does():
+    outbox = FakeOutbox(0)
+    await shipper(outbox, FakeStore(outbox)).close(5.0)
+    assert outbox.did == ["take"]
+    outbox = FakeOutbox(300)
+    store = FakeStore(outbox)
+    await shipper(outbox, store).close(5.0)
+    assert [len(one) for one in store.written] == [200, 100]
+
+
+async def test_server_that_ends_waits_no_longer_than_it_has():
+    outbox = FakeOutbox(1)
+    outbox.mine = False
+    begun = time.monotonic()
+    await shipper(outbox, FakeStore(outbox)).close(0.5)
+    assert time.monotonic() - begun < 5
+    assert outbox.entries

@@ -56,6 +56,8 @@ LAG_EVERY = 0.5
 FAREWELL, FAREWELL_LOOK = 3.0, 0.05
 """Seconds from the signal to stop on in which clients that keep a connection open are answered, and between two looks
 whether there are any."""
+HISTORY_TIME, LAST_SECOND = 5.0, 1.0
+"""Seconds for the last ends to come into the durable history, and of the grace period for the process to end."""
 IDLE_CONNECTION = 75
 """Seconds that a connection may rest between two requests: more than the 60 of nginx and of most load balancers, and
 than the 5 of many HTTP clients. Who keeps one for longer than the server does sends a request into its end."""
@@ -185,10 +187,11 @@ class App:
         await parts.backend.close()
         await parts.claimer.close()
         await parts.deliverer.close()
-        if parts.shipper is not None:
-            await parts.shipper.close()
         await parts.ends.close()
         await parts.following.close()
+        if parts.shipper is not None:  # the last, for it may take what is left of the time
+            left = asked_at + settings.grace_period - LAST_SECOND - loop.time()
+            await parts.shipper.close(min(HISTORY_TIME, left))
         await self._waiting_client.aclose()
         await self._client.aclose()
         log.info("ended")

@@ -31,6 +31,10 @@ FAILURES_TOLD: Final = 5
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds before Postgres is tried again; doubled with each failure in a row."""
 EXPIRE_EVERY: Final = 3600.0
+LAST_LOOK: Final = 0.2
+"""Seconds between two looks of a server that ends."""
+CLOCKS: Final = 0.05
+"""Seconds by which an entry's age and the time that passed here may differ."""
 
 
 class Store(Protocol):
@@ -93,8 +97,35 @@ class Shipper:
             except TimeoutError:
                 continue
 
-    async def close(self) -> None:
-        """Let another server go on at once."""
+    async def close(self, seconds: float = 0.0) -> None:
+        """Have what waits by now written, within `seconds`, for nobody may come afterwards; then let another one go on.
+
+        Postgres that failed last is not waited for.
+        """
+        if seconds > 0 and self.health.reason in (HistoryReason.OK, HistoryReason.NOT_CHECKED):
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._finish()
+            except (TimeoutError, BackendError, HistoryError) as error:
+                log.warning("what ended last may not be in the durable history yet", error=repr(error)[:500])
+        await self._leave()
+
+    async def _finish(self) -> None:
+        """Until all is written that waits now, by this server or by whose turn it is."""
+        begun = time.monotonic()
+        while True:
+            passed = time.monotonic() - begun
+            batch = await self._take()
+            if not batch.waiting or batch.lag + CLOCKS < passed:
+                return
+            if batch.mine and not self._prepared:
+                await self._prepare()
+            elif batch.entries:
+                await self._ship(batch.entries)
+            else:
+                await asyncio.sleep(LAST_LOOK)
+
+    async def _leave(self) -> None:
         try:
             await self._outbox.settle((), self._token)
         except BackendError as error:
@@ -103,12 +134,7 @@ class Shipper:
     async def _step(self) -> tuple[float, bool]:
         """Seconds until the next one, and whether something new ends that time."""
         try:
-            batch = await self._take()
-            if batch.mine and not self._prepared:
-                await self._store.prepare()
-                self._prepared = True
-                # That may have taken longer than the turn, and what was taken may be erased by now.
-                batch = await self._take()
+            batch = await self._take_ready()
             if batch.mine:
                 await self._work(batch)
         except BackendError as error:
@@ -126,6 +152,19 @@ class Shipper:
             self.health = dataclasses.replace(self.health, reason=HistoryReason.OK, message="")
         self._pause = FIRST_PAUSE
         return (0.0, False) if batch.entries else (LOOK_EVERY, True)
+
+    async def _take_ready(self) -> Batch:
+        """What waits; of a server whose turn it is, once Postgres has the tables."""
+        batch = await self._take()
+        if batch.mine and not self._prepared:
+            await self._prepare()
+            # That may have taken longer than the turn, and what was taken may be erased by now.
+            batch = await self._take()
+        return batch
+
+    async def _prepare(self) -> None:
+        await self._store.prepare()
+        self._prepared = True
 
     async def _take(self) -> Batch:
         batch = await self._outbox.take(self._token, self._most)
@@ -200,7 +239,7 @@ class Shipper:
         self.health = dataclasses.replace(self.health, reason=error.reason, message=error.message)
         self._metrics.history_failures.labels(error.reason).inc()
         self._prepared = False  # what answers next may be another server, or an emptied one
-        await self.close()
+        await self._leave()
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 - to spread them
 
