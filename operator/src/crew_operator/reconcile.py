@@ -314,7 +314,7 @@ class Reconciler:
         key, managed = Key(crew.namespace, crew.name), crew.spec.redis.managed
         plan = memo.outcome.redis if memo.outcome is not None else None
         users = memo.outcome.target.users if memo.outcome is not None and memo.outcome.target is not None else None
-        if managed is None or (managed.replicas == 1 and plan is not None and not plan.leaving):
+        if managed is None or (managed.replicas == 1 and plan is not None and (plan.over or not plan.leaving)):
             self._failovers.forget(key)
         elif users is not None and plan is not None:
             self._failovers.follow(
