@@ -244,7 +244,10 @@ class Trio:
         """Wait until some controller says that all members follow."""
         end = time.monotonic() + seconds
         while not any(
-            len(one.state.following) == 2 and one.state.primary is not None
+            len(one.state.following) == 2
+            and one.state.primary is not None
+            and self.board.record is not None
+            and one.state.term == self.board.record.term  # and not what it said of the one before
             for one, task in self.controllers
             if not task.done()
         ):
