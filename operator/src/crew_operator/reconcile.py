@@ -316,6 +316,9 @@ class Reconciler:
         users = memo.outcome.target.users if memo.outcome is not None and memo.outcome.target is not None else None
         if managed is None or (managed.replicas == 1 and plan is not None and (plan.over or not plan.leaving)):
             self._failovers.forget(key)
+            if plan is not None and plan.over:
+                memo.dirty = True  # its StatefulSet replaces its pod by itself again, once the record is gone
+                self._queue.add(key)
         elif users is not None and plan is not None:
             self._failovers.follow(
                 key,
