@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.hotel import FACT, QUESTION, WORD, Hotel
+from support.hotel import FACT, QUESTION, READY, WORD, Hotel
 from support.pods import restricted
 from support.real_cluster import RealCluster
 from support.waiting import wait_until
@@ -104,8 +104,12 @@ def test_password_is_nowhere_but_in_its_secret(hotel):
 def test_crew_that_trusts_another_authority_says_so(hotel):
     """The system's own authorities know nothing of this server."""
     hotel.patch({"redis": {"external": {"caFrom": None}}})
-    found = hotel.wait_condition("MemoryReady", "False")
-    assert "certificate" in found["message"].lower()
+
+    def named():
+        found = hotel.condition("MemoryReady")
+        return found["status"] == "False" and "certificate" in found["message"].lower()
+
+    wait_until(named, "the certificate is named", READY)
     hotel.patch({"redis": {"external": {"caFrom": {"configMapKeyRef": {"name": "authority", "key": "ca.pem"}}}}})
     hotel.wait_ready()
     assert WORD in hotel.say(hotel.replicas()[0], QUESTION, "ada")
