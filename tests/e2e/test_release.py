@@ -112,6 +112,8 @@ def _holder(kubectl):
 
 
 def test_crews_run_on_without_an_operator_and_a_new_one_takes_them_over(release, hotel, pods):
+    hotel.wait_condition("Progressing", "True", "RolloutComplete")
+    wait_until(lambda: len(pods()) == 3, "two replicas and their Redis, and nothing of what other tests rolled", 60)
     before = pods()
     hotel.say(hotel.replicas()[0], FACT, "bob")
     release.stop()
