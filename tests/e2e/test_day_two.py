@@ -10,6 +10,12 @@ from support.hotel import FACT, QUESTION, READY, WORD, Hotel, names
 from support.waiting import wait_until
 
 
+@pytest.fixture(scope="module")
+def spec():
+    """A machine that runs all tests at once may take longer for a call of Redis than a memory waits by default."""
+    return {"memory": {"timeout": "10s"}}
+
+
 @pytest.fixture
 def remembered(hotel, request):
     """A guest of the test's own, who told one replica a fact."""
