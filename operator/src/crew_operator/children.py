@@ -112,6 +112,7 @@ class _Job:
     crew: CrewDeployment
     access: Access
     live: Live
+    plan: Plan
     found: References
     recorded: Mapping[str, str]
     """Credentials in the status."""
@@ -185,7 +186,8 @@ class Children:
                 _deployment(live, crew), target, missing, refused=refused, taken=taken, references=found.versions
             )
         recorded, rolled_out = status.get("credentials") or {}, runtime_image.recorded(status)
-        job = _Job(crew, access, live, found, recorded, rolled_out, _skipped(crew, live, found), in_use, stopped)
+        plan = self._plan(crew, live)
+        job = _Job(crew, access, live, plan, found, recorded, rolled_out, _skipped(crew, live, found), in_use, stopped)
         outcome = await self._apply(job)
         settled = refusals.decide(crew, before)
         if outcome.not_resized:
@@ -246,8 +248,7 @@ class Children:
         )
 
     async def _apply(self, job: _Job) -> Outcome:
-        crew, live = job.crew, job.live
-        plan = self._plan(crew, live)
+        crew, live, plan = job.crew, job.live, job.plan
         users, password, token = None, Generated(), Generated()
         try:
             if crew.spec.redis.managed is not None:
@@ -302,8 +303,7 @@ class Children:
         self, job: _Job, users: RedisUsers | None, password: Generated, token: Generated, *, password_file: bool
     ) -> tuple[dict[str, Roll], Inputs]:
         """What the manifests are made of, and whether credentials make pods anew."""
-        crew, live = job.crew, job.live
-        plan = self._plan(crew, live)
+        crew, live, plan = job.crew, job.live, job.plan
         of_crew = _read_from_file(password) if password_file else password
         rolls = {
             # A new password of the crew's is added to a server that runs; the operator's it has to be started with.
@@ -333,10 +333,11 @@ class Children:
         )
         return rolls, runtime_image.chosen(plan.crew, inputs, job.rolled_out, live.get("Deployment", crew.name))
 
-    def _is_as_wanted(self, job: _Job, inputs: Inputs) -> bool:
+    @staticmethod
+    def _is_as_wanted(job: _Job, inputs: Inputs) -> bool:
         """Whether its pods are those of what it asks of Redis for now, which is what is applied."""
-        crew, there = self._plan(job.crew, job.live).crew, job.live.get("Deployment", job.crew.name)
-        return runtime_image.is_rolled_out(crew, inputs, job.rolled_out, there)
+        there = job.live.get("Deployment", job.crew.name)
+        return runtime_image.is_rolled_out(job.plan.crew, inputs, job.rolled_out, there)
 
     async def _put_all_right(self, job: _Job, wanted: Sequence[Object]) -> dict[Which, str]:
         """What the API server refuses of one child keeps no other from being put right."""

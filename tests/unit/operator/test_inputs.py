@@ -58,11 +58,10 @@ def live(record, replicas, durability):
 def test_a_crew_that_asks_for_what_there_is_for_now_has_the_pods_that_it_wants(wanted, there):
     """A new operator's image waits for the rollout that the crew itself is about to have."""
     crew = parse.crew_deployment(crew_manifest(uid="u", redis__managed={"replicas": wanted}))
-    job = _Job(crew, Access(), there, References(), {}, Rollout(), (), NOTHING_SEEN)
-    before = operator("old")
-    made = desired.children(before._plan(crew, there).crew, inputs_of(before, job))[-1]
+    before, after = operator("old"), operator("new")
+    job = _Job(crew, Access(), there, before._plan(crew, there), References(), {}, Rollout(), (), NOTHING_SEEN)
+    made = desired.children(job.plan.crew, inputs_of(before, job))[-1]
     there.put(made, "Deployment")
-    job = dataclasses.replace(job, rolled_out=runtime_image.rollout(made))
-    after = operator("new")
+    job = dataclasses.replace(job, plan=after._plan(crew, there), rolled_out=runtime_image.rollout(made))
     assert inputs_of(after, job).runtime_image == "old"
     assert after._is_as_wanted(job, inputs_of(after, job))
