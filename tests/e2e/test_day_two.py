@@ -6,14 +6,13 @@ import time
 import pytest
 
 from support.callers import calling
-from support.hotel import FACT, QUESTION, READY, WORD, Hotel, names
+from support.hotel import FACT, PATIENT_MEMORY, QUESTION, READY, WORD, Hotel, names
 from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def spec():
-    """A machine that runs all tests at once may take longer for a call of Redis than a memory waits by default."""
-    return {"memory": {"timeout": "10s"}}
+    return PATIENT_MEMORY
 
 
 @pytest.fixture

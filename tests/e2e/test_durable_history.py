@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support.hotel import FACT, QUESTION, Hotel
-from support.postgres_server import PASSWORD, PostgresProcess
+from support.postgres_server import PASSWORD, start_postgres
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.local_cluster
@@ -14,10 +14,8 @@ pytestmark = pytest.mark.local_cluster
 
 @pytest.fixture(scope="module")
 def postgres():
-    process = PostgresProcess()
-    process.start()
-    yield process
-    process.close()
+    with start_postgres() as process:
+        yield process
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,8 @@ from support.callers import calling
 from support.hotel import FACT, NOTICED, QUESTION, WORD
 from support.members import MEMBERS, another_primary, memory, wait_whole
 from support.real_cluster import NAMESPACE, RELEASE, RealCluster
+from support.selection import FAILOVER_ASKED_FOR, FAILOVER_ROUNDS
 from support.waiting import wait_until
-
-ASKED_FOR = "FAILOVER_ROUNDS" in os.environ
-ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
 
 # Kubernetes' signals of a container's processes need its node: the local cluster's, or a real one's on this machine.
 pytestmark = pytest.mark.both_clusters
@@ -32,7 +30,7 @@ def spec():
 @pytest.fixture
 def here(cluster):
     """Processes die on a real cluster as they do on the local one, which has shown it by then."""
-    if isinstance(cluster, RealCluster) and not ASKED_FOR:
+    if isinstance(cluster, RealCluster) and not FAILOVER_ASKED_FOR:
         pytest.skip("`make test` shows it on the local cluster; here with FAILOVER_ROUNDS=1")
 
 
@@ -46,7 +44,7 @@ def stall(process):
     return lambda: os.kill(process, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize("number", range(FAILOVER_ROUNDS))
 @pytest.mark.parametrize("fault", [kill, stall])
 @pytest.mark.usefixtures("here")
 def test_a_primary_that_dies_or_stalls_is_followed_by_one_that_knows_all_and_no_kickoff_fails(hotel, fault, number):
@@ -141,7 +139,7 @@ def _said(hotel, guest):
     wait_until(attempt, "a kickoff is acknowledged", 60)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize("number", range(FAILOVER_ROUNDS))
 @pytest.mark.parametrize("from_operator", [False, True], ids=["from its peers", "from its peers and the operator"])
 @pytest.mark.usefixtures("enforced")
 def test_what_was_acknowledged_before_and_in_a_partition_of_the_primary_is_remembered(hotel, from_operator, number):

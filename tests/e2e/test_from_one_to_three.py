@@ -1,12 +1,11 @@
 """A Redis that ran alone gets two members more, and gives them up again, and no memory is lost on the way."""
 
-import os
-
 import pytest
 
 from support.callers import calling
 from support.hotel import FACT, QUESTION, WORD
 from support.members import MEMBERS, memory, wait_whole
+from support.selection import FAILOVER_ASKED_FOR
 from support.waiting import wait_until
 
 
@@ -58,7 +57,7 @@ def test_volumes_that_were_left_behind_are_not_believed(hotel):
 
 @pytest.mark.timeout(600)
 def test_nothing_is_left_of_a_primary_when_one_has_been_alone_for_long(hotel):
-    if "FAILOVER_ROUNDS" not in os.environ:
+    if not FAILOVER_ASKED_FOR:
         pytest.skip("takes four minutes: FAILOVER_ROUNDS=1")
     wait_whole(hotel)
     hotel.patch({"redis": {"managed": {"replicas": 1}}})

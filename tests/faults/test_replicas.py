@@ -8,14 +8,13 @@ import signal
 import httpx
 import pytest
 
-from support.hotel import FACT, NOTICED, QUESTION, WORD
+from support.hotel import FACT, NOTICED, PATIENT_MEMORY, QUESTION, WORD
 from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def spec():
-    """A machine that runs all tests at once may take longer for a call of Redis than a memory waits by default."""
-    return {"memory": {"timeout": "10s"}}
+    return PATIENT_MEMORY
 
 
 def main_process(hotel, pod, container):

@@ -21,6 +21,8 @@ EXAMPLE = ROOT / "examples" / "concierge" / "crewdeployment.yaml"
 FACT = "I am allergic to peanuts."
 QUESTION = "What should the kitchen avoid?"
 WORD = "peanuts"
+PATIENT_MEMORY = {"memory": {"timeout": "10s"}}
+"""In a spec: a machine that runs all tests at once may take longer for a call of Redis than memory waits by default."""
 
 READY = 120.0
 """Seconds from nothing to Ready: every replica imports CrewAI."""

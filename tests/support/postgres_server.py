@@ -1,11 +1,13 @@
 """A Postgres for a test: real, on a port of its own, to be killed, stopped and started again on the same data."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,14 @@ class PostgresProcess:
     def _run(self, name: str, *words: str) -> None:
         done = subprocess.run([str(BIN / name), *words], capture_output=True, text=True, check=False, **self._user)
         assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def start_postgres() -> Iterator[PostgresProcess]:
+    """One that answers; nothing of it is left."""
+    process = PostgresProcess()
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()

@@ -7,6 +7,10 @@ import pytest
 
 WANTED, ALL, LOCAL = "CREWOPS_E2E", "all", "local"
 """`local` is for those who run tests/e2e and tests/integration/operator on a real cluster as well."""
+FAILOVER_ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
+"""How many times each fault of failover is tried."""
+FAILOVER_ASKED_FOR = "FAILOVER_ROUNDS" in os.environ
+"""Whether somebody wants them wherever they can be had, however long that takes."""
 LOCAL_CLUSTER, BOTH_CLUSTERS = "local_cluster", "both_clusters"
 
 

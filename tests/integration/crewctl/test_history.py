@@ -18,7 +18,7 @@ from crew_server.history import migrate, rows
 from crew_server.history.postgres import Postgres
 from crew_server.history.store import Store
 from crewctl.commands.history import SHORT
-from support.postgres_server import PostgresProcess
+from support.postgres_server import PostgresProcess, start_postgres
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -35,16 +35,14 @@ def ended(number: int, **changes: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresProcess]:
-    process = PostgresProcess()
-    process.start()
-    migrate.upgrade(process.url)
-    entries = [*(ended(number) for number in range(4)), ended(4, status="error", reason="CrewFailed")]
-    found = [row for one in entries for row in rows.of("hotel/concierge", one)]
-    other = rows.of("hotel/other", ended(0))
-    for crew, each in (("hotel/concierge", found), ("hotel/other", other)):
-        asyncio.run(Store(Postgres(process.url, None), crew).write(each))
-    yield process
-    process.close()
+    with start_postgres() as process:
+        migrate.upgrade(process.url)
+        entries = [*(ended(number) for number in range(4)), ended(4, status="error", reason="CrewFailed")]
+        found = [row for one in entries for row in rows.of("hotel/concierge", one)]
+        other = rows.of("hotel/other", ended(0))
+        for crew, each in (("hotel/concierge", found), ("hotel/other", other)):
+            asyncio.run(Store(Postgres(process.url, None), crew).write(each))
+        yield process
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from crew_runtime.contract import history, keys
 from crew_server.history import migrate
-from support.postgres_server import PostgresProcess
+from support.postgres_server import PostgresProcess, start_postgres
 from support.replicas import wait_until
 from support.waiting import BUSY
 
@@ -21,10 +21,8 @@ PREFIX = "test/crew"
 
 @pytest.fixture
 def postgres() -> Iterator[PostgresProcess]:
-    process = PostgresProcess()
-    process.start()
-    yield process
-    process.close()
+    with start_postgres() as process:
+        yield process
 
 
 @pytest.fixture

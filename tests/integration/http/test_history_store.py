@@ -17,7 +17,7 @@ from crew_server.history import store as store_module
 from crew_server.history.postgres import Postgres
 from crew_server.history.rows import Erasure, Row
 from crew_server.history.store import Store
-from support.postgres_server import PostgresProcess
+from support.postgres_server import PostgresProcess, start_postgres
 
 CREW = "test/crew"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -25,10 +25,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresProcess]:
-    process = PostgresProcess()
-    process.start()
-    yield process
-    process.close()
+    with start_postgres() as process:
+        yield process
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ from crew_operator.failover.plan import plan
 from crew_operator.failover.record import shown
 from crew_runtime.contract import durability
 from support.crews import crew_manifest
+from support.selection import FAILOVER_ROUNDS
 from support.trio import Trio, Writers, trio
 
 TESTS = Path(__file__).parents[2]
 UNSHARE = ("unshare", "--map-root-user", "--net")
 ROUTES = "ip link set lo up && ip rule add pref 100 lookup local && ip rule del pref 0 lookup local"
 """What is decided about addresses comes before the table of local ones, which has no place for it."""
-ROUNDS = int(os.environ.get("FAILOVER_ROUNDS", "1"))
 
 
 @contextlib.asynccontextmanager
@@ -109,11 +109,11 @@ def test_a_partition_loses_nothing(tmp_path, cut):
         *UNSHARE,
         "sh",
         "-c",
-        f"{ROUTES} && exec {sys.executable} -m support.partitions {cut} {ROUNDS} {tmp_path}",
+        f"{ROUTES} && exec {sys.executable} -m support.partitions {cut} {FAILOVER_ROUNDS} {tmp_path}",
     ]
     ended = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, timeout=60 + 40 * ROUNDS,
-        check=False,
+        command, env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True,
+        timeout=60 + 40 * FAILOVER_ROUNDS, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-4000:]
     print(ended.stdout)
@@ -149,7 +149,7 @@ async def trial(folder, fault) -> tuple[int, float]:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.__name__)
 async def test_nothing_acknowledged_is_lost(tmp_path, fault):
-    trials = [await trial(tmp_path / str(number), fault) for number in range(ROUNDS)]
+    trials = [await trial(tmp_path / str(number), fault) for number in range(FAILOVER_ROUNDS)]
     seconds = [one for _, one in trials]
     acknowledged = sum(count for count, _ in trials)
     print(
@@ -236,11 +236,18 @@ def begins_with(record: Record | None) -> tuple[str, ...]:
     return () if "replicaof" in made["data"]["redis.conf"] else ALONE
 
 
+async def until_ready(found: Trio) -> None:
+    """Until the first member may go on alone, when the crew asks for no replica any more."""
+    while not (
+        found.board.record.leaving is Leaving.READY and found.board.record.primary == found.servers[0].member.name
+    ):
+        await asyncio.sleep(0.01)
+
+
 async def leave(found: Trio, writers: Writers) -> None:
     """Until the others can go: the crew is rolled on the way, and asks for no replica then."""
-    board, first = found.board, found.servers[0]
-    while not (board.record.leaving is Leaving.READY and board.record.primary == first.member.name):
-        await asyncio.sleep(0.01)
+    board = found.board
+    await until_ready(found)
     await writers.until_acknowledged(time.monotonic())
     writers.durability = durability.BUFFERED
     await asyncio.sleep(1)  # the last ones that ask for replicas end
@@ -378,8 +385,7 @@ async def test_a_first_member_that_dies_while_two_leave_loses_nothing(tmp_path):
         await begin_to_leave(found, 0)
         controller = found.begin(leaving=True)
         first = found.servers[0]
-        while not (found.board.record.leaving is Leaving.READY and found.board.record.primary == first.member.name):
-            await asyncio.sleep(0.01)
+        await until_ready(found)
         term = found.board.record.term
         first.kill()
         first.start(*begins_with(found.board.record))
@@ -402,8 +408,7 @@ async def test_a_primary_that_begins_from_an_older_disk_while_two_leave_overwrit
         await begin_to_leave(found, 0)
         controller = found.begin(leaving=True)
         first = found.servers[0]
-        while not (found.board.record.leaving is Leaving.READY and found.board.record.primary == first.member.name):
-            await asyncio.sleep(0.01)
+        await until_ready(found)
         await writers.until_acknowledged(time.monotonic())
         first.stop()
         shutil.copytree(first.folder / "appendonlydir", tmp_path / "older")

@@ -7,6 +7,14 @@ from crew_server.errors import HistoryError
 from crew_server.history.postgres import SHAPE, Postgres
 
 
+async def refused(url: str) -> HistoryError:
+    """What is told of a Postgres that cannot be connected to."""
+    with pytest.raises(HistoryError) as told:
+        async with Postgres(url, None).connection():
+            pass
+    return told.value
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -23,10 +31,8 @@ from crew_server.history.postgres import SHAPE, Postgres
     ],
 )
 async def test_url_whose_password_is_not_encoded_is_told_by_its_shape_alone(url):
-    with pytest.raises(HistoryError) as told:
-        async with Postgres(url, None).connection():
-            pass
-    assert (told.value.reason, told.value.message) == (
+    told = await refused(url)
+    assert (told.reason, told.message) == (
         HistoryReason.ERROR, f"the URL of Postgres has to be {SHAPE}",
     )  # fmt: skip
 
@@ -42,17 +48,13 @@ async def test_url_whose_password_is_not_encoded_is_told_by_its_shape_alone(url)
     ],
 )
 async def test_url_that_is_one_is_tried(url):
-    with pytest.raises(HistoryError) as told:
-        async with Postgres(url, None).connection():
-            pass
-    assert told.value.reason == HistoryReason.UNREACHABLE
-    assert "Sec" not in told.value.message
+    told = await refused(url)
+    assert told.reason == HistoryReason.UNREACHABLE
+    assert "Sec" not in told.message
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "no-such-host.invalid,neither.invalid", "a..b", "x" * 300])
 async def test_host_that_nobody_knows_is_told_without_its_name(host):
-    with pytest.raises(HistoryError) as told:
-        async with Postgres(f"postgresql://crew@{host}/audit", None).connection():
-            pass
-    assert told.value.reason == HistoryReason.UNREACHABLE
-    assert told.value.message == "Postgres cannot be reached: its host's name cannot be resolved"
+    told = await refused(f"postgresql://crew@{host}/audit")
+    assert told.reason == HistoryReason.UNREACHABLE
+    assert told.message == "Postgres cannot be reached: its host's name cannot be resolved"
