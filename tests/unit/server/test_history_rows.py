@@ -9,6 +9,9 @@ from crew_runtime.contract import history
 from crew_server.history import rows, store
 from crew_server.history.rows import UNREADABLE, Erasure
 
+# The limit of recursion is the process': the operator raises it for its own, and xdist shares processes.
+DEEPER_THAN_ANY_STACK = 100_000
+
 KICKOFF = {"kind": "kickoff", "kickoff_id": "k", "status": "completed", "ended_at": "1795464477668"}
 
 
@@ -30,7 +33,7 @@ def test_kickoff_and_its_tasks_are_rows_and_the_result_has_them_no_more():
         {"ended_at": "1"},
         {"ended_at": "9" * 30},
         {"inputs": "{"},
-        {"inputs": "[" * 5000 + "]" * 5000},
+        {"inputs": "[" * DEEPER_THAN_ANY_STACK + "]" * DEEPER_THAN_ANY_STACK},
         {"result": '{"tasks": [1]}'},
         {"made_by": "[1]"},
         {"attempt": "one"},
