@@ -71,7 +71,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   verbs: [get, patch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch, delete, patch] # patch: which member of a replicated Redis is the primary, as a label
+  verbs: [list, watch, delete, patch] # patch: a label on the primary of a replicated Redis, and an annotation by which a kubelet brings a new password at once
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

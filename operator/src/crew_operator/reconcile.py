@@ -20,20 +20,23 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from crew_operator import events, healing, observe, proof, redis_client, references
+from crew_operator import events, healing, observe, proof, redis_client, references, remount
 from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
 from crew_operator.api.spec import MEMBERS, CrewDeployment, OnLoss
 from crew_operator.children import Children, InUse, Outcome
-from crew_operator.cluster_cache import ClusterCache
+from crew_operator.cluster_cache import POD, ClusterCache
 from crew_operator.desired import environment, rotation
 from crew_operator.doorbells import Doorbells
 from crew_operator.errors import (
     ApiError,
+    ConflictError,
     InvalidSpecError,
     LeadershipLostError,
+    NotFoundError,
     OperatorError,
     PassTooLongError,
+    RejectedError,
     UnreachableError,
 )
 from crew_operator.events import Note
@@ -47,6 +50,7 @@ from crew_operator.metrics import Metrics
 from crew_operator.observe import Eyes
 from crew_operator.recorder import Recorder
 from crew_operator.redis_client import Target
+from crew_operator.remount import Asked
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.settings import Settings
 from crew_operator.status import chains, conditions, durability, filling, identity, pacing, pods, summary
@@ -131,6 +135,8 @@ class Memo:
     """Passwords of the managed Redis."""
     passwords: tuple[str, ...] = ()
     """SHA-256 of those that it took when it last answered, the current one first."""
+    remounts: Mapping[str, Asked] = field(default_factory=dict)
+    """uid of a pod -> when it was changed for its kubelet to bring it the newest password."""
     ledger: Ledger = field(default_factory=Ledger)
     """What the store has to have, and whether it has."""
     was_ready: bool = False
@@ -215,7 +221,10 @@ class Reconciler:
         self._follow(key, seen)
         await self._tell(key, memo, seen)
         await self._heal(key, memo, seen)
+        await self._remount(key, memo, seen)
         pause = self._pause(key, memo, seen)
+        if (again := remount.next_in(memo.remounts, time.monotonic())) is not None:
+            pause = min(pause, again)
         memo.look_at = time.monotonic() + pause
         return Result(after=min(pause, self._whole_in(memo)))
 
@@ -442,6 +451,20 @@ class Reconciler:
         if memo.outcome.retiring:
             memo.dirty = True
             self._queue.add(key)
+
+    async def _remount(self, key: Key, memo: Memo, seen: Observed) -> None:
+        """Have the kubelets bring a new password to the replicas now, and not with their next sync of the pods."""
+        target = memo.outcome.target if memo.outcome is not None and memo.outcome.retiring else None
+        if target is None or target.users is None or isinstance(seen.replicas, Failure):
+            memo.remounts = {}
+            return
+        version, reported = target.users.replica_version, memo.in_use.versions or {}
+        outdated = {one.uid: one.name for one in seen.replicas if reported.get(one.name) != version}
+        due, memo.remounts = remount.due(outdated, version, memo.remounts, time.monotonic())
+        patch = {"metadata": {"annotations": {names.MOUNTED_ANNOTATION: version}}}
+        for uid in due:
+            with contextlib.suppress(NotFoundError, ConflictError, RejectedError):  # gone, or what hastens is not let in
+                await self._kube.merge(POD, key.namespace, outdated[uid], patch, uid=uid)
 
     def _follow_workload(self, key: Key, memo: Memo) -> None:
         """The Deployment's newest status: an event that tells of no more makes no whole pass."""

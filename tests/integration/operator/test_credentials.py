@@ -114,6 +114,14 @@ async def test_the_old_password_is_taken_back_when_no_pod_has_it_any_more(cluste
     assert await lets_in(new)
 
 
+async def hastened(cluster):
+    """Each replica's pod has an annotation with the version of the password that replicas are given now."""
+    version = await auth(cluster, "replica-password-version")
+    pods = await cluster.kube.list("Pod", cluster.namespace, {names.COMPONENT_LABEL: "crew"})
+    said = {(one["metadata"].get("annotations") or {}).get("crewops.dev/mounted-credentials") for one in pods}
+    return len(pods) == 2 and said == {version}
+
+
 async def taken_back(cluster, url, password):
     """What came before this password, in the Secret and of the server that runs. `url`: with an earlier one."""
     alone = f"user default on {hashed(password)} " in await auth(cluster)
@@ -132,6 +140,7 @@ async def test_a_new_password_is_taken_up_without_a_restart_and_then_the_old_one
         await eventually(lambda now=password: handed_on(cluster, now), "replicas are given what Redis takes")
         url = node.redis_url.replace(node.redis_url.split(":")[2].split("@")[0], password)
         assert await lets_in(redis_py.Redis.from_url(url))
+        await eventually(lambda: hastened(cluster), "the kubelets are told to bring it to the pods")
         await noticed_again(cluster)
         assert await lets_in(redis_py.Redis.from_url(before)), "no replica has read the new one yet"
         await node.mount_password()

@@ -66,6 +66,9 @@ versions once new ones have rolled the pods."""
 PASSWORD_TIME_ANNOTATION: Final = f"{GROUP}/password-changed"
 """On the Secret of a managed Redis: when the crew's password was last found to be another one."""
 
+MOUNTED_ANNOTATION: Final = f"{GROUP}/mounted-credentials"
+"""On a crew's pods: the version of the password that the kubelet was last asked to bring into their volume."""
+
 PRIMARY_ANNOTATION: Final = f"{GROUP}/redis-primary"
 """On the StatefulSet of a replicated Redis: which member is the primary, and its term."""
 
