@@ -9,8 +9,8 @@ from typing import Any
 
 from faults.matrix.figures import Row, Told
 
-HEAD = ("Fault", "Accepted", "Lost", "Twice", "Forgotten", "Told after", "False Ready", "Recovery",
-        "Told as", "Ended otherwise")  # fmt: skip
+HEAD = ("Fault", "Accepted", "Lost", "Twice", "Forgotten", "Reported after", "False Ready", "Recovery",
+        "Reported as", "Ended otherwise")  # fmt: skip
 _INTRODUCTION = """<!-- Made by `make faults`; do not edit. -->
 
 # The fault matrix
@@ -26,13 +26,13 @@ operator killed or stopped meanwhile: `OPERATOR=killed` or `OPERATOR=stopped`.
 | Lost | of those: never ended, or unknown afterwards |
 | Twice | of those: completed more than once, as Redis noted it, or with more side effects than attempts |
 | Forgotten | memories of completed kickoffs that are not in their session any more |
-| Told after | seconds until a condition of `kubectl describe crew` said it; – where nobody need be told |
+| Reported after | seconds until a condition of `kubectl describe crew` showed it; – where nothing need be reported |
 | False Ready | seconds in which `Ready` was True while a client had not been served for 10 s |
 | Recovery | seconds until all was well for good: from the fault, or from its end where it lasts for a given time |
-| Told as | the condition that said it first |
+| Reported as | the condition that showed it first |
 | Ended otherwise | kickoffs that did not complete, by reason; `again`: side effects that a second attempt repeated |
 
-**Bold**: what should not be. A row with † takes the only copy of something away: that is lost, and has to be told.
+**Bold**: what should not be. A row with † takes the only copy of something away: that is lost, and has to be reported.
 
 """
 
