@@ -44,6 +44,7 @@ from crew_operator.rolls import Digests, Generated, Roll, Rolls
 from crew_operator.settings import Settings
 from crew_operator.status import conditions, pods
 from crew_operator.status.observed import Workload
+from crew_operator.words import quoted
 from crew_runtime.contract import resource, tokens
 
 Object = dict[str, Any]
@@ -75,6 +76,8 @@ class Outcome:
     """How many members a managed Redis should have for now; None when this pass did not come to it."""
     retiring: bool = False
     """Redis still takes an earlier password of the crew's."""
+    repaired: tuple[str, ...] = ()
+    """What others had changed or deleted and is as it was, in sentences."""
 
     @property
     def clean(self) -> bool:
@@ -122,6 +125,8 @@ class _Job:
     """Children that are left as they are."""
     in_use: InUse
     stopped: bool = False
+    repaired: list[str] = field(default_factory=list)
+    """Filled by this pass, see `Outcome.repaired`."""
 
 
 class Children:
@@ -254,7 +259,7 @@ class Children:
             if crew.spec.redis.managed is not None:
                 users, password = await self._auth(job)
             if accesses.is_generated(crew, job.access):
-                token = await self._api_token(crew, live)
+                token = await self._api_token(job)
         except RejectedError as error:
             return Outcome(_deployment(live, crew), None, rejected=error.message)
         rolls, inputs = self._inputs_of(job, users, password, token, password_file=_has_password_file(crew, live))
@@ -276,6 +281,7 @@ class Children:
             credentials=self._remember(job, rolls, rejected),
             rollout=_rollout(job, wanted, rejected),
             retiring=bool(users and users.retiring),
+            repaired=tuple(job.repaired),
             redis=plan,
         )
 
@@ -347,7 +353,7 @@ class Children:
             if which in job.skip:
                 continue
             try:
-                await self._put_right(job.crew, child, job.live)
+                job.repaired.extend(await self._put_right(job.crew, child, job.live))
             except RejectedError as error:
                 rejected[which] = error.message
         named = {one["metadata"]["name"] for one in wanted if one["kind"] == "NetworkPolicy"}
@@ -363,6 +369,7 @@ class Children:
         if (there := live.get("NetworkPolicy", name)) is not None:
             log.info("deleting", extra={"kind": "NetworkPolicy", "object": name})
             await self._kube.delete("NetworkPolicy", crew.namespace, name, uid=there["metadata"]["uid"], grace=0)
+            self._applied.get(crew.uid, {}).pop(("NetworkPolicy", name), None)
 
     # Credentials
 
@@ -378,7 +385,7 @@ class Children:
             due=self._is_due(crew, live),
         )
         changed = self._password_time(crew, live, users)
-        password = await self._kept(crew, users.crew_password, secret.auth(crew, users, changed), live)
+        password = await self._kept(job, users.crew_password, secret.auth(crew, users, changed))
         self._users[crew.uid] = users
         return users, password
 
@@ -421,21 +428,22 @@ class Children:
             return False
         return pods.are_of_one_template(listed, workload.wanted)
 
-    async def _api_token(self, crew: CrewDeployment, live: Live) -> Generated:
-        token = _token_of(live, crew) or self._password()
-        return await self._kept(crew, token, secret.api_token(crew, token), live)
+    async def _api_token(self, job: _Job) -> Generated:
+        token = _token_of(job.live, job.crew) or self._password()
+        return await self._kept(job, token, secret.api_token(job.crew, token))
 
-    async def _kept(self, crew: CrewDeployment, value: str, wanted: Object, live: Live) -> Generated:
+    async def _kept(self, job: _Job, value: str, wanted: Object) -> Generated:
         """Made once; a Secret that has its values keeps them. By create and not by apply: if another was faster, this
         pass ends, and the next one asks whose it is.
         """
-        name = wanted["metadata"]["name"]
+        live, name = job.live, wanted["metadata"]["name"]
         before = live.get("Secret", name)
         if before is None:
-            made = await self._kube.create(drift.stamped(wanted))
-            self._cache.written("Secret", made)
+            made = await self._kube.create(stamped := drift.stamped(wanted))
+            if self._note(job.crew, stamped, made):
+                job.repaired.append(f"the Secret {name} was deleted, and is made again")
             live.put(made, "Secret")
-        await self._put_right(crew, wanted, live)
+        await self._put_right(job.crew, wanted, live)
         now = live.get("Secret", name)
         return Generated(value, _uid(now), credentials.version(before) if before else "", credentials.version(now))
 
@@ -456,23 +464,35 @@ class Children:
 
     # One child
 
-    async def _put_right(self, crew: CrewDeployment, child: Object, live: Live) -> None:
+    async def _put_right(self, crew: CrewDeployment, child: Object, live: Live) -> list[str]:
+        """What others had done to it, if anything: a sentence."""
         wanted = drift.stamped(child)
         kind, name = wanted["kind"], wanted["metadata"]["name"]
         there = live.get(kind, name)
         if there is not None and not self._differs(crew, wanted, there):
-            return
+            return []
         log.info("applying", extra={"kind": kind, "object": name, "exists": there is not None})
         try:
             now = await self._kube.apply_new(wanted) if there is None else await self._over(wanted, there)
         except RejectedError as error:
             raise RejectedError(error.status, f"the {kind} {name} was refused: {error.message}") from error
-        about = now["metadata"]
-        self._applied.setdefault(crew.uid, {})[kind, name] = _Applied(
+        known = self._note(crew, wanted, now)
+        live.put(now, kind)
+        if there is None:
+            return [f"the {kind} {name} was deleted, and is made again"] if known else []
+        field = drift.changed_by_others(wanted, there)
+        return [f"the {kind} {name} was changed at {quoted(field)}, and is as the spec says again"] if field else []
+
+    def _note(self, crew: CrewDeployment, wanted: Object, now: Object) -> bool:
+        """That it was made like this, or changed to it. Whether this operator had done so before."""
+        kind, about = wanted["kind"], now["metadata"]
+        applied = self._applied.setdefault(crew.uid, {})
+        known = (kind, about["name"]) in applied
+        applied[kind, about["name"]] = _Applied(
             str(about["uid"]), str(about["resourceVersion"]), self._digests.of(wanted)
         )
         self._cache.written(kind, now)
-        live.put(now, kind)
+        return known
 
     async def _over(self, wanted: Object, there: Object) -> Object:
         """Exactly the object that was found to be ours is changed."""

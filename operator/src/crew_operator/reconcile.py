@@ -299,6 +299,8 @@ class Reconciler:
             stopped=_is_stopped(crew, memo.ledger),
             real=real,
         )
+        drifted = [Note(Reason.DRIFT_CORRECTED.word, text) for text in memo.outcome.repaired]
+        await self._recorder.say(memo.about, drifted, time.time())
         if memo.outcome.clean or memo.crew is None:
             memo.crew = crew
         self._choose_primary(crew, memo)

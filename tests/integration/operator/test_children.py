@@ -48,6 +48,11 @@ async def settled(cluster):
     await cluster.condition("Ready", "False")
 
 
+async def corrected(cluster):
+    """What Events say of objects that others changed."""
+    return [message for reason, message in await cluster.events() if reason == "DriftCorrected"]
+
+
 async def test_new_crew_gets_all_its_children_and_they_are_owned(cluster, operator):
     crew = await cluster.make()
     await settled(cluster)
@@ -93,10 +98,13 @@ async def test_pass_with_nothing_to_do_writes_nothing(cluster, settings):
 async def test_deleted_child_comes_back(cluster, operator):
     await cluster.make()
     await settled(cluster)
+    assert await corrected(cluster) == []
     before = await cluster.get("Service", "concierge")
     await cluster.delete("Service", "concierge")
     after = await cluster.exists("Service", "concierge")
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    await eventually(lambda: corrected(cluster), "an Event tells of it")
+    assert await corrected(cluster) == ["the Service concierge was deleted, and is made again"]
 
 
 async def test_child_changed_by_hand_is_put_right_and_foreign_fields_stay(cluster, operator):
@@ -113,6 +121,9 @@ async def test_child_changed_by_hand_is_put_right_and_foreign_fields_stay(cluste
 
     await eventually(right, "redis.conf is put right")
     assert (await data())["notes"] == "mine"
+    await eventually(lambda: corrected(cluster), "an Event tells of it")
+    changed = "the ConfigMap concierge-redis-config was changed at .data.redis.conf, and is as the spec says again"
+    assert await corrected(cluster) == [changed]
 
 
 async def test_password_outlives_the_operator_and_a_lost_label(cluster, settings):
@@ -140,6 +151,8 @@ async def test_a_deleted_secret_gets_a_new_password_and_the_old_one_holds_while_
     await cluster.delete("Secret", "concierge-redis-auth")
     secret = await cluster.exists("Secret", "concierge-redis-auth")
     assert await password(cluster) != before
+    await eventually(lambda: corrected(cluster), "an Event tells of it")
+    assert await corrected(cluster) == ["the Secret concierge-redis-auth was deleted, and is made again"]
     users = base64.b64decode(secret["data"]["auth.conf"]).decode()
     assert hashlib.sha256(before.encode()).hexdigest() in users
 

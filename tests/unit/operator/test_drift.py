@@ -122,3 +122,32 @@ def test_another_update_strategy_takes_the_settings_of_the_one_before_away():
     assert drift.other_strategy(wanted, {"spec": {"updateStrategy": {"type": "OnDelete"}}}) is None
     assert drift.other_strategy({"kind": "StatefulSet", "spec": {}}, live) is None
     assert drift.other_strategy({"kind": "Deployment", "spec": {}}, live) is None
+
+
+def test_a_field_that_somebody_changed_is_named_by_its_path():
+    live = deepcopy(deployment())
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "other"
+    name = live["spec"]["template"]["spec"]["containers"][0]["name"]
+    assert drift.changed_by_others(deployment(), live) == f".spec.template.spec.containers[{name}].image"
+    live = deepcopy(deployment())
+    live["spec"]["replicas"] = 7
+    assert drift.changed_by_others(deployment(), live) == ".spec.replicas"
+    del live["spec"]
+    assert drift.changed_by_others(deployment(), live).startswith(".spec.")
+
+
+def test_a_variable_that_somebody_added_is_named():
+    live = deepcopy(deployment())
+    live["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "CREWOPS_SESSION_TTL", "value": "1"})
+    assert drift.changed_by_others(deployment(), live) == ".spec.template.spec.containers.env CREWOPS_*"
+
+
+def test_what_nobody_else_changed_is_not_named():
+    changed = deepcopy(CHILDREN[-1])
+    changed["spec"]["replicas"] = 7
+    assert drift.changed_by_others(drift.stamped(changed), deployment()) == "", "the spec is another one now"
+    assert drift.changed_by_others(deployment(), deepcopy(deployment())) == ""
+    one, other = (
+        drift.stamped({"kind": "Secret", "metadata": {}, "data": {"password": value}}) for value in ("YQ==", "Yg==")
+    )
+    assert drift.changed_by_others(one, other) == "", "its values are for others to change"

@@ -36,7 +36,7 @@ GOOD = {
 """Of a condition that is True; five of them say what to do as well."""
 EVENTS = {
     Reason.REDIS_POD_REPLACED, Reason.REDIS_FAILED_OVER, Reason.REDIS_HANDED_OVER, Reason.REDIS_PASSWORD_CHANGED,
-    Reason.REDIS_PASSWORD_ROTATED,
+    Reason.REDIS_PASSWORD_ROTATED, Reason.DRIFT_CORRECTED,
 }  # fmt: skip
 PROBLEM = (Problem("spec.x", "write y"),)
 LONG = "Traceback:\n" + "  File line\n" * 400

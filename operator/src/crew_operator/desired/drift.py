@@ -32,6 +32,37 @@ def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
     return not holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
 
 
+def changed_by_others(wanted: Manifest, live: Mapping[str, Any]) -> str:
+    """Path of a field of ours that somebody else changed since we applied the same; empty where that is not what
+    happened. Of a Secret nothing is said: its stamp does not cover its values, which others may change.
+    """
+    if wanted["kind"] == "Secret" or _stamp(wanted) != _stamp(live):
+        return ""
+    path = _difference({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
+    if not path and foreign_settings(wanted, live) is not None:
+        return f".spec.template.spec.containers.env {names.RESERVED_ENV_PREFIX}*"
+    return path
+
+
+def _stamp(manifest: Mapping[str, Any]) -> Any:
+    return (manifest["metadata"].get("annotations") or {}).get(names.APPLIED_ANNOTATION)
+
+
+def _difference(wanted: Any, live: Any) -> str:
+    """Path of the first field that does not hold."""
+    if isinstance(wanted, Mapping):
+        there = live if isinstance(live, Mapping) else {}
+        for name, value in wanted.items():
+            if not _field_holds(name, value, there.get(name)):
+                return f".{name}{_difference(value, there.get(name))}"
+    elif isinstance(wanted, Sequence) and not isinstance(wanted, str) and not _list_holds(wanted, live or []):
+        by_name = {one["name"]: one for one in live or () if _is_named(one)}
+        for one in wanted:
+            if _is_named(one) and not holds(one, by_name.get(one["name"])):
+                return f"[{one['name']}]{_difference(one, by_name.get(one['name']))}"
+    return ""
+
+
 def holds(wanted: Any, live: Any) -> bool:
     """True when `live` has every field that `wanted` has, with the same value up to the API server's own rewriting."""
     if isinstance(wanted, Mapping):

@@ -293,6 +293,11 @@ class Reason(Enum):
         "An Event: all replicas use the new password, and Redis takes the old one no more.",
         "Nothing to do.",
     )
+    DRIFT_CORRECTED = (
+        "DriftCorrected",
+        "An Event: somebody changed or deleted an object that the operator made, and it is as the spec says again.",
+        "Change the CrewDeployment instead. If it comes back, look for who does it: an autoscaler of the Deployment, say.",
+    )
     REPLICA_LOST_REDIS = (
         "ReplicaLostRedis",
         "Redis answers the operator, but not a replica.",
