@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from support.hotel import FACT, QUESTION, WORD, Hotel, names
+from support.hotel import FACT, PATIENT_MEMORY, QUESTION, WORD, Hotel, names
 
 LLM = """
 import hashlib
@@ -55,6 +55,11 @@ TASKS = [
     }.items()
 ]
 EMBEDDER = {"provider": "custom", "config": {"embedding_callable": {"python": "offline.Embedder"}}}
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return PATIENT_MEMORY
 
 
 def declared():

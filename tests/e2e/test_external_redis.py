@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from support.hotel import FACT, QUESTION, READY, WORD, Hotel
+from support.hotel import FACT, PATIENT_MEMORY, QUESTION, READY, WORD, Hotel
 from support.pods import restricted
 from support.real_cluster import RealCluster
 from support.waiting import wait_until
@@ -83,7 +83,7 @@ def hotel(cluster, namespace, store, certificate):
         "urlFrom": {"secretKeyRef": {"name": "store", "key": "url"}},
         "caFrom": {"configMapKeyRef": {"name": "authority", "key": "ca.pem"}},
     }
-    made.apply(redis={"managed": None, "external": external})
+    made.apply(redis={"managed": None, "external": external}, **PATIENT_MEMORY)
     made.wait_ready()
     return made
 

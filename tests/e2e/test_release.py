@@ -3,11 +3,16 @@
 import pytest
 
 from crew_programs.errors import ProgramError
-from support.hotel import FACT, QUESTION, WORD
+from support.hotel import FACT, PATIENT_MEMORY, QUESTION, WORD
 from support.real_cluster import NAMESPACE, RELEASE, RealCluster, images
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return PATIENT_MEMORY
 
 
 @pytest.fixture(scope="module")

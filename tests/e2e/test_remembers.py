@@ -1,8 +1,15 @@
 """A crew keeps its memory when it scales, restarts and rolls out."""
 
-from support.hotel import FACT, QUESTION, WORD, names
+import pytest
+
+from support.hotel import FACT, PATIENT_MEMORY, QUESTION, WORD, names
 
 UNKNOWN = "I don't know"
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return PATIENT_MEMORY
 
 
 def test_what_one_replica_is_told_the_other_one_knows(hotel):

@@ -465,7 +465,8 @@ class Reconciler:
         due, memo.remounts = remount.due(outdated, version, memo.remounts, time.monotonic())
         patch = {"metadata": {"annotations": {names.MOUNTED_ANNOTATION: version}}}
         for uid in due:
-            with contextlib.suppress(NotFoundError, ConflictError, RejectedError):  # gone, or what hastens is not let in
+            # gone since, or somebody refuses what only hastens it
+            with contextlib.suppress(NotFoundError, ConflictError, RejectedError):
                 await self._kube.merge(POD, key.namespace, outdated[uid], patch, uid=uid)
 
     def _follow_workload(self, key: Key, memo: Memo) -> None:
