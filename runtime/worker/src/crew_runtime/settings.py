@@ -38,6 +38,10 @@ class Settings:
     """`FLOAT32` or `FLOAT16`, of a store that is new."""
     durability: str = durability.BUFFERED
     """How far what is saved has come before it counts as saved: one of `contract.durability.VALUES`."""
+    files: str = ""
+    """Absolute path of the folder that all replicas share for what tasks write; ``: CrewAI decides where files land."""
+    files_prefix: str = ""
+    """The path by which the crew's author knows that folder, without its first slash."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -57,6 +61,9 @@ class Settings:
         dimension = read.number(env.EMBEDDER_DIMENSION, 0)
         if dimension % 1:
             read.problem(env.EMBEDDER_DIMENSION, f"has to be a whole number, and is {dimension:g}")
+        files = read.text(env.FILES)
+        if files and not files.startswith("/"):
+            read.problem(env.FILES, f"has to be an absolute path, and is {files!r}")
         settings = cls(
             redis_url=url,
             key_prefix=prefix,
@@ -72,6 +79,8 @@ class Settings:
             dimension=int(dimension) or None,
             vector_type=read.choice(env.VECTOR_TYPE, VECTOR_TYPES).upper(),
             durability=read.choice(env.DURABILITY, durability.VALUES),
+            files=files,
+            files_prefix=read.text(env.FILES_PREFIX).strip("/"),
         )
         if read.problems:
             raise SettingsError(read.problems)

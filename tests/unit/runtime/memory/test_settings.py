@@ -36,6 +36,14 @@ def test_every_variable_is_read():
     )
 
 
+def test_folder_of_files_is_absolute_and_known_without_its_slash():
+    told = {**GOOD, "CREWOPS_FILES": "/run/files", "CREWOPS_FILES_PREFIX": "/mnt/data/"}
+    settings = Settings.from_env(told)
+    assert (settings.files, settings.files_prefix) == ("/run/files", "mnt/data")
+    with pytest.raises(SettingsError, match="CREWOPS_FILES has to be an absolute path"):
+        Settings.from_env({**told, "CREWOPS_FILES": "files"})
+
+
 def test_all_problems_are_told_at_once():
     wrong = {
         "CREWOPS_REDIS_URL": "http://x",

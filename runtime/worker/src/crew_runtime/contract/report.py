@@ -29,10 +29,11 @@ class StateKind:
     """Where one kind of CrewAI's state really lies, as found after the user's code was imported."""
 
     kind: str
-    """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`; the caches: `tool-cache`, `mcp-cache`,
-    `rpm-limit`, `input-files`, `a2a-tasks`, `event-record`."""
+    """`memory`, `flow`, `locks`, `knowledge`, `checkpoints`, `task-outputs`; `output-files` where replicas share
+    a volume; the caches: `tool-cache`, `mcp-cache`, `rpm-limit`, `input-files`, `a2a-tasks`, `event-record`."""
     backend: str
-    """`redis`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`), `process`, or `unused`."""
+    """`redis`, `volume`, or what CrewAI falls back to (`lancedb`, `sqlite`, `chroma`, `files`, `working directory`),
+    `process`, or `unused`."""
     local: bool
     """True: lies in this process or on this disk, other replicas do not see it."""
     detail: str = ""

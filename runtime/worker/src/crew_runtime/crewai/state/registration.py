@@ -11,8 +11,9 @@ from crewai.knowledge.storage import factory as knowledge_factory
 from crewai.memory.storage import factory as memory_factory
 
 from crew_runtime.contract.report import StateKind
-from crew_runtime.crewai.state import checkpoints, corrections, knowledge, task_outputs
+from crew_runtime.crewai.state import checkpoints, corrections, files, knowledge, task_outputs
 from crew_runtime.crewai.state.checkpoints import Checkpoints
+from crew_runtime.crewai.state.files import Folder
 from crew_runtime.crewai.state.flows import FlowStates, RedisFlowPersistence
 from crew_runtime.crewai.state.knowledge import RedisKnowledgeStorage, Shelves
 from crew_runtime.crewai.state.locks import RedisLocks
@@ -52,6 +53,8 @@ class Registered:
     locks: RedisLocks
     guard: Guard
     """Around every call of any of them."""
+    folder: Folder | None = None
+    """Where tasks write their files; None: where CrewAI puts them."""
 
     def memory(self, spec: str) -> RedisStorage | None:
         """For the names of CrewAI's engines. A path is a store of the user's own, which `effective_state` shows."""
@@ -65,7 +68,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     """Before the user's code is imported: `@persist` asks for its store when a class is made."""
     global _registered
     guard = Guard(connections, Durability(settings))
-    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix), guard)
+    made = Registered(RedisStorage(settings, guard), RedisLocks(guard, settings.key_prefix), guard, _folder(settings))
     RedisFlowPersistence.states = FlowStates(guard, settings.key_prefix, settings.session_ttl)
     memory_factory.set_memory_storage_factory(made.memory)
     flow_factory.set_flow_persistence_factory(RedisFlowPersistence)
@@ -75,6 +78,7 @@ def register(settings: Settings, connections: Connections) -> Registered:
     corrections.apply()
     checkpoints.patch(Checkpoints(guard, settings.key_prefix, settings.session_ttl))
     task_outputs.patch(TaskOutputs(guard, settings.key_prefix, settings.session_ttl))
+    files.patch(made.folder)
     _registered = made
     return made
 
@@ -89,7 +93,7 @@ def effective_state() -> tuple[StateKind, ...]:
 
     Looks at the factories and at every live object that keeps state: the user's code may have set its own, on either.
     """
-    memories, flows, knowledges, checkpointed = _live()
+    memories, flows, knowledges, checkpointed, tasks = _live()
     return (
         _memory(memories),
         _flow(flows),
@@ -97,16 +101,18 @@ def effective_state() -> tuple[StateKind, ...]:
         _knowledge(knowledges),
         _checkpoints(checkpointed),
         _task_outputs(),
+        *_files(tasks),
         *BY_NATURE,
     )
 
 
-def _live() -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+def _live() -> tuple[list[Any], list[Any], list[Any], list[Any], list[Any]]:
     from crewai.flow.persistence.base import FlowPersistence
     from crewai.knowledge.knowledge import Knowledge
     from crewai.memory.unified_memory import Memory
+    from crewai.task import Task
 
-    found: tuple[list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [])
+    found: tuple[list[Any], list[Any], list[Any], list[Any], list[Any]] = ([], [], [], [], [])
     for one in gc.get_objects():
         kind = type(one)
         if issubclass(kind, Memory):
@@ -117,6 +123,8 @@ def _live() -> tuple[list[Any], list[Any], list[Any], list[Any]]:
             found[2].append(one)
         elif kind.__name__ == "CheckpointConfig":
             found[3].append(one)
+        elif issubclass(kind, Task):
+            found[4].append(one)
     return found
 
 
@@ -179,6 +187,21 @@ def _task_outputs() -> StateKind:
     why = task_outputs.obstacle()
     told = why or "the crew's code replaced the storage"
     return StateKind("task-outputs", "sqlite", local=True, detail=told, unfit=bool(why))
+
+
+def _files(tasks: Iterable[Any]) -> tuple[StateKind, ...]:
+    """Nothing without a volume: nobody expects the files of one replica on another."""
+    if _registered is None or _registered.folder is None:
+        return ()
+    if files.in_force():
+        return (StateKind("output-files", "volume", local=False),)
+    why, used = files.misfit(), any(map(files.by_crewai, tasks))
+    told = why or f"the crew's code replaced Task.{files.METHOD}"
+    return (StateKind("output-files", "working directory", local=used, detail=told, unfit=used and bool(why)),)
+
+
+def _folder(settings: Settings) -> Folder | None:
+    return Folder(settings.files, settings.files_prefix) if settings.files else None
 
 
 def _names(objects: Iterable[object]) -> str:
