@@ -16,7 +16,7 @@ from crew_operator.api import access as accesses
 from crew_operator.api import names, quantities
 from crew_operator.api.access import Access
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.cluster_cache import POD, ClusterCache
+from crew_operator.cluster_cache import CLAIM, POD, ClusterCache
 from crew_operator.desired import (
     Inputs,
     Peer,
@@ -24,6 +24,7 @@ from crew_operator.desired import (
     credentials,
     drift,
     environment,
+    files,
     refusals,
     rotation,
     runtime_image,
@@ -37,7 +38,7 @@ from crew_operator.errors import Problem, RejectedError
 from crew_operator.failover.plan import Plan
 from crew_operator.failover.plan import plan as plan_of
 from crew_operator.kube_client import KubeClient
-from crew_operator.live import CLAIM, Live, Which
+from crew_operator.live import Live, Which
 from crew_operator.redis_client import Target
 from crew_operator.references import References
 from crew_operator.rolls import Digests, Generated, Roll, Rolls
@@ -64,6 +65,9 @@ class Outcome:
     """Names that somebody else has."""
     rejected: str = ""
     not_resized: str = ""
+    """Why a claim of Redis could not be grown."""
+    files_not_resized: str = ""
+    """The same of the claim of the crew's files."""
     settled: Settled | None = None
     """What may not change any more; None when this pass decided nothing."""
     credentials: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +86,9 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Everything is as the spec says."""
-        return not (self.missing or self.refused or self.taken or self.rejected or self.not_resized)
+        return not (
+            self.missing or self.refused or self.taken or self.rejected or self.not_resized or self.files_not_resized
+        )
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,7 @@ class Children:
             live = await self._read(asked, access, real=real)
             return Outcome(_deployment(live, asked), None, refused=refused)
         live = await self._read(crew, access, real=real)
+        refused = (*refused, *files.problems(crew, _files_claim(live, crew)))
         found = await references.read(self._kube, crew)
         taken = live.taken(crew)
         if not self._may_go_on(crew, live, found):
@@ -270,7 +277,7 @@ class Children:
         rejected = await self._put_all_right(job, wanted)
         if plan.over:
             await self._forget_primary(crew, live)
-        not_resized = await self._grow(crew, live.claims)
+        not_resized = await self._grow_redis(crew, live.claims)
         if (size := _claim_size(live.get("StatefulSet", names.redis(crew.name)))) is not None:
             self._claims.setdefault(crew.uid, size)  # there was none: its controller makes one
         return Outcome(
@@ -278,6 +285,7 @@ class Children:
             target=_target(crew, job.found, users),
             rejected="; ".join(rejected.values()),
             not_resized=not_resized,
+            files_not_resized=await self._grow_files(crew, live),
             credentials=self._remember(job, rolls, rejected),
             rollout=_rollout(job, wanted, rejected),
             retiring=bool(users and users.retiring),
@@ -331,6 +339,7 @@ class Children:
             redis_credentials=rolls[credentials.REDIS].annotation,
             crew_credentials=rolls[credentials.CREW].annotation,
             claim_size=_claim_size(live.get("StatefulSet", names.redis(crew.name))),
+            files_claim=_files_claim(live, crew),
             redis_by_role=plan.by_role,
             redis_members=plan.members,
             redis_pod_management=plan.pod_management,
@@ -520,23 +529,37 @@ class Children:
         now = _Applied(str(about.get("uid")), str(about.get("resourceVersion")), self._digests.of(wanted))
         return self._applied.get(crew.uid, {}).get((wanted["kind"], wanted["metadata"]["name"])) != now
 
-    async def _grow(self, crew: CrewDeployment, claims: Sequence[Object]) -> str:
-        """Ask for larger claims; why one was refused, or nothing. One that is larger already is left alone."""
+    async def _grow_redis(self, crew: CrewDeployment, claims: Sequence[Object]) -> str:
+        """Ask for larger claims of Redis; why one was refused, or nothing."""
         managed = crew.spec.redis.managed
         if managed is None:
             return ""
         size = managed.storage.size
         small = [one for one in claims if _is_more(size, _requested(one))]
         for claim in small:
-            name = str(claim["metadata"]["name"])
-            log.info("growing the claim", extra={"object": name, "size": size})
-            patch = {"spec": {"resources": {"requests": {"storage": size}}}}
-            try:
-                await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
-            except RejectedError as error:
-                return error.message
+            if refusal := await self._grow(crew, claim, size):
+                return refusal
         if small:
             self._claims[crew.uid] = size
+        return ""
+
+    async def _grow_files(self, crew: CrewDeployment, live: Live) -> str:
+        """The same of the claim of the crew's files."""
+        storage, claim = crew.spec.crew.storage, live.get(CLAIM, names.files(crew.name))
+        if storage is None or claim is None or not _is_more(storage.size, _requested(claim)):
+            return ""
+        return await self._grow(crew, claim, storage.size)
+
+    async def _grow(self, crew: CrewDeployment, claim: Object, size: str) -> str:
+        """Ask for a larger claim; why that was refused, or nothing. One that is larger already is left alone."""
+        name = str(claim["metadata"]["name"])
+        log.info("growing the claim", extra={"object": name, "size": size})
+        patch = {"spec": {"resources": {"requests": {"storage": size}}}}
+        try:
+            now = await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
+        except RejectedError as error:
+            return error.message
+        self._cache.written(CLAIM, now)
         return ""
 
 
@@ -545,7 +568,13 @@ def _deployment(live: Live, crew: CrewDeployment) -> Workload | None:
 
 
 def _requested(claim: Object) -> str:
-    return str(claim["spec"]["resources"]["requests"]["storage"])
+    return files.requested(claim["spec"])
+
+
+def _files_claim(live: Live, crew: CrewDeployment) -> Object | None:
+    """The spec of the claim of the crew's files; None: there is none."""
+    claim = live.get(CLAIM, names.files(crew.name))
+    return claim["spec"] if claim is not None else None
 
 
 def _is_more(size: Any, than: Any) -> bool:
@@ -555,9 +584,10 @@ def _is_more(size: Any, than: Any) -> bool:
 def _skipped(crew: CrewDeployment, live: Live, found: References) -> set[Which]:
     """Other people's objects, and what would be made out of something that is not there or not ours."""
     skip = set(live.foreign)
-    if any(kind == CLAIM for kind, _ in live.foreign):
+    files_claim = CLAIM, names.files(crew.name)
+    if any(kind == CLAIM for kind, _ in live.foreign.keys() - {files_claim}):
         skip.add(("StatefulSet", names.redis(crew.name)))
-    if found.problems:
+    if found.problems or files_claim in live.foreign:
         skip.add(("Deployment", crew.name))
     return skip
 

@@ -27,6 +27,7 @@ Which = tuple[str, str]
 """Kind and name."""
 
 POD: Final = "Pod"
+CLAIM: Final = "PersistentVolumeClaim"
 RELIST_SETTLES: Final = 10.0
 """Seconds after the last object of a listing that Kopf made anew, after which what it did not name may be gone."""
 _GRAVES: Final = 4096
@@ -336,6 +337,8 @@ def _entry(kind: str, found: Object) -> _Entry:
     elif kind == "StatefulSet":
         status = found.get("status") or {}
         state["status"] = {key: status[key] for key in ("observedGeneration", "updateRevision") if status.get(key)}
+    elif kind == CLAIM:
+        state["status"] = {"phase": (found.get("status") or {}).get("phase")}
     elif kind == "Deployment":
         state["status"] = pods.pruned_status(found.get("status") or {})
     packed = _STATES.pack(state) if state["generation"] is not None or len(state) > 1 else _NOTHING

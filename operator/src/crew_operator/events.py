@@ -28,6 +28,7 @@ _STARTING = frozenset(
         Reason.REDIS_RESTARTED,
         Reason.REPLICA_LOST_REDIS,
         Reason.POD_NOT_STARTED,
+        Reason.STORAGE_NOT_BOUND,
     )
 )
 """What pods, volumes, names and policies look like while they come to be."""

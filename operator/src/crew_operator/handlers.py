@@ -97,7 +97,8 @@ def registry(told: Told, login: Login, *, everywhere: bool) -> kopf.OperatorRegi
         settings.persistence.progress_storage = _NoProgress()
         for kind, one in KINDS.items():
             if kind != names.KIND:
-                settings.watching.label_selectors[one] = names.OWNER_LABEL
+                more = (f"{key}={value}" for key, value in live.labels(kind).items())
+                settings.watching.label_selectors[one] = ",".join((names.OWNER_LABEL, *more))
 
     def kind_of(kind: str) -> None:
         # async: Kopf would run each plain function in a thread

@@ -70,6 +70,13 @@ class KubeClient:
         except NotFoundError:
             return None
 
+    async def events(self, namespace: str, uid: str) -> list[Object]:
+        """The Events about the object with this uid."""
+        answer = await self._ask(
+            "list", "get", "Event", _path("Event", namespace), {"fieldSelector": f"involvedObject.uid={uid}"}
+        )
+        return list(answer.get("items") or ())
+
     async def list(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
         """The objects with these labels."""
         selector = ",".join(f"{key}={value}" for key, value in labels.items())

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.cluster_cache import ClusterCache
+from crew_operator.cluster_cache import CLAIM, ClusterCache
 from crew_operator.desired import ownership
 from crew_operator.errors import Problem
 from crew_operator.kube_client import KubeClient
@@ -19,10 +19,9 @@ Object = dict[str, Any]
 Which = tuple[str, str]
 """Kind and name."""
 
-KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy", "PodDisruptionBudget")
+KINDS = ("ConfigMap", "Service", "StatefulSet", "Deployment", "NetworkPolicy", "PodDisruptionBudget", CLAIM)
 """Listed by label; Secrets are read by their names: a label taken off by hand must not cost the password."""
 CACHED = (*KINDS, "Secret")
-CLAIM = "PersistentVolumeClaim"
 
 
 @dataclass
@@ -60,8 +59,10 @@ async def read(
             does not have: one of ours that lost its label by hand, one of somebody else, or none.
     """
     owner = crew.namespace, crew.name
-    before = cache.snapshot(owner, CACHED)
-    listed = await _listed(kube, crew) if real else cache.list(owner, CACHED)
+    # Nearly no crew has a claim of its own, and a real read need not cost all of them a request for it.
+    kinds = CACHED if any(child["kind"] == CLAIM for child in expected) else tuple(set(CACHED) - {CLAIM})
+    before = cache.snapshot(owner, kinds)
+    listed = await _listed(kube, crew, kinds) if real else cache.list(owner, kinds)
     read: list[tuple[str, Object]] = [(kind, one) for (kind, _), one in listed.items()] if real else []
     live = Live()
     wanted = [(child["kind"], child["metadata"]["name"]) for child in expected]
@@ -76,13 +77,19 @@ async def read(
     if not real:
         for kind, one in read:
             cache.written(kind, one)
-    elif cache.read(owner, CACHED, read, before) and cache.synced:
+    elif cache.read(owner, kinds, read, before) and cache.synced:
         log.info("watch events were missing what a list found")
     return live
 
 
+def labels(kind: str) -> dict[str, str]:
+    """That objects of a kind have beside the owner's, to be watched and listed: the claims of Redis, which its
+    StatefulSet labels with the owner too, are no children."""
+    return {names.COMPONENT_LABEL: names.CREW} if kind == CLAIM else {}
+
+
 async def read_claims(kube: KubeClient, crew: CrewDeployment, live: Live, members: int) -> None:
-    """The claims of a managed Redis. Nobody watches them: nothing of them changes but by us."""
+    """The claims of a managed Redis. The cache does not keep them: nothing of them changes but by us."""
     live.claims.clear()
     for number in range(members):
         name = names.redis_claim(crew.name, number)
@@ -93,9 +100,9 @@ async def read_claims(kube: KubeClient, crew: CrewDeployment, live: Live, member
             live.foreign[CLAIM, name] = claim
 
 
-async def _listed(kube: KubeClient, crew: CrewDeployment) -> dict[Which, Object]:
+async def _listed(kube: KubeClient, crew: CrewDeployment, kinds: Collection[str]) -> dict[Which, Object]:
     found = {}
-    for kind in KINDS:
-        for one in await kube.list(kind, crew.namespace, {names.OWNER_LABEL: crew.name}):
+    for kind in (one for one in KINDS if one in kinds):
+        for one in await kube.list(kind, crew.namespace, {names.OWNER_LABEL: crew.name, **labels(kind)}):
             found[kind, str(one["metadata"]["name"])] = one
     return found

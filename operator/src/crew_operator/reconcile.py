@@ -25,7 +25,8 @@ from crew_operator.api import access, names, parse, quantities, restrictions
 from crew_operator.api.names import ConditionType
 from crew_operator.api.spec import MEMBERS, CrewDeployment, OnLoss
 from crew_operator.children import Children, InUse, Outcome
-from crew_operator.cluster_cache import POD, ClusterCache
+from crew_operator.claim_events import ClaimEvents
+from crew_operator.cluster_cache import CLAIM, POD, ClusterCache
 from crew_operator.desired import environment, rotation
 from crew_operator.doorbells import Doorbells
 from crew_operator.errors import (
@@ -53,10 +54,10 @@ from crew_operator.redis_client import Target
 from crew_operator.remount import Asked
 from crew_operator.replica_client import ReplicaClient
 from crew_operator.settings import Settings
-from crew_operator.status import chains, conditions, durability, filling, identity, pacing, pods, summary
+from crew_operator.status import chains, claims, conditions, durability, filling, identity, pacing, pods, summary
 from crew_operator.status.durability import Ledger
 from crew_operator.status.identity import Servers
-from crew_operator.status.observed import Failure, Observed, Proof, RedisLook, RedisState, Workload, reports
+from crew_operator.status.observed import Claim, Failure, Observed, Proof, RedisLook, RedisState, Workload, reports
 from crew_operator.status.pacing import Pace
 from crew_operator.words import quoted
 from crew_operator.workqueue import Result, WorkQueue
@@ -114,6 +115,8 @@ class Memo:
     """The CrewDeployment's metadata, as far as they are of use."""
     crew: CrewDeployment | None = None
     """Of the last spec that could be parsed: what runs."""
+    has_files: bool = False
+    """It has a volume for its files."""
     outcome: Outcome | None = None
     known: Observed = field(default_factory=lambda: Observed(generation=0))
     workload_version: str = ""
@@ -171,6 +174,7 @@ class Reconciler:
         self._metrics = metrics
         self._children = Children(kube, cache, settings)
         self._recorder = Recorder(kube)
+        self._claim_events: ClaimEvents[Key] = ClaimEvents(kube)
         self._failovers: Failovers[Key] = Failovers(self._tell_failover)
         self._memos: dict[Key, Memo] = {}
         self._restless: set[Key] = set()
@@ -289,6 +293,7 @@ class Reconciler:
                 memo.known, workload=await self._workload(memo), api=access.of_no_spec(memo.status) or {}
             )
             return
+        memo.has_files = crew.spec.crew.storage is not None
         allowed = access.of(crew.spec.crew, memo.status)
         memo.outcome = await self._children.bring(
             crew,
@@ -316,7 +321,7 @@ class Reconciler:
             credentials=memo.outcome.credentials,
             rollout=memo.outcome.rollout.shown() if memo.outcome.rollout is not None else {},
             rejected=memo.outcome.rejected,
-            not_resized=memo.outcome.not_resized,
+            not_resized="; ".join(filter(None, (memo.outcome.not_resized, memo.outcome.files_not_resized))),
             workload=memo.outcome.workload,
         )
 
@@ -410,6 +415,7 @@ class Reconciler:
         await self._follow_password(key, memo, target, seen)
         return replace(
             seen,
+            files=await self._files(key, memo, seen),
             proof=memo.proof,
             redis_restarted=memo.restarted,
             redis_several=memo.servers.several,
@@ -420,6 +426,17 @@ class Reconciler:
             loss=memo.ledger.loss,
             stopped=memo.crew is not None and _is_stopped(memo.crew, memo.ledger),
         )
+
+    async def _files(self, key: Key, memo: Memo, seen: Observed) -> Claim | None:
+        """The claim of the crew's files, with what is said of it while replicas wait for it."""
+        found = self._cache.get(key, CLAIM, names.files(key.name)) if memo.has_files else None
+        if found is None:
+            return None
+        claim = claims.claim(found)
+        if claim.phase == claims.BOUND or all(one.ready for one in seen.live_replicas):
+            self._claim_events.forget(key)
+            return claim
+        return await self._claim_events.told(key, key.namespace, claim)
 
     def _follow_store(self, key: Key, memo: Memo, look: RedisLook) -> None:
         """Whether it has what it has to have. A crew stops for a loss, and comes back after it, by a whole pass."""
@@ -631,6 +648,7 @@ class Reconciler:
             self._children.forget(_uid(memo))
         self._restless.discard(key)
         self._failovers.forget(key)
+        self._claim_events.forget(key)
         self._doorbells.forget(key)
         self._metrics.forget(*key)
         return Result()

@@ -145,7 +145,7 @@ class Cluster:
         assert answer.status_code == 200, answer.text
 
     async def patch_status(self, kind: str, name: str, status: dict[str, Any]) -> None:
-        version = {"Pod": "v1", "Deployment": "apps/v1"}[kind]
+        version = "apps/v1" if kind == "Deployment" else "v1"
         about = {"namespace": self.namespace, "name": name}
         await self.kube.apply_status({"apiVersion": version, "kind": kind, "metadata": about, "status": status})
 

@@ -64,6 +64,7 @@ async def live(cluster, node, settings):
         await node.redis_restarts()
         await lose_its_label(cluster)
         await grow(cluster)
+        await with_files(cluster, node)
         node.signal_redis(signal.SIGSTOP)
         await eventually(lambda: replaced(cluster), "the wedged Redis is replaced", 60)
     async with app.running(settings):
@@ -95,6 +96,14 @@ async def grow(cluster):
         return claim["spec"]["resources"]["requests"]["storage"] == "2Gi"
 
     await eventually(grown, "the claim asks for more", 30)
+
+
+async def with_files(cluster, node):
+    """A volume for the crew's files, which has to be waited for."""
+    await cluster.change({"crew": {"storage": {"size": "1Gi"}}})
+    await cluster.exists("PersistentVolumeClaim", "concierge-files")
+    await node.tell_not_ready("crew-1")
+    await cluster.condition("Ready", "False", "ReplicasNotReady", seconds=30)
 
 
 def said(permissions):

@@ -28,6 +28,7 @@ EVERYTHING = {
     "crew__inputs": ["message"],
     "crew__processes": "Shared",
     "crew__runtime": {"python": "/opt/python"},
+    "crew__storage": {"size": "1Gi"},
     "crew__warmUp": "a:b",
     "crew__webhookHosts": ["example.com"],
     "kickoffs": {

@@ -48,6 +48,7 @@ CREWS = {
         "crew__onReplicaLoss": "Fail",
         "crew__kickoffTimeout": "1h30m",
         "crew__gracePeriod": "20m",
+        "crew__storage": {"size": "5Gi", "storageClassName": "nfs", "mountPath": "/srv/files", "whenDeleted": "Delete"},
         "kickoffs": {
             "retention": "72h",
             "maxBytes": "512Mi",

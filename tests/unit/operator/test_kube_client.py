@@ -74,6 +74,7 @@ WRITES = {
 READS = {
     "get": lambda kube: kube.get("Service", "lobby", "concierge"),
     "list": lambda kube: kube.list("Service", "lobby", {}),
+    "events": lambda kube: kube.events("lobby", "u"),
 }
 
 
@@ -132,7 +133,7 @@ async def test_a_process_that_must_not_write_sends_nothing_but_what_is_about_its
         for read in READS.values():
             await read(kube)
         await write(kube, LEASE)
-        assert [path.partition("/")[0] for _, path in server.came[1:]] == ["services", "services", "leases"]
+        assert [path.partition("/")[0] for _, path in server.came[1:]] == ["services", "services", "events", "leases"]
 
 
 async def test_the_fence_is_asked_when_a_write_has_its_turn_and_a_lease_waits_for_none():

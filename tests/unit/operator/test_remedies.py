@@ -12,6 +12,7 @@ from crew_operator.status import chains
 from crew_operator.status.checks import _OF_THE_RUNTIME, _REDIS_REASONS
 from crew_operator.status.conditions import MAX_MESSAGE, merge
 from crew_operator.status.observed import (
+    Claim,
     Failure,
     Loss,
     Members,
@@ -76,6 +77,7 @@ def history(told=None, **changes):
 
 AWAY = HistoryHealth(HistoryReason.UNREACHABLE, "connection refused", lag=5.0, waiting=3)
 WRITES = HistoryHealth(HistoryReason.OK, lag=5.0, waiting=3)
+NO_VOLUME = Claim("concierge-files", "uid", "Pending", "standard", ("ReadWriteMany",), "no such mode", warned=True)
 PRIMARY = RedisMember("redis-0", 0, "uid", "10.0.0.1")
 NOBODY = good(workload=Workload(wanted=2), replicas=())
 STUCK = Workload(wanted=2, replicas=3, ready=2, updated=1, deadline_exceeded=True)
@@ -95,6 +97,7 @@ SEEN: list[Observed] = [
     good(replicas=(replica("a"), replica("b", report=LOST_REDIS))),
     good(replicas=(replica("a"), replica("b", report=NOT_KEPT))),
     good(replicas=(replica("a"), replica("b", report=Failure("refused")))),
+    good(replicas=(replica("a", ready=False, report=None),), files=NO_VOLUME),
     good(loss=Loss("1234abcd", 0, "Redis has lost it")),
     good(loss=Loss("1234abcd", 0, "Redis has lost it"), stopped=True, workload=Workload(wanted=0), replicas=()),
     good(redis=replace(LOOK, evicts="allkeys-lru")), good(redis=replace(LOOK, persistence=None)),

@@ -174,7 +174,9 @@ def _json(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         parts = {info.name: _json(getattr(value, info.attribute)) for info in fields.of(type(value))}
         return {name: part for name, part in parts.items() if part is not None}
-    return None if value in ((), {}) else value
+    if isinstance(value, tuple):
+        return [_json(one) for one in value] or None
+    return None if value == {} else value
 
 
 def _validation(rule: Rule) -> dict[str, Any]:

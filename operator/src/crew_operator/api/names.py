@@ -98,6 +98,8 @@ API_TOKEN_KEY: Final = "token"  # noqa: S105 - likewise
 """Of a generated token."""
 DATA_PATH: Final = "/data"
 DATA_VOLUME: Final = "data"
+FILES_VOLUME: Final = "files"
+"""Of the crew's container: what `spec.crew.storage` asks for."""
 
 RESERVED_ENV_PREFIX: Final = "CREWOPS_"
 
@@ -132,10 +134,15 @@ def redis_claim(name: str, number: int = 0) -> str:
     return f"{DATA_VOLUME}-{name}-redis-{number}"
 
 
+def files(name: str) -> str:
+    """The PersistentVolumeClaim with the crew's files."""
+    return f"{name}-files"
+
+
 @lru_cache(maxsize=4096)
 def children(name: str) -> frozenset[str]:
     """The names that children of a CrewDeployment have, of whichever kind."""
-    made = (redis, redis_headless, redis_auth, api_token, redis_config, definition)
+    made = (redis, redis_headless, redis_auth, api_token, redis_config, definition, files)
     return frozenset((name, *(one(name) for one in made)))
 
 

@@ -174,6 +174,14 @@ class Durability(StrEnum):
     REPLICATED = durability.REPLICATED
 
 
+class AccessMode(StrEnum):
+    """Who may mount a volume at once, in Kubernetes' words."""
+
+    MANY = "ReadWriteMany"
+    ONCE = "ReadWriteOnce"
+    ONCE_POD = "ReadWriteOncePod"
+
+
 class WhenDeleted(StrEnum):
     """What becomes of the volume."""
 
@@ -379,6 +387,82 @@ class Api:
     crew that ran before this field was known everybody, as before."""
 
 
+OTHERS_PATHS = r"^/(crewops|tmp|proc|sys|dev)(/|$)"
+"""Where the crew's pods, or every container, have something else mounted."""
+
+
+_GROWS = Rule(
+    "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
+    "a volume can grow but not shrink: put the old size back or a larger one",
+    at="size",
+)
+_KEEPS_ITS_CLASS = Rule(
+    "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+    "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+    "storageClassName cannot change: a claim keeps its class",
+    at="storageClassName",
+)
+_HAS_A_SIZE = Rule(
+    "quantity(self.size).isGreaterThan(quantity('0'))",
+    "a volume has a size: write one such as 1Gi",
+    lambda storage: quantities.is_some(storage.size),
+    at="size",
+)
+
+
+@dataclass(frozen=True)
+class CrewStorage:
+    """A volume for the crew's files: one claim, which all replicas mount."""
+
+    RULES: ClassVar = (
+        _GROWS,
+        _KEEPS_ITS_CLASS,
+        _HAS_A_SIZE,
+        Rule(
+            "self.accessModes == oldSelf.accessModes",
+            "accessModes cannot change: a claim keeps its modes",
+            at="accessModes",
+        ),
+        Rule(
+            "self.accessModes.size() > 0",
+            "write ReadWriteMany, or with one replica ReadWriteOnce or ReadWriteOncePod",
+            lambda storage: bool(storage.access_modes),
+            at="accessModes",
+        ),
+        Rule(
+            "self.accessModes.size() < 2 || self.accessModes.all(mode, mode != 'ReadWriteOncePod')",
+            "ReadWriteOncePod goes with no other mode: remove it or the others",
+            lambda storage: len(storage.access_modes) < 2 or AccessMode.ONCE_POD not in storage.access_modes,
+            at="accessModes",
+        ),
+        Rule(
+            f"!self.mountPath.matches('{OTHERS_PATHS}')",
+            "take another path, such as /data: the crew's pods have something else mounted there",
+            lambda storage: not matches(OTHERS_PATHS, storage.mount_path),
+            at="mountPath",
+        ),
+    )
+
+    size: Quantity
+    """Of the claim. Can grow, when the storage class allows expansion; cannot shrink."""
+    storage_class_name: Name | None = None
+    """Storage class of the claim; the cluster's default when unset. It has to offer the access modes. Immutable."""
+    access_modes: Annotated[tuple[AccessMode, ...], Limits(max_items=3, unique=True)] = (AccessMode.MANY,)
+    """ReadWriteMany: any number of replicas on any nodes. With ReadWriteOnce or ReadWriteOncePod there can be one
+    replica only, and a rollout ends it before the next one starts. Immutable."""
+    mount_path: Annotated[
+        str, Limits("an absolute path such as /data", pattern=r"^(/[A-Za-z0-9_][A-Za-z0-9._-]*)+$", max_length=200)
+    ] = "/data"
+    """Where the crew's container has it. What tasks write by a relative `output_file` lands below it."""
+    when_deleted: WhenDeleted = WhenDeleted.RETAIN
+    """What becomes of the claim, and of the files in it, when the CrewDeployment is deleted."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether pods on several nodes may have it at once."""
+        return AccessMode.MANY in self.access_modes
+
+
 @dataclass(frozen=True)
 class Crew:
     """The crew: its code or its definition, and how it runs."""
@@ -473,6 +557,9 @@ class Crew:
     """Hosts that webhooks may name, such as *.example.com; any when unset. Private addresses have to be named here, by
     the host without a wildcard or by a pattern of addresses such as 10.*; those of the pod itself, of its link and of
     the cloud's metadata service without any wildcard."""
+    storage: CrewStorage | None = None
+    """A volume for the crew's files, such as what tasks write by `output_file`: one claim, NAME-files, for all
+    replicas. Without it each replica has its own files, which end with its pod. When it is removed, the claim stays."""
 
     @property
     def token_from(self) -> SecretSource | None:
@@ -555,25 +642,7 @@ class History:
 class Storage:
     """The volume of the managed Redis."""
 
-    RULES: ClassVar = (
-        Rule(
-            "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
-            "a volume can grow but not shrink: put the old size back or a larger one",
-            at="size",
-        ),
-        Rule(
-            "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-            "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-            "storageClassName cannot change: a claim keeps its class",
-            at="storageClassName",
-        ),
-        Rule(
-            "quantity(self.size).isGreaterThan(quantity('0'))",
-            "a volume has a size: write one such as 1Gi",
-            lambda storage: quantities.is_some(storage.size),
-            at="size",
-        ),
-    )
+    RULES: ClassVar = (_GROWS, _KEEPS_ITS_CLASS, _HAS_A_SIZE)
 
     size: Quantity = "1Gi"
     """Of the claim. Can grow, when the storage class allows expansion; cannot shrink."""
@@ -778,6 +847,14 @@ class Spec:
             "external Redis that has replicas",
             lambda spec: spec.durability is not Durability.REPLICATED or spec.redis.members != 1,
             at="memory.durability",
+        ),
+        Rule(
+            "!has(self.crew.storage) || self.replicas <= 1 || "
+            "self.crew.storage.accessModes.exists(mode, mode == 'ReadWriteMany')",
+            "ReadWriteOnce is for one node, and replicas on others would never start: set replicas to 1, or begin with "
+            "accessModes: [ReadWriteMany] and a storage class that offers it",
+            lambda spec: spec.crew.storage is None or spec.replicas <= 1 or spec.crew.storage.is_shared,
+            at="crew.storage.accessModes",
         ),
     )
 

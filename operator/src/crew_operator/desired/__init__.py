@@ -6,7 +6,7 @@ there yet. A manifest names only the fields that we care about: server-side appl
 
 from crew_operator.api import access
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import crew_objects, definition, network_policy, redis_config, redis_objects, secret
+from crew_operator.desired import crew_objects, definition, files, network_policy, redis_config, redis_objects, secret
 from crew_operator.desired.metadata import Inputs, Manifest, Peer
 from crew_operator.desired.redis_users import RedisUsers
 
@@ -40,5 +40,7 @@ def children(crew: CrewDeployment, inputs: Inputs) -> tuple[Manifest, ...]:
     token = (secret.api_token(crew, inputs.api_token),) if access.is_generated(crew, inputs.access) else ()
     policy = (network_policy.replicas(crew, inputs, inputs.operator),) if inputs.operator else ()
     declared = (definition.config_map(crew, told.inline),) if told is not None and told.inline is not None else ()
+    storage = crew.spec.crew.storage
+    claim = (files.claim(crew, storage, inputs),) if storage is not None else ()
     own = (crew_objects.service(crew), crew_objects.disruption_budget(crew), crew_objects.deployment(crew, inputs))
-    return (*redis, *declared, *token, *policy, *own)
+    return (*redis, *declared, *token, *policy, *claim, *own)

@@ -2,7 +2,7 @@
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment
-from crew_operator.desired import metadata, pod_template
+from crew_operator.desired import files, metadata, pod_template
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
 
@@ -29,7 +29,7 @@ def disruption_budget(crew: CrewDeployment) -> Manifest:
 
 
 def deployment(crew: CrewDeployment, inputs: Inputs) -> Manifest:
-    """The replicas. A rollout takes none away before a new one is ready, whatever their number."""
+    """The replicas."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -39,7 +39,7 @@ def deployment(crew: CrewDeployment, inputs: Inputs) -> Manifest:
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": names.selector(crew.name, names.CREW)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+            "strategy": files.strategy(crew),
             "template": pod_template.of(crew, inputs),
         },
     }

@@ -12,6 +12,8 @@ _WHOLE = frozenset({"selector", "podSelector", "namespaceSelector"})
 """Maps that server-side apply owns as a whole (`x-kubernetes-map-type: atomic`): a key that somebody added is ours to
 take away, and has to be, since a selector with one more selects nothing."""
 
+_STRATEGIES = {"StatefulSet": "updateStrategy", "Deployment": "strategy"}
+
 
 def stamped(manifest: Manifest) -> Manifest:
     """The manifest with the hash of itself: by it a field that we dropped since is noticed."""
@@ -110,14 +112,16 @@ def foreign_settings(wanted: Manifest, live: Mapping[str, Any]) -> dict[str, Any
 
 
 def other_strategy(wanted: Manifest, live: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The merge patch that makes a StatefulSet's update strategy another one; None when it is that already. To apply
-    leaves the settings of the one before, which the API server has filled in, and then refuses them.
+    """The merge patch that makes the update strategy of a StatefulSet or Deployment one without settings; None when it
+    is that already. To apply leaves the settings of the one before, which the API server has filled in, and then
+    refuses them.
     """
-    strategy = wanted["spec"].get("updateStrategy") if wanted["kind"] == "StatefulSet" else None
-    there = live.get("spec", {}).get("updateStrategy") or {}
+    field = _STRATEGIES.get(wanted["kind"], "")
+    strategy = wanted["spec"].get(field) if field else None
+    there = live.get("spec", {}).get(field) or {}
     if strategy is None or strategy["type"] == there.get("type") or "rollingUpdate" not in there:
         return None
-    return {"spec": {"updateStrategy": {**strategy, "rollingUpdate": None}}}
+    return {"spec": {field: {**strategy, "rollingUpdate": None}}}
 
 
 def _containers(manifest: Mapping[str, Any], field: str) -> Sequence[Any]:

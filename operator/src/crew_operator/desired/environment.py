@@ -20,6 +20,7 @@ from crew_operator.api.spec import (
     Processes,
     VectorType,
 )
+from crew_operator.desired import files
 from crew_runtime import contract
 from crew_runtime.contract import env
 
@@ -126,7 +127,7 @@ def worker(crew: CrewDeployment, *, password_file: bool = True) -> list[EnvVar]:
     messages = crew.spec.history.messages
     turns = {env.HISTORY_TURNS: _unless(messages.turns, Messages.turns, str) if messages.enabled else None}
     common = shared(crew, password_file=password_file)
-    variables = [*common, what, *warm_up, *_plain(turns), *_home(crew), *_own(crew)]
+    variables = [*common, what, *warm_up, *_plain({**turns, **files.variables(crew)}), *_home(crew), *_own(crew)]
     return list({one["name"]: one for one in variables}.values())  # a name may stand there once
 
 

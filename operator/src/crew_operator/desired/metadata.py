@@ -49,6 +49,8 @@ class Inputs:
     """The same for all that the crew is let in with, and that it lets others in with."""
     claim_size: str | None = None
     """What the live StatefulSet's claim template asks for: it is immutable, a claim is grown on the claim itself."""
+    files_claim: Mapping[str, Any] | None = None
+    """Spec of the live claim of the crew's files; None: there is none."""
     redis_by_role: bool = False
     """The Service of Redis selects the primary by its label; not before there is one that has it."""
     redis_members: int | None = None

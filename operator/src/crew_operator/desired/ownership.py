@@ -38,7 +38,8 @@ def problem(crew: CrewDeployment, kind: str, live: Object) -> Problem:
     """What to tell of an object that is not ours."""
     name = str(live["metadata"]["name"])
     if kind == "PersistentVolumeClaim":
-        labels = ",".join(f"{key}={value}" for key, value in names.selector(crew.name, names.REDIS).items())
+        needed = _own_labels(crew) if name == names.files(crew.name) else names.selector(crew.name, names.REDIS)
+        labels = ",".join(f"{key}={value}" for key, value in needed.items())
         do = f"delete it, take another name for the crew, or give it to this crew by the labels {labels}"
         return Problem("metadata.name", f"the claim {name} exists and was not made for this crew: {do}")
     do = "delete or rename it, or take another name for the crew"
@@ -63,6 +64,8 @@ def _is_namesake(crew: CrewDeployment, controller: Mapping[str, Any]) -> bool:
 
 def _is_labelled(crew: CrewDeployment, live: Object) -> bool:
     labels = live["metadata"].get("labels") or {}
-    return bool(
-        labels.get(names.OWNER_LABEL) == crew.name and labels.get(names.MANAGED_BY_LABEL) == names.FIELD_MANAGER
-    )
+    return all(labels.get(key) == value for key, value in _own_labels(crew).items())
+
+
+def _own_labels(crew: CrewDeployment) -> dict[str, str]:
+    return {names.OWNER_LABEL: crew.name, names.MANAGED_BY_LABEL: names.FIELD_MANAGER}

@@ -11,7 +11,7 @@ from typing import Any
 
 from crew_operator.api import names
 from crew_operator.api.spec import CrewDeployment, Durability, FileSource, ImageEntrypoint
-from crew_operator.desired import definition, environment, metadata
+from crew_operator.desired import definition, environment, files, metadata
 from crew_operator.desired.metadata import Inputs, Manifest
 from crew_runtime import contract
 from crew_runtime.contract import redis_credentials
@@ -126,6 +126,7 @@ def _crew(crew: CrewDeployment, inputs: Inputs) -> dict[str, Any]:
             {"name": "state", "mountPath": names.STATE_PATH},
             *([_DEFINITION_MOUNT] if spec.definition else []),
             *_redis_mounts(crew, inputs),
+            *files.mounts(crew),
             *deepcopy([dict(one) for one in template.volume_mounts]),
         ],
     }
@@ -155,7 +156,7 @@ def _volumes(crew: CrewDeployment, inputs: Inputs) -> list[dict[str, Any]]:
         volumes.append(_password_volume(crew))
     if (source := _history_ca(crew)) is not None:
         volumes.append(_ca_volume("history-ca", source))
-    return volumes
+    return [*volumes, *files.volumes(crew)]
 
 
 def _ca(crew: CrewDeployment) -> FileSource | None:
@@ -205,6 +206,7 @@ def _pod_security(crew: CrewDeployment) -> dict[str, Any]:
     return {
         "runAsNonRoot": True,
         "fsGroup": _GROUP,
+        **files.pod_security(crew),
         "seccompProfile": {"type": "RuntimeDefault"},
         **deepcopy(dict(crew.spec.template.security_context)),
     }

@@ -17,6 +17,7 @@ CREW_AVAILABLE: Chain = (
     checks.workload_was_seen,
     checks.crew_is_not_stopped,
     checks.replicas_are_wanted,
+    checks.wanted_have_their_files,
     checks.wanted_are_ready,
 )
 
@@ -69,6 +70,7 @@ PROGRESSING: Chain = (
     checks.references_exist,
     checks.children_are_accepted,
     checks.workload_was_seen,
+    checks.files_have_a_volume,  # the next one would say no more than that a pod was not scheduled
     checks.rollout_was_accepted,
     checks.storage_is_resized,
     checks.rollout_is_complete,

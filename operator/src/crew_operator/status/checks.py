@@ -1,10 +1,12 @@
 """One function a fact: what it says about a condition, or None when it has nothing to say. Put in order by `chains`."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from crew_operator.errors import Problem
+from crew_operator.status.claims import BOUND
 from crew_operator.status.observed import Failure, Observed, RedisLook, RedisState, Replica, reports
 from crew_operator.words import quoted
 from crew_runtime.contract.reasons import BY_WORD, Reason
@@ -59,6 +61,8 @@ _OF_THE_RUNTIME = frozenset(
     }
 )
 """Why the runtime and a crew's image do not go together; a worker that gives up uses the same words."""
+_OF_VOLUMES = re.compile("persistent ?volume|storage ?class", re.IGNORECASE).search
+"""What schedulers and kubelets say of a pod that waits for a claim."""
 
 
 def passes_end(seen: Observed) -> Verdict | None:
@@ -91,6 +95,27 @@ def references_exist(seen: Observed) -> Verdict | None:
     return _problems(Reason.REFERENCE_NOT_FOUND, seen.missing)
 
 
+def files_have_a_volume(seen: Observed) -> Verdict | None:
+    """No replica waits for the claim of the crew's files. Without a pod it may have no volume: many classes make it
+    where the first one is to run, and a volume that is being made is no news.
+    """
+    claim = seen.files
+    if claim is None or claim.phase == BOUND:
+        return None
+    waiting = [one for one in seen.live_replicas if not one.ready]
+    troubles = [one.trouble.message for one in waiting if one.trouble is not None and _OF_VOLUMES(one.trouble.message)]
+    if not waiting or not (troubles or claim.warned):
+        return None
+    asked = f"{', '.join(claim.modes)} of {f'the class {claim.storage_class}' if claim.storage_class else 'no class'}"
+    why = claim.said or troubles[0]
+    return _bad(Reason.STORAGE_NOT_BOUND, f"the claim {claim.name} ({asked}) is {claim.phase}: {why}")
+
+
+def wanted_have_their_files(seen: Observed) -> Verdict | None:
+    """Too few replicas serve, and that is why."""
+    return files_have_a_volume(seen) if len(seen.ready_replicas) < _wanted(seen) else None
+
+
 def children_are_accepted(seen: Observed) -> Verdict | None:
     """The API server took all children."""
     if not seen.rejected:
@@ -99,7 +124,7 @@ def children_are_accepted(seen: Observed) -> Verdict | None:
 
 
 def storage_is_resized(seen: Observed) -> Verdict | None:
-    """The claim has the size that the spec asks for."""
+    """The claims have the sizes that the spec asks for."""
     if not seen.not_resized:
         return None
     return _bad(Reason.STORAGE_NOT_RESIZED, seen.not_resized)

@@ -187,6 +187,22 @@ class Replica:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The claim of the crew's files."""
+
+    name: str
+    uid: str = ""
+    phase: str = "Pending"
+    """Kubernetes' word; Bound: it has a volume."""
+    storage_class: str = ""
+    modes: tuple[str, ...] = ()
+    said: str = ""
+    """By its provisioner, or whoever looks for a volume; asked while pods wait for it."""
+    warned: bool = False
+    """That was a warning."""
+
+
+@dataclass(frozen=True)
 class Workload:
     """The crew's Deployment, in its own status' words."""
 
@@ -239,7 +255,7 @@ class Observed:
     rejected: str = ""
     """The API server's words when it refused a child."""
     not_resized: str = ""
-    """The API server's words when it refused to grow the claim."""
+    """The API server's words when it refused to grow a claim."""
     settled: Mapping[str, str] = field(default_factory=dict)
     """What may not change any more, by its name in `status.memory`; empty when that was not decided now."""
     credentials: Mapping[str, str] = field(default_factory=dict)
@@ -256,6 +272,8 @@ class Observed:
     workload: Workload | Failure | None = None
     """None: there is no Deployment (yet)."""
     replicas: tuple[Replica, ...] | Failure = ()
+    files: Claim | None = None
+    """None: the spec asks for no volume for the crew's files, or its claim does not exist yet."""
     members: Members | None = None
     """None: Redis is not replicated, or not by the operator."""
     redis_pod: RedisPod | None = None

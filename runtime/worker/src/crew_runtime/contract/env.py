@@ -77,6 +77,13 @@ HISTORY_POSTGRES_BYTES = "CREWOPS_HISTORY_POSTGRES_BYTES"
 IMAGE = "CREWOPS_IMAGE"
 """Optional; the crew's image, as the durable history tells it."""
 
+FILES = "CREWOPS_FILES"
+"""Optional; the folder that all replicas share for the crew's files: what tasks write by `output_file` lands below it.
+The local cluster sets it to where that is on the machine. Unset: files land where CrewAI puts them."""
+FILES_PREFIX = "CREWOPS_FILES_PREFIX"
+"""With FILES: the path by which the crew's author knows that folder, without its first slash: CrewAI takes that from an
+`output_file` as well."""
+
 CONCURRENCY = "CREWOPS_CONCURRENCY"
 """Kickoffs at once in one replica; default 4."""
 QUEUE_LIMIT = "CREWOPS_QUEUE_LIMIT"

@@ -36,8 +36,13 @@ class Reason(Enum):
     )
     STORAGE_NOT_RESIZED = (
         "StorageNotResized",
-        "The claim of Redis could not be grown to spec.redis.managed.storage.size.",
-        "Set allowVolumeExpansion on its storage class, or ask who runs it. Redis keeps running on the old size.",
+        "A claim, of Redis or of the crew's files, could not be grown to the size that the spec asks for.",
+        "Set allowVolumeExpansion on its storage class, or ask who runs it. What uses it goes on with the old size.",
+    )
+    STORAGE_NOT_BOUND = (
+        "StorageNotBound",
+        "The claim of the crew's files, spec.crew.storage, has no volume, and replicas cannot start without it.",
+        "Take a class that offers its modes: remove storage, delete the claim, write storage anew (docs/day-two.md).",
     )
     ENV_IGNORED = (
         "EnvIgnored",
@@ -296,7 +301,7 @@ class Reason(Enum):
     DRIFT_CORRECTED = (
         "DriftCorrected",
         "An Event: somebody changed or deleted an object that the operator made, and it is as the spec says again.",
-        "Change the CrewDeployment instead. If it comes back, look for who does it: an autoscaler of the Deployment, say.",
+        "Change the CrewDeployment instead. If it comes back, look for who does it, such as an autoscaler.",
     )
     REPLICA_LOST_REDIS = (
         "ReplicaLostRedis",
