@@ -82,6 +82,20 @@ def test_migrate_export_and_import_say_what_came_of_it(memory, folder, tmp_path)
     assert report(memory("migrate", "redis:hotel/b", "./back", "--merge-sessions", "--json"))["written"] == 20
 
 
+def test_reembed_asks_the_embedder_of_the_crews_project(memory, folder, tmp_path):
+    (tmp_path / "project").mkdir()
+    words = ("reembed", str(folder), "redis:hotel/anew", "--project", "project")
+    entrypoint = ("--entrypoint", "support.user_crews.remembering:crew")
+    told = report(memory(*words, *entrypoint, "--json", PYTHONPATH=str(TESTS)))
+    assert (told["written"], told["dimension"], told["embedder"]) == (20, 32, "custom/Hashed")
+    done = memory(*words)
+    assert (done.returncode, "project has no crew" in done.stderr) == (2, True)
+    done = memory(*words, "--entrypoint", "nowhere:crew")
+    assert (done.returncode, "there is no module nowhere" in done.stderr) == (1, True)
+    done = memory(*words, "--entrypoint", "support.user_crews.plain:crew", PYTHONPATH=str(TESTS))
+    assert (done.returncode, "has no memory, and hence no embedder" in done.stderr) == (1, True)
+
+
 def test_crewais_own_folder_is_found_where_the_crew_runs(memory, folder, tmp_path):
     done = memory("migrate", "lancedb:", "redis:hotel/own", "--json", CREWAI_STORAGE_DIR=str(folder.parent))
     assert report(done)["records"] == 20

@@ -14,6 +14,7 @@ from crewai.memory.storage.lancedb_storage import LanceDBStorage
 from crew_runtime.contract import moving
 from crew_runtime.contract.moving import Order, Place
 from crew_runtime.moving import move
+from crew_runtime.moving.embedding import Embedding
 from crew_runtime.moving.errors import DamagedFileError, MovingError
 from crew_runtime.moving.file import FileSource, FileTarget
 from crew_runtime.moving.lance import LanceSource, LanceTarget
@@ -417,6 +418,104 @@ def test_an_import_that_was_killed_goes_on(settings, make_storage, tmp_path):
     assert (report.equal, report.written, report.problems) == (there, number - there, ())
     assert make_storage().count() == number
     assert len(make_storage().search(direction("guest 2999 likes 20993"), limit=1)) == 1
+
+
+def embedding(target, name="ours", embed=None, overwrite=False):
+    asked = []
+
+    def longer(texts):
+        asked.extend(texts)
+        return [direction(one, 24) if one else [] for one in texts]
+
+    return Embedding(target, name, embed or longer, overwrite=overwrite), asked
+
+
+def reembedded(source, target, **options):
+    made, asked = embedding(target, **options)
+    return move.move(source, target, 10, Quiet(), made), asked
+
+
+def test_memories_get_vectors_of_another_embedder_elsewhere_while_the_old_serve(settings, other, storage, make_storage):
+    storage.save(some(10))
+    remember(storage, "ada", "of ada")
+    report, asked = reembedded(RedisSource(place(settings)), to_redis(place(other)))
+    assert (report.written, report.dimension, report.embedder, report.problems) == (11, 24, "ours", ())
+    assert len(asked) == 12, "each once, and one to see how long a vector is"
+    assert contents(storage.search(direction("guest 3 likes room 21"), limit=1)) == ["guest 3 likes room 21"]
+    moved = make_storage(other)
+    assert contents(moved.search(direction("guest 3 likes room 21", 24), limit=1)) == ["guest 3 likes room 21"]
+    assert seen_by(moved, "bob") == sorted(contents(some(10)))
+    assert moved.embedder_mismatch("ours") == ""
+
+    # What was remembered meanwhile follows, and nothing is embedded twice but what shows that it is the same embedder.
+    storage.save([record("one more", id="late")])
+    report, asked = reembedded(RedisSource(place(settings)), to_redis(place(other)))
+    assert (report.written, report.equal, report.problems) == (1, 11, ())
+    assert len(asked) == 1 + 5 + 1
+
+
+def test_vectors_of_another_embedder_are_not_mixed_with_those_that_are_there(settings, other, storage, make_storage):
+    storage.save(some(3))
+    go(RedisSource(place(settings)), to_redis(place(other)))
+    make_storage(other).embedder_mismatch("ours")
+
+    def otherwise(texts):
+        return [direction(f"not {one}") for one in texts]
+
+    with pytest.raises(MovingError, match=r"has the memory .* already, with a vector of another embedder than ours"):
+        reembedded(RedisSource(place(settings)), to_redis(place(other)), embed=otherwise)
+    with pytest.raises(MovingError, match="holds vectors of 16 dimensions"):
+        reembedded(RedisSource(place(settings)), to_redis(place(other)))
+    with pytest.raises(MovingError, match="nobody named the embedder"):
+        reembedded(RedisSource(place(other)), to_redis(place(settings)), embed=lambda t: [direction(one) for one in t])
+
+
+def test_what_fails_with_its_embedder_goes_on_with_it(settings, other, storage, monkeypatch):
+    monkeypatch.setattr(move, "BATCH", 2)
+    storage.save(some(6))
+    calls = []
+
+    def fails(texts):
+        calls.append(texts)
+        if len(calls) == 3:
+            raise ConnectionError("the service is down")
+        return [direction(one, 24) for one in texts]
+
+    with pytest.raises(MovingError, match="embedder failed: ConnectionError: the service is down; the same command"):
+        reembedded(RedisSource(place(settings)), to_redis(place(other)), embed=fails)
+    report, _ = reembedded(RedisSource(place(settings)), to_redis(place(other)))
+    assert (report.written, report.equal, report.problems) == (4, 2, ())
+
+
+@pytest.mark.parametrize("wrong", [[], [[1.0]], [[float("nan")] * 24], [[]]])
+def test_an_embedder_that_gives_what_is_no_vector_is_named(settings, other, storage, wrong):
+    storage.save(some(1))
+    with pytest.raises(MovingError, match="embedder gave"):
+        reembedded(
+            RedisSource(place(settings)), to_redis(place(other)),
+            embed=lambda texts: [direction("x", 24)] if "How long" in texts[0] else wrong,
+        )  # fmt: skip
+
+
+def test_a_crew_recalls_on_the_runtime_what_was_embedded_anew_for_it(programs, server, settings, tmp_path):
+    """By its own embedder, whose vectors have 32 dimensions; those in the folder have 16."""
+    facts = ["Anna is allergic to peanuts", "The pool opens at seven"]
+    write_folder(tmp_path / "bare", [record(one, "/crew/crew/guests") for one in facts])
+    order = Order(
+        Place(moving.FOLDER, path=str(tmp_path / "bare")), place(settings),
+        embed=moving.Project("support.user_crews.remembering:crew"),
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", moving.MODULE], input=json.dumps(moving.order_to_dict(order)), text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(TESTS), "HOME": str(tmp_path)}, capture_output=True, cwd=tmp_path,
+    )  # fmt: skip
+    told_last = json.loads(done.stdout.splitlines()[-1])
+    assert (told_last["report"]["written"], told_last["report"]["dimension"]) == (2, 32)
+    assert told_last["report"]["embedder"] == "custom/Hashed"
+
+    ours = {"CREWOPS_REDIS_URL": server.url, "CREWOPS_KEY_PREFIX": settings.key_prefix}
+    programs.ask(name="crew_recall", arguments=["room-214", facts[0]], environ=ours, folder=str(tmp_path))
+    assert programs.answer()[0] == facts[0]
 
 
 def test_a_crew_recalls_on_the_runtime_what_the_bare_crew_remembered(programs, server, settings, tmp_path):

@@ -5,10 +5,11 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
@@ -20,6 +21,7 @@ from crewctl.errors import UsageError
 from crewctl.moving import crews, process, show, words
 from crewctl.moving.words import Crew
 from crewctl.screen import PlainConsole
+from crewctl.verify import project
 
 HELP = "move what a crew remembers: out of CrewAI's LanceDB folder, into Redis, into a file, and back"
 URL: Final = "CREWCTL_REDIS_URL"
@@ -32,11 +34,14 @@ TO_URL: Final = "CREWCTL_TO_REDIS_URL"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the verbs and their options."""
     parser.epilog = f"A place is {words.SYNTAX}. Where Redis is, {URL} says ({FROM_URL}, {TO_URL} where there are two)."
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="export|import|migrate")
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="export|import|migrate|reembed")
     made = {
         "export": verbs.add_parser("export", help="write memories to a file", epilog=parser.epilog),
         "import": verbs.add_parser("import", help="read memories from a file", epilog=parser.epilog),
         "migrate": verbs.add_parser("migrate", help="from one place to another, without a file", epilog=parser.epilog),
+        "reembed": verbs.add_parser(
+            "reembed", help="likewise, with new vectors of the crew's embedder", epilog=parser.epilog
+        ),
     }
     for name, one in made.items():
         add = one.add_argument
@@ -54,7 +59,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 help="into a LanceDB folder, which knows none: whatever session it belonged to")  # fmt: skip
             add("--samples", type=int, default=moving.SAMPLES, metavar="N",
                 help="memories that are searched for at the end (default: %(default)s)")  # fmt: skip
-        if name != "import":
+        if name == "reembed":
+            add("--project", type=Path, default=Path(), metavar="PATH",
+                help="the crew's project: a folder, or a crew.jsonc (default: the working directory)")  # fmt: skip
+            add(
+                "--entrypoint",
+                default="",
+                metavar="MODULE:ATTR",
+                help="a Crew, a @CrewBase class, a Flow or a function",
+            )
+        elif name != "import":
             add("--embedder", default="", metavar="PROVIDER/MODEL",
                 help="what the vectors of a LanceDB folder were made with: CrewAI does not write it down")  # fmt: skip
         add("--overwrite", action="store_true", help="replace what is there already, also by what is older")
@@ -67,13 +81,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code 0: all is there. 1: not all is, or nothing could be moved. 2: it cannot be asked like this."""
     signal.signal(signal.SIGTERM, _interrupt)
-    python = interpreter.examine(interpreter.choose(Path.cwd(), options.python), moving.MODULE)
+    found = project.find(options.project, options.entrypoint) if options.what == "reembed" else None
+    folder = found.folder if found else Path.cwd()
+    python = interpreter.examine(interpreter.choose(folder, options.python), moving.MODULE)
     screen = show.console()
     began = time.monotonic()
     with contextlib.ExitStack() as open_:
-        order = _order(options, open_)
+        order = replace(_order(options, open_), embed=_embed(found) if found else None)
         try:
-            report = _move(open_, python, order, screen)
+            report = _move(open_.enter_context(process.started(python, order, folder)), screen)
         except KeyboardInterrupt:
             screen.print(Text("interrupted: nothing is broken, and the same command goes on"), soft_wrap=True)
             raise
@@ -107,6 +123,10 @@ def _order(options: argparse.Namespace, open_: contextlib.ExitStack) -> Order:
     )
 
 
+def _embed(found: project.Project) -> moving.Project:
+    return moving.Project(found.entrypoint, str(found.folder / found.definition) if found.definition else "")
+
+
 def _file(word: str) -> Place:
     return Place(moving.FILE, path=str(Path(word).absolute()))
 
@@ -132,9 +152,8 @@ class _Places:
         return found
 
 
-def _move(open_: contextlib.ExitStack, python: interpreter.Interpreter, order: Order, screen: Console) -> Report:
+def _move(told: Iterator[dict[str, Any]], screen: Console) -> Report:
     """Raises MoveError."""
-    told = open_.enter_context(process.started(python, order))
     with show.progress(screen) as bar:
         for event in told:
             if (report := process.report(event)) is not None:

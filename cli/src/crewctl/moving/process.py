@@ -27,8 +27,11 @@ class MoveError(CrewctlError):
 
 
 @contextlib.contextmanager
-def started(python: Interpreter, order: Order) -> Iterator[Iterator[dict[str, Any]]]:
-    """What it tells, line by line; it ends with the context. Raises UsageError when something to lend is missing."""
+def started(python: Interpreter, order: Order, folder: Path) -> Iterator[Iterator[dict[str, Any]]]:
+    """What it tells, line by line; it ends with the context. `folder`: where it works.
+
+    Raises UsageError when something to lend is missing.
+    """
     with tempfile.TemporaryDirectory(prefix="crewctl-memory-") as name:
         lent = interpreter.lend(python.lent, Path(name, "lent"))
         kept = {key: value for key, value in os.environ.items() if not key.startswith(env.PREFIX)}
@@ -37,7 +40,7 @@ def started(python: Interpreter, order: Order) -> Iterator[Iterator[dict[str, An
             # In a session of its own: after Ctrl-C it is we who end it.
             process = subprocess.Popen(
                 [python.path, "-m", moving.MODULE], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=log, text=True, start_new_session=True,
+                cwd=folder, stderr=log, text=True, start_new_session=True,
             )  # fmt: skip
             try:
                 yield _told(process, order, log)

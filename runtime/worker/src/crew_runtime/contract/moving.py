@@ -51,6 +51,14 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Project:
+    """Whose embedder makes the vectors anew; one of the two is set. The process' working directory is its folder."""
+
+    entrypoint: str = ""
+    definition: str = ""
+
+
+@dataclass(frozen=True)
 class Order:
     """One move."""
 
@@ -63,6 +71,8 @@ class Order:
     overwrite: bool = False
     """Whether what is there already is replaced, also by what is older."""
     samples: int = SAMPLES
+    embed: Project | None = None
+    """None: vectors are moved as they are."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,9 @@ def order_to_dict(order: Order) -> dict[str, Any]:
 
 def order_from_dict(data: Mapping[str, Any]) -> Order:
     """The reverse. Raises KeyError, TypeError."""
-    return Order(**{**data, "source": Place(**data["source"]), "target": Place(**data["target"])})
+    embed = data.get("embed")
+    places = {"source": Place(**data["source"]), "target": Place(**data["target"])}
+    return Order(**{**data, **places, "embed": Project(**embed) if embed else None})
 
 
 def report_to_dict(report: Report) -> dict[str, Any]:

@@ -3,22 +3,27 @@
 Ends with 0 once it said how it went, also that it did not go.
 """
 
+import contextlib
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from crew_runtime import telemetry
 from crew_runtime.contract import moving
-from crew_runtime.contract.moving import Order, Place
+from crew_runtime.contract.moving import Order, Place, Project
 from crew_runtime.errors import CrewRuntimeError
 from crew_runtime.moving import move
+from crew_runtime.moving.embedding import Embedding
 from crew_runtime.moving.errors import MovingError
 from crew_runtime.moving.file import FileSource, FileTarget
 from crew_runtime.moving.places import Source, Target
 from crew_runtime.moving.store import RedisSource, RedisTarget
+from crew_runtime.worker import start
+from crew_runtime.worker.errors import StartError
 
 TELL_EVERY = 0.1
 """Seconds between two lines on how far it is."""
@@ -47,7 +52,7 @@ class _Lines:
         self._out.flush()
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Exit code 0 whenever the last line says how it went."""
     telemetry.turn_off_unattended(os.environ)
     # What libraries print goes elsewhere: the lines are ours alone.
@@ -55,12 +60,16 @@ def main() -> int:
     os.dup2(2, 1)
     order = moving.order_from_dict(json.load(sys.stdin))
     try:
-        report = move.move(_source(order), _target(order), order.samples, lines)
+        with contextlib.ExitStack() as open_:
+            source, target = _source(order), _target(order)
+            embedding = None if order.embed is None else _embedding(order.embed, target, order, open_)
+            report = move.move(source, target, order.samples, lines, embedding)
     except CrewRuntimeError as error:
         lines.say(moving.FAILED, message=str(error))
     else:
         lines.say(moving.DONE, report=moving.report_to_dict(report))
-    return 0
+    sys.stdout.flush()
+    os._exit(0)  # threads of the user's code might keep the process
 
 
 def _source(order: Order) -> Source:
@@ -87,6 +96,23 @@ def _target(order: Order) -> Target:
     return LanceTarget(_folder(order.target), overwrite=order.overwrite, merge_sessions=order.merge_sessions)
 
 
+def _embedding(project: Project, target: Target, order: Order, open_: contextlib.ExitStack) -> Embedding:
+    """Builds the crew as a kickoff does, with its own folders elsewhere. Raises MovingError."""
+    # What it is built with by itself, a memory and its knowledge, is not what is moved.
+    os.environ["CREWAI_STORAGE_DIR"] = open_.enter_context(tempfile.TemporaryDirectory(prefix="crewctl-memory-"))
+    try:
+        start.prepare()
+    except StartError as error:
+        raise MovingError(error.full) from error
+    from crew_runtime.crewai.loading import embedder, load
+
+    try:
+        own = embedder.of(project.entrypoint, project.definition)
+    except load.EntrypointError as error:
+        raise MovingError(f"{error.message}\n{error.detail}".rstrip()) from error
+    return Embedding(target, own.name, own.embed, overwrite=order.overwrite)
+
+
 def _folder(place: Place) -> Path:
     if place.path:
         return Path(place.path)
@@ -107,4 +133,4 @@ def _check_lancedb() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

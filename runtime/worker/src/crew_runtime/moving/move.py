@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from crew_runtime.contract.moving import Report
+from crew_runtime.moving.embedding import Embedding
 from crew_runtime.moving.items import Item, fingerprint
 from crew_runtime.moving.places import Source, Target
 
@@ -31,13 +32,13 @@ class Tell(Protocol):
         """So many of the step are done."""
 
 
-def move(source: Source, target: Target, samples: int, tell: Tell) -> Report:
+def move(source: Source, target: Target, samples: int, tell: Tell, embedding: Embedding | None = None) -> Report:
     """Idempotent: an interrupted one is begun again, and goes on with what is missing.
 
-    Raises MovingError, and BackendError of a Redis.
+    `embedding`: gives them other vectors. Raises MovingError, and BackendError of a Redis.
     """
     tell.step("look", None)
-    about = source.about()
+    about = source.about() if embedding is None else embedding.about(source.about())
     target.begin(about)
     tell.step("move", about.count)
     expected: dict[str, bytes] = {}
@@ -45,7 +46,8 @@ def move(source: Source, target: Target, samples: int, tell: Tell) -> Report:
     written = equal = 0
     kept: list[str] = []
     taken: list[str] = []
-    for batch in _batches(target.placed(one) for one in source.items()):
+    for read in _batches(target.placed(one) for one in source.items()):
+        batch = read if embedding is None else embedding.embed(read)
         told = target.write(batch)
         written, equal = written + told.written, equal + told.equal
         kept += told.kept

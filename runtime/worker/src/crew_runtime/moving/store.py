@@ -95,6 +95,11 @@ class RedisTarget:
                 f"the memories of {self.where} were made with the embedder {named}, and those of {about.where} with "
                 f"{about.embedder}: neither finds what the other stored. {ELSEWHERE}"
             )
+        if not named and self._store.all_ids():
+            raise MovingError(
+                f"nobody named the embedder that the memories of {self.where} were made with, and it may be another "
+                f"one than {about.embedder}: start a crew with them once, which names it, or move to a place of its own"
+            )
         if not named:
             self._store.made_with(about.embedder)
 
