@@ -156,9 +156,10 @@ def _move(told: Iterator[dict[str, Any]], screen: Console) -> Report:
     """Raises MoveError."""
     with show.progress(screen) as bar:
         for event in told:
-            if (report := process.report(event)) is not None:
-                return report
+            report = process.report(event)
             bar(event)
+            if report is not None:
+                return report
     raise ValueError("a process of ours ends with a report, or an error")
 
 

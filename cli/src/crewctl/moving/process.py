@@ -35,7 +35,8 @@ def started(python: Interpreter, order: Order, folder: Path) -> Iterator[Iterato
     with tempfile.TemporaryDirectory(prefix="crewctl-memory-") as name:
         lent = interpreter.lend(python.lent, Path(name, "lent"))
         kept = {key: value for key, value in os.environ.items() if not key.startswith(env.PREFIX)}
-        environ = interpreter.environment({**kept, "PYTHONWARNINGS": "ignore"}, lent)
+        # What it leaves there when it is killed goes with our own folder.
+        environ = interpreter.environment({**kept, "TMPDIR": name, "PYTHONWARNINGS": "ignore"}, lent)
         with tempfile.TemporaryFile() as log:
             # In a session of its own: after Ctrl-C it is we who end it.
             process = subprocess.Popen(

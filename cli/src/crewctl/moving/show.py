@@ -49,9 +49,10 @@ def progress(screen: Console) -> Iterator[Bar]:
     with Progress(*columns, console=screen) as bars:
 
         def show(event: dict[str, object]) -> None:
+            if event["event"] in (moving.STEP, moving.DONE):
+                for one in bars.tasks:  # where it was known what it is at most, or not at all, this is what it came to
+                    bars.update(one.id, total=one.completed or 1, completed=one.completed or 1)
             if event["event"] == moving.STEP:
-                for one in bars.tasks:  # a count that was known at most is what it came to
-                    bars.update(one.id, total=one.completed or one.total, completed=one.completed or one.total or 0)
                 total = event["records"]
                 bars.add_task(_name(event), total=total if isinstance(total, int) else None)
             elif event["event"] == moving.ADVANCED and isinstance(done := event["records"], int):

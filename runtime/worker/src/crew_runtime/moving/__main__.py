@@ -35,20 +35,31 @@ class _Lines:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._told = 0.0
+        self._untold: int | None = None
 
     def step(self, name: str, records: int | None) -> None:
         """At once."""
         self.say(moving.STEP, name=name, records=records)
 
     def advanced(self, records: int) -> None:
-        """At times."""
+        """At times, and when something else is said."""
+        self._untold = records
         if time.monotonic() - self._told >= TELL_EVERY:
             self._told = time.monotonic()
-            self.say(moving.ADVANCED, records=records)
+            self._catch_up()
 
     def say(self, event: str, **more: Any) -> None:
         """One line."""
-        self._out.write(json.dumps({"event": event, **more}) + "\n")
+        self._catch_up()
+        self._put({"event": event, **more})
+
+    def _catch_up(self) -> None:
+        if self._untold is not None:
+            self._put({"event": moving.ADVANCED, "records": self._untold})
+            self._untold = None
+
+    def _put(self, told: dict[str, Any]) -> None:
+        self._out.write(json.dumps(told) + "\n")
         self._out.flush()
 
 
