@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import lancedb
 import pytest
 from crewai.memory.storage.lancedb_storage import LanceDBStorage
 
@@ -25,6 +26,7 @@ from support.idle_sessions import let_pass
 from support.memories import contents, direction, record
 from support.programs import TESTS
 
+COLUMNS = ("id", "content", "scope", "categories_str", "metadata_str", "created_at", "last_accessed", "source")
 FIELDS = ("id", "content", "scope", "categories", "metadata", "importance", "created_at", "source", "private")
 
 
@@ -306,6 +308,26 @@ def test_a_place_without_memories_is_named(settings, tmp_path):
     with pytest.raises(MovingError, match="has no memories: check the key prefix"):
         go(RedisSource(place(settings)), FileTarget(tmp_path / "f", overwrite=False))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"id": "a", "vector": [0.5] * 4}, "it has no categories_str, content"),
+        ({**dict.fromkeys(COLUMNS, ""), "importance": 0.5, "private": False, "vector": "text"}, "no fixed length"),
+    ],
+)
+def test_a_table_that_is_not_crewais_is_refused(tmp_path, row, why):
+    lancedb.connect(str(tmp_path)).create_table("memories", [row])
+    with pytest.raises(MovingError, match=f"was not written by CrewAI: .*{why}"):
+        LanceSource(tmp_path, "")
+
+
+def test_a_memory_that_is_not_crewais_is_named(tmp_path):
+    row = {**dict.fromkeys(COLUMNS, ""), "id": "odd", "importance": 0.5, "private": False, "vector": [0.5] * 4}
+    lancedb.connect(str(tmp_path)).create_table("memories", [row])
+    with pytest.raises(MovingError, match="the memory odd was not written by CrewAI: Invalid isoformat"):
+        go(LanceSource(tmp_path, ""), FileTarget(tmp_path / "f", overwrite=False))
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

@@ -184,9 +184,14 @@ def _open(path: Path) -> Any:
     if not (path / f"{TABLE}.lance").is_dir():
         return None
     try:
-        return lancedb.connect(str(path)).open_table(TABLE)
+        table = lancedb.connect(str(path)).open_table(TABLE)
     except (OSError, ValueError, RuntimeError) as error:
         raise MovingError(f"{path} cannot be read by lancedb {lancedb.__version__}: {error}") from error
+    missing = sorted({*_ALL_BUT_THE_VECTOR, "vector"} - set(table.schema.names))
+    if missing or not pa.types.is_fixed_size_list(table.schema.field("vector").type):
+        what = f"it has no {', '.join(missing)}" if missing else "its vectors have no fixed length"
+        raise MovingError(f"the table {TABLE} in {path} was not written by CrewAI: {what}")
+    return table
 
 
 def _dimension(table: Any) -> int:
