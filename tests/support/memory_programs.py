@@ -61,6 +61,14 @@ def deep_recall(installed, session, query):
     return recall(installed, session, query, "deep")
 
 
+def crew_recall(installed, session, query):
+    """What the crew of `bare_crew` recalls on the runtime."""
+    from support.user_crews.remembering import crew
+
+    with binding.bind(session):
+        return [one.record.content for one in crew()._memory.recall(query, depth="shallow", limit=3)]
+
+
 def crew_storage(installed: Installation):
     from crewai import Agent, Crew, Task
 

@@ -11,7 +11,9 @@ from crewctl import __version__, commands, extra
 from crewctl.errors import CrewctlError
 from crewctl.screen import plain
 
-_FIRST = ("demo", "verify", "up", "down", "status", "doctor", "history", "rotate", "webhook_key", "env", "kubectl")
+_FIRST = (
+    "demo", "verify", "up", "down", "status", "doctor", "memory", "history", "rotate", "webhook_key", "env", "kubectl",
+)  # fmt: skip
 
 
 def _verbs() -> list[str]:

@@ -86,6 +86,16 @@ class Kube:
         value = (found.get("data") or {}).get(key)
         return None if value is None else base64.b64decode(value)
 
+    def file(self, source: Mapping[str, Any]) -> bytes | None:
+        """What a `secretKeyRef` or `configMapKeyRef` names; None: there is none. Raises ClusterError when it cannot be
+        read."""
+        if (ref := source.get("secretKeyRef")) is not None:
+            return self.secret(ref["name"], ref["key"])
+        ref = source["configMapKeyRef"]
+        found = self.get(f"/api/v1/namespaces/{self.namespace}/configmaps/{ref['name']}") or {}
+        text = (found.get("data") or {}).get(ref["key"])
+        return None if text is None else str(text).encode()
+
     def api_token(self, crew: Manifest) -> str | None:
         """The token of a CrewDeployment's API; None: it asks for none. Raises ClusterError when it cannot be read."""
         told = (crew.get("status") or {}).get("api") or {}

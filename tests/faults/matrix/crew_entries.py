@@ -156,7 +156,7 @@ ENTRIES = (
     Fault("rollout", ROLLOUT, "a variable of the crew is changed", rolled, where=Where.ANY),
     Fault("rollout-restart", ROLLOUT, "kubectl rollout restart", restarted, where=Where.ANY),
     Fault("rollout-and-redis-killed", ROLLOUT, "kill -9 of Redis at the beginning of a rollout", rolled_while_redis_dies, Tells("MemoryReady")),
-    Fault("rollout-broken", ROLLOUT, "an entrypoint that is not there, put right when it is told", broken, Tells("CrewAvailable", ("EntrypointBroken",)), within=40, where=Where.ANY),
-    Fault("reference-missing", ROLLOUT, "a Secret that is not there, put right when it is told", invalid, Tells("Progressing", ("ReferenceNotFound",)), where=Where.ANY),
+    Fault("rollout-broken", ROLLOUT, "an entrypoint that is not there, put right when it is told", broken, Tells("Ready", ("EntrypointBroken",)), within=40, where=Where.ANY),
+    Fault("reference-missing", ROLLOUT, "a Secret that is not there, put right when it is told", invalid, Tells("Ready"), where=Where.ANY),
     Fault("password-rotated", ROLLOUT, "crewctl rotate", rotated, where=Where.ANY),
 )  # fmt: skip

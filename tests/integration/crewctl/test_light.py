@@ -88,7 +88,7 @@ def test_the_environment_holds_what_is_declared_and_no_more(environment, tmp_pat
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["verify", "doctor", "rotate", "webhook-key", "history"])
+@pytest.mark.parametrize("verb", ["verify", "doctor", "rotate", "webhook-key", "history", "memory"])
 def test_a_light_verb_explains_itself(crewctl, verb):
     done = crewctl(verb, "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -15,6 +15,7 @@ from crew_runtime.guard.call import Guard
 from crew_runtime.redis_client import Connections
 from crew_runtime.settings import Settings
 from support.idle_sessions import let_pass
+from support.programs import Programs
 from support.redis_server import RedisServer, start_redis
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def index_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with start_redis(tmp_path_factory.mktemp("plain"), with_search=False) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    made = Programs(tmp_path_factory.mktemp("programs"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["index", "plain"])

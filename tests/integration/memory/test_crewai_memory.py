@@ -1,19 +1,11 @@
 """Through CrewAI's own Memory, Flow and lock, in processes of their own as replicas are."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.programs import Programs
 from support.redis_server import RedisServer, start_redis
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
-    made = Programs(tmp_path_factory.mktemp("programs"))
-    yield made
-    made.close()
 
 
 class Run:

@@ -146,14 +146,9 @@ def _of_crew(kube: Kube, crew: Manifest, open_: contextlib.ExitStack) -> tuple[s
 
 
 def _certificate(kube: Kube, source: Mapping[str, Any]) -> bytes:
-    if (ref := source.get("secretKeyRef")) is not None:
-        found = kube.secret(ref["name"], ref["key"])
-    else:
-        ref = source["configMapKeyRef"]
-        config = kube.get(f"/api/v1/namespaces/{kube.namespace}/configmaps/{ref['name']}") or {}
-        text = (config.get("data") or {}).get(ref["key"])
-        found = None if text is None else str(text).encode()
+    found = kube.file(source)
     if found is None:
+        ref = source.get("secretKeyRef") or source["configMapKeyRef"]
         raise ClusterError(f"{ref['name']} has no {ref['key']}, the certificate of spec.history.postgres.caFrom")
     return found
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import FrameType
 
 from crew_runtime.contract import rehearsal
-from crewctl.verify import interpreter, judge, project, rounds, show
+from crewctl import interpreter
+from crewctl.verify import judge, project, rounds, show
 
 HELP = "run a crew in two processes, and fail when its memory survives in one only"
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     2: it cannot be asked like this.
     """
     found = project.find(options.path, options.entrypoint)
-    python = interpreter.examine(interpreter.choose(found.folder, options.python))
+    python = interpreter.examine(interpreter.choose(found.folder, options.python), rehearsal.MODULE)
     wish = rounds.Wish(found, python, options.embedder, options.timeout, options.strict)
     signal.signal(signal.SIGTERM, _interrupt)  # a CI that gives up: leave no process behind
     # stdout is for the result alone when a machine reads it

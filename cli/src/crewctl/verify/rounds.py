@@ -19,9 +19,10 @@ from pathlib import Path
 
 from crew_runtime.contract import env, rehearsal
 from crew_runtime.contract.rehearsal import Answer
-from crewctl.verify import interpreter, scratch
+from crewctl import interpreter
+from crewctl.interpreter import Interpreter
+from crewctl.verify import scratch
 from crewctl.verify.facts import Outcome, Pair
-from crewctl.verify.interpreter import Interpreter
 from crewctl.verify.project import Project
 
 SETTLE_SECONDS = 5.0
@@ -96,7 +97,7 @@ class _Stage:
             (own / name).mkdir(parents=True)
         workdir = scratch.disk(self._wish.project.folder, own)
         said, log = own / "answer.json", own / "log"
-        argv = [str(self._wish.python.path), "-m", "crew_runtime.rehearsal", step, self._nonce, str(said)]
+        argv = [str(self._wish.python.path), "-m", rehearsal.MODULE, step, self._nonce, str(said)]
         argv += ["--embedder", self._wish.embedder]
         argv += [] if with_runtime else ["--without-runtime"]
         argv += ["--placeholder-keys"] if self.placeholders else []

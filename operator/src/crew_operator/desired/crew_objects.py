@@ -36,6 +36,7 @@ def deployment(crew: CrewDeployment, inputs: Inputs) -> Manifest:
         "metadata": metadata.of(crew, crew.name, names.CREW),
         "spec": {
             "replicas": 0 if inputs.stopped else crew.spec.replicas,
+            "paused": False,  # whoever pauses it would keep every later change of the spec from the crew, in silence
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": names.selector(crew.name, names.CREW)},

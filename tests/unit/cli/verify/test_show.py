@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from crew_runtime.contract.rehearsal import Answer, Store
+from crewctl.interpreter import Interpreter
 from crewctl.screen import PlainConsole
 from crewctl.verify import show
 from crewctl.verify.facts import Outcome, Pair
-from crewctl.verify.interpreter import Interpreter
 from crewctl.verify.judge import judge
 from crewctl.verify.project import Project
 from crewctl.verify.rounds import Wish

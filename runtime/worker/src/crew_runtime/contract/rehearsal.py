@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from crew_runtime.contract.report import StateKind
 
+MODULE: Final = "crew_runtime.rehearsal"
+"""`python -m` of the process."""
 WRITE: Final = "write"
 READ: Final = "read"
 STEPS: Final = (WRITE, READ)

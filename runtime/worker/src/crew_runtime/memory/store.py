@@ -11,7 +11,7 @@ import redis
 from crew_runtime import redis_client
 from crew_runtime.contract import keys
 from crew_runtime.contract.scripts import Argument
-from crew_runtime.contract.sessions import LOG_LENGTH, SWEEP
+from crew_runtime.contract.sessions import LOG_LENGTH, SWEEP, end
 from crew_runtime.errors import (
     BackendError,
     DimensionMismatchError,
@@ -140,6 +140,11 @@ class Store:
         found = self.guard.call("meta", lambda client: scripts.EMBEDDER(client, names, {"embedder": embedder}))
         return redis_client.text(found)
 
+    def embedder(self) -> str:
+        """The name of the embedder that the records were made with; empty when none was named yet."""
+        found = self.guard.call("meta", lambda client: client.hget(self._meta_key, "embedder"))
+        return redis_client.text(found) if found else ""
+
     def fits(self, op: str, dimension: int) -> None:
         """Raise DimensionMismatchError, recorded, when vectors of this length cannot be stored or searched."""
         if self.dimension() not in (None, dimension):
@@ -157,6 +162,11 @@ class Store:
     def save(self, new: Sequence[Record], target: Target) -> bool:
         """Insert records, or replace those of the same id. True when this fixed the store's dimension."""
         fixed = [self._write("save", part, target)[1] for part in _parts(new)]
+        return any(fixed)
+
+    def bring(self, new: Sequence[Record], target: Target) -> bool:
+        """As `save`, for records of another store: also those of them that say the same, each under its own id."""
+        fixed = [self._write("bring", part, target)[1] for part in _parts(new)]
         return any(fixed)
 
     def update(self, record: Record, roots: tuple[str, ...]) -> bool:
@@ -254,6 +264,24 @@ class Store:
         if mortal:
             self.keep()  # one of an older version is at work beside us
         return mark.decode() if isinstance(mark, bytes) else str(mark)
+
+    def session_ttl(self) -> float | None:
+        """Seconds after which the crew says that an idle session ends; None: never, or it has said nothing yet."""
+        found = self.guard.call("meta", lambda client: client.hget(self._meta_key, "session_ttl"))
+        return int(found or 0) / 1000 or None
+
+    def session_end(self, session: str) -> float | None:
+        """When a session ends or ended, Unix seconds; None: never, or nobody has used it."""
+
+        def ask(client: Client) -> list[Any]:
+            pipeline = client.pipeline(transaction=False)
+            pipeline.hmget(self._meta_key, ["session_ttl", "session_ttl_since"])
+            pipeline.hget(keys.session(self.prefix, session), "last")
+            answers: list[Any] = pipeline.execute()
+            return answers
+
+        (ttl, since), last = self.guard.call("read", ask)
+        return end(int(last) / 1000, int(ttl or 0) / 1000, int(since or 0) / 1000) if last else None
 
     def keep(self) -> None:
         """Records that an older version let expire by themselves do so no more."""

@@ -2,15 +2,16 @@
 -- KEYS: meta, memory_ids, memory_log, revision (a counter), mortal (ids that an older version let expire),
 --       session_records (from here on of a session's records only: their ids), session, sessions (all), idle (sessions by
 --       their last use), session_erased (mark of its erasure).
--- ARGV: records (prefix of their keys), dimension (0: no vectors), vector_type, log_length, mode (`save` or `update`), mark
+-- ARGV: records (prefix of their keys), dimension (0: no vectors), vector_type, log_length, mode (`save`, `bring` or `update`), mark
 --       (that the writer saw when its work began), roots (their number); then the roots, and id, created, digest, number
 --       of fields and values, these of each record.
 -- Both touch only what lies below a root; `update` only what exists: a late one cannot bring a deleted record back.
 -- `save` leaves out what another saved under another id since TWIN_MS: CrewAI looks for duplicates before it asks its LLM
--- how to file a record, and two processes that do so at once see nothing of each other.
+-- how to file a record, and two processes that do so at once see nothing of each other. `bring` leaves out nothing: what
+-- comes from another store was filed there.
 local TWIN_MS = 30000
 local prefix, dimension, kept, length = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local roots, update, fixed = tonumber(ARGV[7]), ARGV[5] == 'update', 0
+local roots, update, bring, fixed = tonumber(ARGV[7]), ARGV[5] == 'update', ARGV[5] == 'bring', 0
 local first, session = 8 + roots, KEYS[6]
 if session then
   -- The session was erased after the writer's work began: what it knows has to be forgotten too.
@@ -61,8 +62,9 @@ at = first
 while ARGV[at] do
   local id, created, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 3])
   local key, there = prefix .. id, existing[id]
-  if there or (not update and not twin(id, ARGV[at + 2])) then
+  if there or bring or (not update and not twin(id, ARGV[at + 2])) then
     if there and not update then redis.call('HDEL', key, 'cats', 'cat', 'md') end
+    if there and bring then redis.call('HDEL', key, 'v') end
     local revision = redis.call('INCR', KEYS[4])
     redis.call('HSET', key, 'rev', revision, 'dg', ARGV[at + 2], unpack(ARGV, at + 4, at + 3 + count))
     redis.call('ZADD', KEYS[2], created, id)

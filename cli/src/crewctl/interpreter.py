@@ -12,7 +12,7 @@ from crewctl.errors import UsageError
 
 ASK_SECONDS = 60
 LEAST_REDIS_PY = 8
-MODULES = ("crewai", "crew_runtime", "crew_runtime.rehearsal", "redis")
+MODULES = ("crewai", "crew_runtime", "redis")
 _QUESTION = """
 import importlib.metadata as metadata, importlib.util as util, json, sys
 def has(name):
@@ -32,7 +32,7 @@ print(json.dumps({"has": [one for one in %r if has(one)], "redis": version("redi
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that can run a rehearsal."""
+    """A Python that can run a process of ours."""
 
     path: Path
     lent: tuple[str, ...] = ()
@@ -55,11 +55,18 @@ def choose(folder: Path, named: Path | None) -> Path:
     return Path(found).absolute()
 
 
-def examine(path: Path) -> Interpreter:
-    """What it has. Raises UsageError, saying what to install, when it cannot run a crew."""
+def examine(path: Path, module: str) -> Interpreter:
+    """What it has, and what it has to be lent to run `module` of ours, which an older version of the runtime may lack.
+
+    Raises UsageError, saying what to install, when it cannot run a crew.
+    """
     try:
         done = subprocess.run(
-            [path, "-c", _QUESTION % (MODULES,)], capture_output=True, text=True, timeout=ASK_SECONDS, check=True
+            [path, "-c", _QUESTION % ((*MODULES, module),)],
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            check=True,
         )
         told = json.loads(done.stdout.splitlines()[-1])
     except subprocess.CalledProcessError as error:
@@ -72,7 +79,7 @@ def examine(path: Path) -> Interpreter:
             f"{path} has no crewai: install the project in it, or name the crew's own interpreter by --python"
         )
     lent = []
-    if "crew_runtime.rehearsal" not in has:
+    if module not in has:
         lent.append("crew_runtime")
     if "redis" not in has:
         lent.append("redis")
