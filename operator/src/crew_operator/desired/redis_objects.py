@@ -84,8 +84,8 @@ def _of_several(redis: ManagedRedis, inputs: Inputs) -> dict[str, Any]:
     """The operator replaces the pods by itself, replicas first: a StatefulSet knows no primary."""
     if not are_several(redis, inputs):
         # one that once had others goes on with what cannot be changed
-        policy = {"podManagementPolicy": _AT_ONCE} if inputs.redis_pod_management == _AT_ONCE else {}
-        return {**policy, "updateStrategy": {"type": "RollingUpdate"}}
+        kept = {"podManagementPolicy": _AT_ONCE} if inputs.redis_pod_management == _AT_ONCE else {}
+        return {**kept, "updateStrategy": {"type": "RollingUpdate"}}
     policy = inputs.redis_pod_management or _AT_ONCE
     return {"podManagementPolicy": policy, "updateStrategy": {"type": "OnDelete"}}
 
