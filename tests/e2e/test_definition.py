@@ -57,11 +57,6 @@ TASKS = [
 EMBEDDER = {"provider": "custom", "config": {"embedding_callable": {"python": "offline.Embedder"}}}
 
 
-@pytest.fixture(scope="module")
-def spec():
-    return PATIENT_MEMORY
-
-
 def declared():
     """The crew as CrewAI's own files have it; its LLM and its embedder are in a Python file beside them."""
     crew = {"name": "declared", "agents": ["concierge"], "tasks": TASKS, "memory": True, "embedder": EMBEDDER}
@@ -84,7 +79,9 @@ def hotel(cluster, namespace):
     made = Hotel(cluster, namespace, "declared")
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "declared"}, "data": declared()}
     made.kubectl("apply", "-f", "-", stdin=json.dumps(config))
-    made.apply(crew={"image": None, "entrypoint": None, "definition": {"configMapRef": {"name": "declared"}}})
+    made.apply(
+        crew={"image": None, "entrypoint": None, "definition": {"configMapRef": {"name": "declared"}}}, **PATIENT_MEMORY
+    )
     made.wait_ready()
     return made
 

@@ -68,6 +68,23 @@ async def test_a_claim_grows_and_stays_when_the_crew_wants_none_any_more(cluster
     assert (await cluster.get(CLAIM, NAME))["metadata"]["uid"] == before["metadata"]["uid"]
 
 
+async def test_a_crew_that_is_made_again_takes_its_files_up_again(cluster, operator):
+    await cluster.make(crew__storage={"size": "1Gi"})
+    before = await cluster.exists(CLAIM, NAME)
+    await cluster.delete(names.KIND, "concierge")
+
+    async def gone():
+        return await cluster.get(names.KIND, "concierge") is None
+
+    await eventually(gone, "the crew is gone", 30)
+    await cluster.make(crew__storage={"size": "1Gi"})
+    await cluster.exists("Deployment", "concierge", 30)
+    await cluster.condition("Ready", "False")
+    assert (await cluster.get(CLAIM, NAME))["metadata"]["uid"] == before["metadata"]["uid"]
+    found = await cluster.condition("Progressing", "True")
+    assert "NameTaken" not in found
+
+
 async def test_a_claim_of_somebody_else_is_not_taken_over(cluster, operator):
     theirs = {
         "apiVersion": "v1",
