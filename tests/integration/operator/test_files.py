@@ -68,6 +68,40 @@ async def test_a_claim_grows_and_stays_when_the_crew_wants_none_any_more(cluster
     assert (await cluster.get(CLAIM, NAME))["metadata"]["uid"] == before["metadata"]["uid"]
 
 
+async def test_a_disk_of_one_node_is_free_before_the_next_replica_starts(cluster, operator):
+    await cluster.make(replicas=1)
+    await cluster.exists("Deployment", "concierge")
+    await cluster.change(
+        {"crew": {"storage": {"size": "1Gi", "accessModes": ["ReadWriteOnce"], "whenDeleted": "Delete"}}}
+    )
+
+    async def strategy():
+        return (await cluster.get("Deployment", "concierge"))["spec"]["strategy"]
+
+    async def recreates():
+        return await strategy() == {"type": "Recreate"}
+
+    await eventually(recreates, "the old replica ends first", 30)
+    await cluster.change({"crew": {"storage": None}})
+
+    async def rolls():
+        return (await strategy())["type"] == "RollingUpdate"
+
+    await eventually(rolls, "replicas are replaced one by one again", 30)
+
+
+async def test_a_claim_that_is_to_stay_loses_its_owner(cluster, operator):
+    crew = await cluster.make(crew__storage={"size": "1Gi", "whenDeleted": "Delete"})
+    claim = await cluster.exists(CLAIM, NAME)
+    assert [one["uid"] for one in claim["metadata"]["ownerReferences"]] == [crew["metadata"]["uid"]]
+    await cluster.change({"crew": {"storage": {"whenDeleted": "Retain"}}})
+
+    async def is_nobodys():
+        return not (await cluster.get(CLAIM, NAME))["metadata"].get("ownerReferences")
+
+    await eventually(is_nobodys, "it would outlive the crew", 30)
+
+
 async def test_a_crew_that_is_made_again_takes_its_files_up_again(cluster, operator):
     await cluster.make(crew__storage={"size": "1Gi"})
     before = await cluster.exists(CLAIM, NAME)
