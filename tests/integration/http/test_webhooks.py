@@ -214,7 +214,7 @@ async def test_a_url_that_is_no_ascii_is_delivered_and_one_that_cannot_be_sent_i
 
 async def test_a_delivery_that_can_never_be_made_is_given_up_and_shows(make, redis, hooks):
     replica = await make(**HERE)
-    kickoff = await _kickoff(replica, _asked(hooks, "task", seconds=2))
+    kickoff = await _kickoff(replica, _asked(hooks, "task", seconds=6))
     # As an older server took it.
     hook = {"task": {"url": hooks.url("task"), "authentication": {"strategy": "bearer", "token": "tokén\n"}}}
     redis.client().hset(f"cs:{{test/crew}}:run:{kickoff}", "hooks", json.dumps(hook))
