@@ -82,7 +82,7 @@ def test_kubectl_rollout_restart_is_left_to_its_work(hotel, remembered, asked):
 def test_a_new_password_fails_no_kickoff(hotel, remembered, asked):
     old, redis = every_pod(hotel), hotel.get("pod", f"{hotel.name}-redis-0")["metadata"]["uid"]
     password = hotel.secret(f"{hotel.name}-redis-auth", "password")
-    # A kubelet takes up to 90 s to show a pod what is new in a Secret.
+    # A kubelet that nobody hurries takes up to 90 s to show a pod what is new in a Secret.
     done = hotel.crewctl("rotate", hotel.name, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Redis takes the new password alone\n")
