@@ -136,7 +136,12 @@ def test_interrupted_it_leaves_no_process_and_goes_on(command, memory, folder, s
     server.stop()
     try:
         with subprocess.Popen(
-            argv, env=environ, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            # A job in the background is started with SIGINT ignored, and hands that on.
+            ["env", "--default-signal=INT", *argv],
+            env=environ,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         ) as process:
             for line in process.stderr:
                 if b"looking at what is there" in line:
