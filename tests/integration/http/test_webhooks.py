@@ -1,5 +1,6 @@
 """What a kickoff tells is POSTed to the URLs that it was given: at least once, in order, whatever dies meanwhile."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -217,7 +218,14 @@ async def test_a_delivery_that_can_never_be_made_is_given_up_and_shows(make, red
     kickoff = await _kickoff(replica, _asked(hooks, "task", seconds=6))
     # As an older server took it.
     hook = {"task": {"url": hooks.url("task"), "authentication": {"strategy": "bearer", "token": "tokén\n"}}}
-    redis.client().hset(f"cs:{{test/crew}}:run:{kickoff}", "hooks", json.dumps(hook))
+    client, run, text = redis.client(), f"cs:{{test/crew}}:run:{kickoff}", json.dumps(hook)
+
+    async def in_place():
+        client.hset(run, "hooks", text)
+        await asyncio.sleep(1)
+        return client.hget(run, "hooks") == text
+
+    await wait_until(in_place, "the webhook is as the older server wrote it", 5)
     seen = await _webhooks(replica, kickoff, delivered=0, failed=1)
     assert "cannot be sent" in seen["last_error"]
 
