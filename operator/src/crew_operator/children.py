@@ -556,10 +556,9 @@ class Children:
         log.info("growing the claim", extra={"object": name, "size": size})
         patch = {"spec": {"resources": {"requests": {"storage": size}}}}
         try:
-            now = await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
+            await self._kube.merge(CLAIM, crew.namespace, name, patch, uid=str(claim["metadata"]["uid"]))
         except RejectedError as error:
             return error.message
-        self._cache.written(CLAIM, now)
         return ""
 
 
