@@ -243,6 +243,15 @@ def test_a_managed_redis_is_asked_at_its_primarys_address_where_that_is_reached(
         assert client.zcard("cs:{hotel/concierge}:ids") == 20
 
 
+def test_a_redis_of_three_has_to_acknowledge_what_is_moved(memory, folder, cluster, managed, tmp_path):
+    """As it has to of the crew, whose spec says no more: here no member follows."""
+    cluster[CREWS + "concierge"]["spec"] = {"redis": {"managed": {"replicas": 3}}}
+    done = memory("migrate", str(folder), "concierge", "--kubeconfig", str(tmp_path / "kubeconfig"))
+    assert done.returncode == 1
+    assert "on a replica of Redis" in done.stderr
+    assert "Passed" not in done.stdout
+
+
 KUBECTL = """#!{python}
 import json, os, sys, time
 if "version" in sys.argv:

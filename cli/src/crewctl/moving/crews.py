@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from crew_runtime.contract import moving, resource
+from crew_runtime.contract import durability, moving, resource
 from crew_runtime.contract.moving import Place
 from crewctl.errors import ClusterError
 from crewctl.kube import Kube, Manifest
@@ -25,13 +25,14 @@ def place(kube: Kube, name: str, open_: contextlib.ExitStack) -> Place:
     crew = kube.wanted(name)
     spec = crew["spec"]
     memory = spec.get("memory") or {}
+    members = ((spec.get("redis") or {}).get("managed") or {}).get("replicas") or 1
     url, ca = _external(kube, spec, open_) or (_managed(kube, name, open_), "")
     return Place(
         moving.REDIS,
         url=url,
-        key_prefix=memory.get("keyPrefix") or f"{kube.namespace}/{name}",
+        key_prefix=memory.get("keyPrefix") or resource.key_prefix(kube.namespace, name),
         ca_file=ca,
-        durability=memory.get("durability") or "Buffered",
+        durability=memory.get("durability") or durability.default(members),
         vector_type=str(memory.get("vectorType") or "Float32").upper(),
     )
 

@@ -21,6 +21,7 @@ from crew_runtime.contract.resource import SERVER_CONTAINER as SERVER_CONTAINER
 from crew_runtime.contract.resource import USERS_KEY as USERS_KEY
 from crew_runtime.contract.resource import VERSION as VERSION
 from crew_runtime.contract.resource import ConditionType as ConditionType
+from crew_runtime.contract.resource import key_prefix as key_prefix
 from crew_runtime.contract.resource import redis as redis
 from crew_runtime.contract.resource import redis_auth as redis_auth
 from crew_runtime.contract.resource import redis_pod as redis_pod
@@ -144,8 +145,3 @@ def children(name: str) -> frozenset[str]:
     """The names that children of a CrewDeployment have, of whichever kind."""
     made = (redis, redis_headless, redis_auth, api_token, redis_config, definition, files)
     return frozenset((name, *(one(name) for one in made)))
-
-
-def key_prefix(namespace: str, name: str) -> str:
-    """The default of `spec.memory.keyPrefix`."""
-    return f"{namespace}/{name}"

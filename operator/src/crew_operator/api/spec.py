@@ -881,7 +881,7 @@ class Spec:
 
 def _durability_of(redis: Redis) -> Durability:
     """What is asked for when the spec does not say."""
-    return Durability.REPLICATED if (redis.members or 1) > 1 else Durability.BUFFERED
+    return Durability(durability.default(redis.members or 1))
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,11 @@ class Patience:
         self._hurry_until = -math.inf
 
 
+def default(members: int) -> str:
+    """Of a crew whose spec does not say. `members`: of its Redis, 1 for one that is not the operator's."""
+    return REPLICATED if members > 1 else BUFFERED
+
+
 def count(durability: str, prefix: str) -> Command:
     """The write before a wait. Of a replicated Redis it numbers the acknowledged writes, by which the operator finds
     the member that has all of them (docs/failover.md). At `maxmemory` Redis refuses it: `touch` takes its place then.

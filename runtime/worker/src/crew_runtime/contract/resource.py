@@ -50,6 +50,11 @@ class ConditionType(StrEnum):
     """True while the spec is rolled out and when that is complete; False when it cannot."""
 
 
+def key_prefix(namespace: str, name: str) -> str:
+    """The default of `spec.memory.keyPrefix`."""
+    return f"{namespace}/{name}"
+
+
 def redis(name: str) -> str:
     """StatefulSet and Service of the managed Redis."""
     return f"{name}-redis"
