@@ -78,8 +78,10 @@ def lines(report: Report, source: str, target: str) -> list[Text]:
     if report.problems:
         made.append(Text("Failed: not all is there as it was read.", style="bold red"))
     else:
-        searched = f", and {report.sampled} samples are found by their own vector" if report.sampled else ""
-        made.append(Text(f"Passed: all {report.records} are there{searched}.", style="bold green"))
+        found = "1 sample is found by its" if report.sampled == 1 else f"{report.sampled} samples are found by their"
+        searched = f", and {found} own vector" if report.sampled else ""
+        there = "it is" if report.records == 1 else f"all {report.records} are"
+        made.append(Text(f"Passed: {there} there{searched}.", style="bold green"))
     return made
 
 

@@ -51,6 +51,14 @@ def test_all_is_there():
     ]
 
 
+def test_one_is_told_as_one():
+    assert said(records=1, written=1, sampled=1) == [
+        "a -> b: 1 memory, 1 written",
+        "Passed: it is there, and 1 sample is found by its own vector.",
+    ]
+    assert said(records=0)[-1] == "Passed: all 0 are there."
+
+
 def test_not_all_is_there():
     report = Report(records=1, written=1, problems=("missing: x",))
     assert said(records=1, written=1, problems=("missing: x",)) == [
