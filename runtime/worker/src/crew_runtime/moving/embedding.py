@@ -54,7 +54,7 @@ class Embedding:
         made: dict[str, bytes] = {}
         for part in _parts([one.record for one in items if one.record.id not in known]):
             made |= zip([one.id for one in part], self._vectors([one.content for one in part]), strict=True)
-        return [_with(one, made.get(one.record.id, b"")) for one in items]
+        return [one.with_vector(made.get(one.record.id, b"")) for one in items]
 
     def _compare(self, equal: Sequence[Item]) -> None:
         """Raises MovingError when what is there has other vectors than it would be given."""
@@ -65,7 +65,7 @@ class Embedding:
             (vector,) = self._vectors([item.record.content])
             if not vector:
                 continue
-            found = dict(self._target.near(_with(item, vector), NEAREST))
+            found = dict(self._target.near(item.with_vector(vector), NEAREST))
             length = float(np.square(vectors.unpack(vector)).sum())
             nearest = min(found.values(), default=np.inf)
             if found.get(item.record.id, nearest) > SAME * length:
@@ -92,10 +92,6 @@ class Embedding:
                     f"the crew's embedder gave a vector of {len(vector) // 4} dimensions for {text[:40]!r}"
                 )
         return made
-
-
-def _with(item: Item, vector: bytes) -> Item:
-    return Item(item.record._replace(vector=vector), item.session)
 
 
 def _parts(records: Sequence[Record]) -> Iterator[list[Record]]:

@@ -48,6 +48,7 @@ class FileTarget:
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.where = str(path)
         self._path = path
+        self._part = path.with_name(path.name + PART)
         self._overwrite = overwrite
         self._file: BinaryIO | None = None
         self._total = Sum()
@@ -57,7 +58,7 @@ class FileTarget:
         """Raises MovingError when the file is there, or cannot be written."""
         if self._path.exists() and not self._overwrite:
             raise MovingError(f"{self._path} is there already: name another file, or replace it by --overwrite")
-        part = self._path.with_name(self._path.name + PART)
+        part = self._part
         try:
             # What people told a crew is its owner's alone to read.
             descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -92,13 +93,12 @@ class FileTarget:
         file, self._file = self._file, None
         if file is None:
             raise ValueError("it was never begun")
-        part = self._path.with_name(self._path.name + PART)
         try:
             file.flush()
             os.fsync(file.fileno())
-            part.replace(self._path)
+            self._part.replace(self._path)
         except OSError as error:
-            raise MovingError(f"{part} cannot be written: {error.strerror}") from error
+            raise MovingError(f"{self._part} cannot be written: {error.strerror}") from error
         finally:
             file.close()
 
@@ -118,7 +118,7 @@ class FileTarget:
         try:
             self._file.write(line)
         except OSError as error:
-            raise MovingError(f"{self._path}{PART} cannot be written: {error.strerror}") from error
+            raise MovingError(f"{self._part} cannot be written: {error.strerror}") from error
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import NamedTuple
 
-from crew_runtime.memory import values
+from crew_runtime.memory import records, values
 from crew_runtime.memory.records import Record
 from crew_runtime.sessions import areas
 
@@ -14,6 +14,10 @@ class Item(NamedTuple):
     record: Record
     session: str | None = None
     """None: nobody's in particular; the whole crew's."""
+
+    def with_vector(self, vector: bytes) -> "Item":
+        """The same memory with it."""
+        return Item(records.with_vector(self.record, vector), self.session)
 
 
 def fingerprint(item: Item) -> bytes:

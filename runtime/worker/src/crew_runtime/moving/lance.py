@@ -5,7 +5,6 @@ and compacts, and nothing of a source is to change.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,13 +48,13 @@ class LanceSource:
         self._table.checkout(self._table.version)
         self.notes: list[str] = []
         # A crew that was killed between two writes may have left a record twice: the one that was used last counts.
-        columns = _rows(self._table, ["id", "last_accessed"])
-        latest: Counter[str] = Counter()
         self._latest: dict[str, str] = {}
-        for row in columns:
-            latest[row["id"]] += 1
-            self._latest[row["id"]] = max(self._latest.get(row["id"], ""), str(row["last_accessed"] or ""))
-        self._twice = {one for one, times in latest.items() if times > 1}
+        self._twice: set[str] = set()
+        for row in _rows(self._table, ["id", "last_accessed"]):
+            record_id, used = row["id"], str(row["last_accessed"] or "")
+            if record_id in self._latest:
+                self._twice.add(record_id)
+            self._latest[record_id] = max(self._latest.get(record_id, ""), used)
 
     def about(self) -> About:
         """Without asking anything but the table."""
@@ -74,7 +73,7 @@ class LanceSource:
             item = _item(row)
             if item.record.vector and not np.isfinite(np.frombuffer(item.record.vector, "<f4")).all():
                 bad += 1
-                item = Item(item.record._replace(vector=b""))
+                item = item.with_vector(b"")
             yield item
         if self._twice:
             self.notes.append(f"{len(self._twice)} memories were there more than once: what was used last was taken")
@@ -122,14 +121,8 @@ class LanceTarget:
         told, new = Written(), []
         for item in items:
             old = there.get(item.record.id)
-            if old is not None and not self._overwrite:
-                if fingerprint(old) == fingerprint(item):
-                    told.equal += 1
-                    continue
-                if old.record.accessed > item.record.accessed:
-                    told.kept += (item.record.id,)
-                    continue
-            new.append(item)
+            if old is None or self._overwrite or not told.stays(old, item):
+                new.append(item)
         if new:
             self._put(new)
         told.written = len(new)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from crew_runtime.moving.items import Item
+from crew_runtime.moving.items import Item, fingerprint
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,16 @@ class Written:
     """Ids of those that are there otherwise and used later."""
     taken: tuple[str, ...] = ()
     """Ids that another session or the crew has already."""
+
+    def stays(self, there: Item, item: Item) -> bool:
+        """Whether what is there is left as it is, and why: it says the same, or was used later."""
+        if fingerprint(there) == fingerprint(item):
+            self.equal += 1
+        elif there.record.accessed > item.record.accessed:
+            self.kept += (item.record.id,)
+        else:
+            return False
+        return True
 
 
 class Source(Protocol):

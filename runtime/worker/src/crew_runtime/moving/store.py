@@ -118,11 +118,7 @@ class RedisTarget:
                 if was is None or was.session != item.session:
                     told.taken += (record_id,)
                     continue
-                if not self._overwrite and fingerprint(was) == fingerprint(item):
-                    told.equal += 1
-                    continue
-                if not self._overwrite and old.accessed > item.record.accessed:
-                    told.kept += (record_id,)
+                if not self._overwrite and told.stays(was, item):
                     continue
             stored = item.record._replace(scope=areas.to_store(_areas(item.session), item.record.scope))
             new.setdefault(item.session, []).append(stored)
