@@ -30,8 +30,7 @@ def drifted(wanted: Manifest, live: Mapping[str, Any] | None) -> bool:
     """
     if live is None:
         return True
-    # the items of a list come without these two
-    return not holds({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
+    return not holds(_listed(wanted), live)
 
 
 def changed_by_others(wanted: Manifest, live: Mapping[str, Any]) -> str:
@@ -40,10 +39,15 @@ def changed_by_others(wanted: Manifest, live: Mapping[str, Any]) -> str:
     """
     if wanted["kind"] == "Secret" or _stamp(wanted) != _stamp(live):
         return ""
-    path = _difference({name: value for name, value in wanted.items() if name not in ("apiVersion", "kind")}, live)
+    path = _difference(_listed(wanted), live)
     if not path and foreign_settings(wanted, live) is not None:
         return f".spec.template.spec.containers.env {names.RESERVED_ENV_PREFIX}*"
     return path
+
+
+def _listed(manifest: Manifest) -> Manifest:
+    """As an item of a list, which comes without these two."""
+    return {name: value for name, value in manifest.items() if name not in ("apiVersion", "kind")}
 
 
 def _stamp(manifest: Mapping[str, Any]) -> Any:
